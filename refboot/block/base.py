@@ -1,0 +1,144 @@
+"""A block: synapse, neuron and rate curve in one, run in any of the four modes, forward and backward."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from refboot import arrays
+from refboot.ann_sampler import AnnSampler
+from refboot.arrays import Axes, Floats
+from refboot.errors import OrderError
+from refboot.neuron.dropout import Dropout
+from refboot.parameter import Parameter
+from refboot.routine import Mode
+
+
+class Synapse(Protocol):
+    """From input to weighted input: the parameters by name, forward and backward."""
+
+    def parameters(self) -> dict[str, Parameter]: ...
+    def forward(self, x: Floats) -> Floats: ...
+    def backward(self, grad: Floats) -> Floats: ...
+
+
+class Spiking(Protocol):
+    """From weighted input to spikes over T steps; `drop` acts on them, `parameters` are saved and, where trainable, learned."""
+
+    drop: Dropout | None
+
+    def parameters(self) -> dict[str, Parameter]: ...
+    def forward(self, z: Floats) -> Floats: ...
+    def backward(self, grad: Floats) -> Floats: ...
+
+
+class Block:
+    """A layer that spikes in SNN and SAMPLE mode and follows its fitted curve in FIT and ANN mode.
+
+    In a rate mode an input of several steps is averaged first: that is the bridge of hybrid training.
+    `delay_shift` moves the spikes one step later; `count_log` keeps the firing rate of the last call in `count`.
+    """
+
+    def __init__(
+        self,
+        synapse: Synapse,
+        neuron: Spiking,
+        axes: Axes | None,
+        rng: np.random.Generator | None = None,
+        delay_shift: bool = False,
+        count_log: bool = False,
+    ) -> None:
+        self.synapse = synapse
+        self.neuron = neuron
+        self.axes = axes
+        self.f = AnnSampler(rng=rng)
+        self.delay_shift = delay_shift
+        self.count_log = count_log
+        self.count: float | None = None
+        self.training = True
+        self._ran: tuple[bool, int] | None = None
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Every parameter by name: `synapse.weight_v`, `neuron.voltage_decay`, ..."""
+        named = {f"synapse.{name}": p for name, p in self.synapse.parameters().items()}
+        return named | {f"neuron.{name}": p for name, p in self.neuron.parameters().items()}
+
+    def forward(self, x: Floats, mode: Mode = Mode.ANN) -> Floats:
+        """Run x (N, C, ..., T) in `mode`: spikes (N, C', ..., T) or, in FIT and ANN mode, rates (N, C', ..., 1); float32.
+
+        Raises ShapeError, TypeMismatchError or RangeError for a wrong x, OrderError in ANN mode before a fit.
+        """
+        return self.run(arrays.floats("x", x, self.axes), mode)
+
+    __call__ = forward
+
+    def run(self, x: Floats, mode: Mode) -> Floats:
+        """`forward` for an x that was checked."""
+        self._ran = mode.spiking, x.shape[-1]
+        y = self._spikes(x, mode is Mode.SAMPLE) if mode.spiking else self._rates(x, mode is Mode.FIT)
+        if self.count_log:
+            self.count = float(np.mean(y > 0))
+        return y
+
+    def backward(self, grad: Floats) -> Floats:
+        """Gradient for the x of the last call, given that of its output; adds those of the parameters. Raises OrderError before a call."""
+        if self._ran is None:
+            raise OrderError(f"{type(self).__name__}.backward", "called first", "a forward pass before it")
+        spiking, steps = self._ran
+        return self._spikes_backward(grad) if spiking else self._rates_backward(grad, steps)
+
+    def _spikes(self, x: Floats, sample: bool) -> Floats:
+        z = self.synapse.forward(x)
+        s = self.neuron.forward(z)
+        if sample:
+            self.f.append_means(s.mean(axis=-1), z.mean(axis=-1))
+        if self.neuron.drop is not None:
+            s = self.neuron.drop.forward(s, self.training)
+        return later(s) if self.delay_shift else s
+
+    def _spikes_backward(self, grad: Floats) -> Floats:
+        grad = earlier(grad) if self.delay_shift else grad
+        if self.neuron.drop is not None:
+            grad = self.neuron.drop.backward(grad)
+        return self.synapse.backward(self.neuron.backward(grad))
+
+    def _rates(self, x: Floats, fit: bool) -> Floats:
+        if fit:
+            self.fit()
+        a = self.f.forward(self.synapse.forward(mean_rate(x)))
+        return a if self.neuron.drop is None else self.neuron.drop.forward(a, self.training)
+
+    def _rates_backward(self, grad: Floats, steps: int) -> Floats:
+        if self.neuron.drop is not None:
+            grad = self.neuron.drop.backward(grad)
+        return mean_rate_backward(self.synapse.backward(self.f.backward(grad)), steps)
+
+    def fit(self) -> None:
+        """Fit the curve to the samples, then drop half of them."""
+        self.f.fit()
+        self.f.soft_clear()
+
+
+def mean_rate(x: Floats) -> Floats:
+    """The bridge from spikes to rates: the mean over time of x (N, C, ..., T), as one step; float32."""
+    return x if x.shape[-1] == 1 else x.mean(axis=-1, keepdims=True)
+
+
+def mean_rate_backward(grad: Floats, steps: int) -> Floats:
+    """Gradient of `mean_rate` for x (N, C, ..., T): each of the T steps gets grad / T."""
+    return grad if steps == 1 else np.repeat(grad / np.float32(steps), steps, axis=-1)
+
+
+def later(x: Floats) -> Floats:
+    """x (..., T) one step later: zero first, the last step lost."""
+    shifted = np.zeros_like(x)
+    shifted[..., 1:] = x[..., :-1]
+    return shifted
+
+
+def earlier(grad: Floats) -> Floats:
+    """Gradient of `later`: one step earlier, zero last."""
+    shifted = np.zeros_like(grad)
+    shifted[..., :-1] = grad[..., 1:]
+    return shifted

@@ -1,0 +1,37 @@
+"""Kernels of refboot.reference.optim; equal to it in every bit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refboot.arrays import Floats
+from refboot.kernels.jit import jit
+
+
+def sgd_step(p: Floats, grad: Floats, velocity: Floats, lr: float, momentum: float) -> None:
+    """See reference.sgd_step."""
+    _sgd(p.reshape(-1), grad.reshape(-1), velocity.reshape(-1), np.float32(lr), np.float32(momentum))
+
+
+def adam_step(
+    p: Floats, grad: Floats, m: Floats, v: Floats, step: int, lr: float, beta1: float, beta2: float, eps: float
+) -> None:
+    """See reference.adam_step."""
+    rates = np.float32(beta1), np.float32(1 - beta1), np.float32(beta2), np.float32(1 - beta2)
+    root, rate = np.float32(1 / np.sqrt(1 - beta2**step)), np.float32(lr / (1 - beta1**step))
+    _adam(p.reshape(-1), grad.reshape(-1), m.reshape(-1), v.reshape(-1), *rates, root, rate, np.float32(eps))
+
+
+@jit
+def _sgd(p, grad, velocity, lr, momentum):  # type: ignore[no-untyped-def]
+    for i in range(p.size):
+        velocity[i] = velocity[i] * momentum + grad[i]
+        p[i] -= lr * velocity[i]
+
+
+@jit
+def _adam(p, grad, m, v, keep1, new1, keep2, new2, root, rate, eps):  # type: ignore[no-untyped-def]
+    for i in range(p.size):
+        m[i] = m[i] * keep1 + new1 * grad[i]
+        v[i] = v[i] * keep2 + new2 * grad[i] * grad[i]
+        p[i] -= rate * m[i] / (np.sqrt(v[i]) * root + eps)

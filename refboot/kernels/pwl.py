@@ -1,0 +1,48 @@
+"""Kernels of refboot.reference.pwl; equal to it in every bit."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refboot.arrays import Floats
+from refboot.kernels.jit import jit
+
+
+def pwl_forward(z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float64]) -> Floats:
+    """See reference.pwl_forward."""
+    a = np.zeros(z.shape, np.float32)
+    edges, bases = knots[:, 0].astype(np.float32), knots[:, 1].astype(np.float32)
+    _pwl(np.ascontiguousarray(z).reshape(-1), edges, bases, slopes.astype(np.float32), a.reshape(-1))
+    return a
+
+
+def pwl_backward(
+    grad: Floats, z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float64], scale: float, eps: float
+) -> Floats:
+    """See reference.pwl_backward."""
+    gain = np.zeros(z.shape, np.float32)
+    flat = np.ascontiguousarray(grad).reshape(-1), np.ascontiguousarray(z).reshape(-1), gain.reshape(-1)
+    _pwl_backward(*flat, knots[:, 0].astype(np.float32), slopes.astype(np.float32), np.float32(scale), np.float32(eps))
+    return gain
+
+
+@jit
+def _pwl(z, edges, bases, slopes, a):  # type: ignore[no-untyped-def]
+    """Pieces in the outer loop: the inner one has no branches and is vectorised."""
+    for k in range(slopes.size):
+        left, right, base, slope = edges[k], edges[k + 1], bases[k], slopes[k]
+        for i in range(z.size):
+            a[i] = base + slope * (z[i] - left) if (z[i] > left) & (z[i] <= right) else a[i]
+    for i in range(z.size):
+        a[i] = bases[-1] if z[i] > edges[-1] else a[i]
+
+
+@jit
+def _pwl_backward(grad, z, gain, edges, slopes, scale, eps):  # type: ignore[no-untyped-def]
+    for k in range(slopes.size):
+        left, right, slope = edges[k], edges[k + 1], slopes[k]
+        for i in range(z.size):
+            gain[i] = slope if (z[i] > left) & (z[i] <= right) else gain[i]
+    for i in range(z.size):
+        gain[i] = grad[i] * (gain[i] * scale + eps)

@@ -1,0 +1,107 @@
+"""A network: blocks in order, run forward by mode and backward in reverse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from refboot import arrays
+from refboot.arrays import Floats
+from refboot.block.base import Block
+from refboot.errors import RangeError, ShapeError
+from refboot.parameter import Parameter
+from refboot.routine import LayerMode, Mode
+
+
+class Layer(Protocol):
+    """What a network asks of a block."""
+
+    training: bool
+
+    def parameters(self) -> dict[str, Parameter]: ...
+    def forward(self, x: Floats, mode: Mode = Mode.ANN) -> Floats: ...
+    def backward(self, grad: Floats) -> Floats: ...
+
+
+class Network:
+    """Blocks in order, for inputs of `input_shape` (without N and T) and `time_steps` steps in the spiking modes."""
+
+    def __init__(self, blocks: Sequence[Layer], input_shape: Sequence[int], time_steps: int = 16) -> None:
+        if not blocks:
+            raise RangeError("blocks", blocks, "at least one block")
+        self.blocks = list(blocks)
+        self.input_shape = tuple(arrays.whole("input_shape", size) for size in input_shape)
+        self.time_steps = arrays.whole("time_steps", time_steps)
+        self.training = True
+
+    def forward(self, x: Floats, mode: LayerMode) -> Floats:
+        """Run a still x (N, ...) or a moving one (N, ..., T), each of the input shape or as many values; output (N, C, T'), float32.
+
+        T' is `time_steps` (or T) where the last block spikes, else 1. A still x is held for all steps; raises as the blocks do.
+        """
+        x = self.over_time(arrays.floats("x", x), mode)
+        for block, m in zip(self.blocks, mode, strict=False):
+            x = block.forward(x, m)
+        return x
+
+    __call__ = forward
+
+    def backward(self, grad: Floats) -> Floats:
+        """Gradient for the input of the last `forward`, given that of its output; adds those of the parameters."""
+        for block in reversed(self.blocks):
+            grad = block.backward(grad)
+        return grad
+
+    def over_time(self, x: Floats, mode: LayerMode) -> Floats:
+        """x with its time axis, as the first block wants it in `mode`: (N, *input_shape, 1 or T); raises ShapeError."""
+        size, n = int(np.prod(self.input_shape)), len(x) if x.ndim else 0
+        if n and x.size == n * size:
+            x = x.reshape(n, *self.input_shape, 1)
+            return replicate(x, self.time_steps) if mode.of(0).spiking else x
+        if n and x.ndim > 1 and x.size == n * size * x.shape[-1]:
+            return x.reshape(n, *self.input_shape, x.shape[-1])
+        raise ShapeError("x", f"of shape {x.shape}", f"(N, {', '.join(map(str, self.input_shape))}) with an optional last axis T")
+
+    def parameters(self) -> list[Parameter]:
+        """The trainable parameters, in order."""
+        return [p for p in self.named_parameters().values() if p.trainable]
+
+    def named_parameters(self) -> dict[str, Parameter]:
+        """Every parameter, trainable or not, by a name like `blocks.1.synapse.weight_v`."""
+        return {f"blocks.{i}.{name}": p for i, block in enumerate(self.blocks) for name, p in block.parameters().items()}
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter in self.named_parameters().values():
+            parameter.zero_grad()
+
+    def train(self, training: bool = True) -> None:
+        """Switch to training: dropout acts."""
+        self.training = training
+        for block in self.blocks:
+            block.training = training
+
+    def eval(self) -> None:
+        """Switch to evaluation."""
+        self.train(False)
+
+    def grad_norms(self) -> dict[str, float]:
+        """The length of the gradient of each block's trainable parameters, by a name like `blocks.1`."""
+        sums: dict[str, float] = {}
+        for name, p in self.named_parameters().items():
+            if p.grad is not None:
+                key = ".".join(name.split(".")[:2])
+                sums[key] = sums.get(key, 0.0) + float(np.dot(p.grad.ravel(), p.grad.ravel()))
+        return {key: float(np.sqrt(total)) for key, total in sums.items()}
+
+    def firing_rates(self) -> dict[str, float]:
+        """The share of active neurons (per step) of each block with `count_log`, from the last call, by a name like `blocks.1`."""
+        counts = {f"blocks.{i}": b.count for i, b in enumerate(self.blocks) if isinstance(b, Block)}
+        return {name: count for name, count in counts.items() if count is not None}
+
+
+def replicate(x: Floats, time_steps: int) -> Floats:
+    """A still x (N, ..., 1) held for `time_steps` steps, without a copy; float32."""
+    return np.broadcast_to(x, (*x.shape[:-1], time_steps))

@@ -1,0 +1,105 @@
+"""The operations in use: Numba's where Numba is installed, else the definition's, or somebody else's put in by hand.
+
+`REFBOOT_OPS=reference` (or `numba`) in the environment chooses for a process, `with ops.use("reference"):` for a block of code.
+`ops.use` also takes any object with functions of the names and signatures in `Ops`; those it lacks come from the definition.
+
+>>> from refboot import ops
+>>> with ops.use("reference"):
+...     ops.active().quantize_8bit(np.float32([0.04])).tolist()
+[0.03125]
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import SimpleNamespace
+from typing import Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from refboot import reference
+from refboot.arrays import Floats, Ints
+from refboot.errors import RangeError, TypeMismatchError
+
+Doubles = NDArray[np.float64]
+
+
+class Ops(Protocol):
+    """What a set of operations offers; each function is specified by the one of the same name in refboot.reference."""
+
+    def quantize_8bit(self, x: Floats) -> Floats: ...
+    def quantize_8bit_backward(self, grad: Floats, x: Floats) -> Floats: ...
+    def leaky_forward(self, drive: Ints, decay: Ints, state: Ints, threshold: int | None = None) -> tuple[Ints, Ints]: ...
+    def leaky_backward(self, grad: Floats, decay: Ints) -> Floats: ...
+    def leaky_decay_backward(self, gx: Floats, y: Ints, shared: bool) -> Floats: ...
+    def spike_forward(self, voltage: Ints, threshold: int) -> Floats: ...
+    def spike_backward(self, grad: Floats, voltage: Floats, threshold: float, tau: float, scale: float) -> Floats: ...
+    def graded_forward(self, voltage: Ints, threshold: int) -> Floats: ...
+    def graded_backward(self, grad: Floats, voltage: Floats, threshold: float, tau: float, scale: float) -> Floats: ...
+    def cuba_forward(
+        self, z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints
+    ) -> tuple[Floats, Floats, Ints, Ints]: ...
+    def cuba_backward(
+        self, grad: Floats, voltage: Floats, i_decay: Ints, v_decay: Ints, threshold: float, tau: float, scale: float
+    ) -> Floats: ...
+    def dense_forward(self, x: Floats, weight: Floats) -> Floats: ...
+    def dense_backward(self, grad: Floats, x: Floats, weight: Floats) -> tuple[Floats, Floats]: ...
+    def weight_norm_forward(self, v: Floats, g: Floats) -> Floats: ...
+    def weight_norm_backward(self, grad: Floats, v: Floats, g: Floats) -> tuple[Floats, Floats]: ...
+    def input_forward(self, x: Floats, weight: Floats, bias: Floats) -> Floats: ...
+    def input_backward(self, grad: Floats, x: Floats, weight: Floats) -> tuple[Floats, Floats, Floats]: ...
+    def saturation(self, a: Doubles, high: float) -> float: ...
+    def band_medians(self, z: Doubles, a: Doubles, levels: Doubles) -> Doubles: ...
+    def pwl_forward(self, z: Floats, knots: Doubles, slopes: Doubles) -> Floats: ...
+    def pwl_backward(self, grad: Floats, z: Floats, knots: Doubles, slopes: Doubles, scale: float, eps: float) -> Floats: ...
+    def cross_entropy_forward(self, logits: Floats, labels: Ints) -> tuple[float, Floats]: ...
+    def cross_entropy_backward(self, softmax: Floats, labels: Ints) -> Floats: ...
+    def sgd_step(self, p: Floats, grad: Floats, velocity: Floats, lr: float, momentum: float) -> None: ...
+    def adam_step(
+        self, p: Floats, grad: Floats, m: Floats, v: Floats, step: int, lr: float, beta1: float, beta2: float, eps: float
+    ) -> None: ...
+
+
+NAMES = tuple(reference.__all__)
+MODULES = {"reference": "refboot.reference", "numba": "refboot.kernels"}
+_active: ContextVar[Ops | None] = ContextVar("refboot_ops", default=None)
+_default: list[Ops] = []
+
+
+def active() -> Ops:
+    """The set in use here and now."""
+    chosen = _active.get()
+    if chosen is not None:
+        return chosen
+    if not _default:
+        fallback = "numba" if importlib.util.find_spec("numba") else "reference"
+        _default.append(resolve(os.environ.get("REFBOOT_OPS", fallback)))
+    return _default[0]
+
+
+@contextmanager
+def use(choice: str | object) -> Iterator[Ops]:
+    """Within the `with` block use "numba", "reference", or an object of your own; raises RangeError or TypeMismatchError."""
+    token = _active.set(resolve(choice))
+    try:
+        yield active()
+    finally:
+        _active.reset(token)
+
+
+def resolve(choice: str | object) -> Ops:
+    """The set that `choice` names or is, completed from the definition."""
+    if isinstance(choice, str):
+        if choice not in MODULES:
+            raise RangeError("the set of operations (REFBOOT_OPS)", repr(choice), f"one of {sorted(MODULES)}")
+        return cast(Ops, importlib.import_module(MODULES[choice]))
+    own = {name: getattr(choice, name) for name in NAMES if hasattr(choice, name)}
+    if not own or not all(callable(function) for function in own.values()):
+        raise TypeMismatchError("the set of operations", repr(choice), "an object with functions named as in refboot.ops.Ops")
+    return cast(Ops, SimpleNamespace(**{name: own.get(name, getattr(reference, name)) for name in NAMES}))

@@ -1,0 +1,130 @@
+"""FIT: from sampled points (z, a) to a piecewise-linear rate curve.
+
+z is a neuron's mean weighted input, a its spike rate. The rates between 10 % and 90 % of saturation are cut into bands;
+the medians of the points in a band are its centre; straight lines join the centres and are prolonged to a = 0 and to saturation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Doubles = NDArray[np.float64]
+MIN_SATURATION = 0.8
+
+
+class Curve(NamedTuple):
+    """A rising curve of straight pieces: `knots` (K, 2) float64 as (z, a), `slopes` (K-1,) float64, one per piece."""
+
+    knots: Doubles
+    slopes: Doubles
+
+    @property
+    def max(self) -> float:
+        """The rate at which the curve saturates."""
+        return float(self.knots[-1, 1])
+
+    @property
+    def scale(self) -> float:
+        """z over a at the last knot, by which the gradient is multiplied; 1 where that z is not positive."""
+        z, a = self.knots[-1]
+        return float(z / a) if z > 0 else 1.0
+
+
+def saturation(a: Doubles, high: float) -> float:
+    """The mean of the rates above `high` times the largest, but at least 0.8 (0.8 for no data and for a silent layer).
+
+    >>> saturation(np.array([0.1, 0.95, 1.0]), 0.9), saturation(np.zeros(3), 0.9)
+    (0.975, 0.8)
+    """
+    if not len(a) or a.max() <= 0:
+        return MIN_SATURATION
+    return max(float(np.mean(a[a > high * a.max()], dtype=np.float64)), MIN_SATURATION)
+
+
+def band_medians(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:
+    """The medians (z, a) of the points of each band (level_i, level_i+1]: (B, 2) float64, NaN where a band is empty."""
+    medians = np.full((len(levels) - 1, 2), np.nan)
+    for i in range(len(medians)):
+        inside = (a > levels[i]) & (a <= levels[i + 1])
+        if inside.any():
+            medians[i] = np.median(z[inside].astype(np.float64)), np.median(a[inside].astype(np.float64))
+    return medians
+
+
+def fit_curve(
+    z: Doubles,
+    a: Doubles,
+    previous: Curve | None = None,
+    num_centers: int = 5,
+    sample_range: tuple[float, float] = (0.1, 0.9),
+    alpha: float = 0.1,
+    eps: float = 1e-5,
+    saturation: Callable[[Doubles, float], float] = saturation,
+    band_medians: Callable[[Doubles, Doubles, Doubles], Doubles] = band_medians,
+) -> Curve:
+    """Fit the points z, a (n,), float64, starting from the `previous` curve; any n, 0 included. Always a finite, rising curve.
+
+    lava-dl's fit wherever that rises strictly with slopes below 1/eps. Elsewhere: without points the previous curve stays;
+    a silent layer saturates at 0.8; centres that coincide or fall are pooled into their mean; one centre alone is joined to
+    the origin, or, where that is not to its left, given unit slope; no centre gives unit slope from the origin.
+    """
+    if not len(a) and previous is not None:
+        return previous
+    low, high = sample_range
+    top = saturation(a, high)
+    levels = np.linspace(low * top, high * top, num_centers + 1)
+    centers = blend(band_medians(z, a, levels), previous, levels, alpha)
+    return draw(anchor(pool_falling(centers, eps), top, eps), top)
+
+
+def blend(medians: Doubles, previous: Curve | None, levels: Doubles, alpha: float) -> Doubles:
+    """One centre per band: alpha * new + (1 - alpha) * mean of the previous knots in the band, or the one there is; (B', 2)."""
+    centers = []
+    for i, new in enumerate(medians):
+        old = np.full(2, np.nan)
+        if previous is not None:
+            inside = (previous.knots[:, 1] > levels[i]) & (previous.knots[:, 1] <= levels[i + 1])
+            old = previous.knots[inside].mean(axis=0) if inside.any() else old
+        if np.isnan(old[0]):
+            centers.append(new)
+        else:
+            centers.append(old if np.isnan(new[0]) else alpha * new + (1 - alpha) * old)
+    kept = np.array(centers).reshape(-1, 2)
+    return kept[~np.isnan(kept[:, 0])]
+
+
+def pool_falling(centers: Doubles, eps: float) -> Doubles:
+    """Merge neighbours whose z does not rise by more than eps times their a into their mean, until all rise; (B'', 2)."""
+    pools: list[tuple[Doubles, int]] = []
+    for center in centers:
+        mean, size = center, 1
+        while pools and mean[0] - pools[-1][0][0] <= eps * (mean[1] - pools[-1][0][1]):
+            last, count = pools.pop()
+            mean, size = (last * count + mean * size) / (count + size), count + size
+        pools.append((mean, size))
+    return np.array([mean for mean, _ in pools]).reshape(-1, 2)
+
+
+def anchor(centers: Doubles, top: float, eps: float) -> Doubles:
+    """At least two rising centres: fewer are completed by the origin, or by a line of unit slope."""
+    if len(centers) >= 2:
+        return centers
+    if not len(centers):
+        return np.array([[0.0, 0.0], [min(1.0, top), min(1.0, top)]])
+    z, a = centers[0]
+    start = 0.0 if z > eps * a else z - a
+    return np.array([[start, 0.0], [z, a]])
+
+
+def draw(centers: Doubles, top: float) -> Curve:
+    """Join the centres by lines and prolong the first down to a = 0, the last up to a = top."""
+    rise = np.diff(centers, axis=0)
+    inner = rise[:, 1] / rise[:, 0]
+    slopes = np.concatenate([inner[:1], inner, inner[-1:]])
+    (z0, a0), (z1, a1) = centers[0], centers[-1]
+    first, last = (z0 - a0 / slopes[0], 0.0), (z1 + (top - a1) / slopes[-1], top)
+    return Curve(np.vstack([first, centers, last]), slopes)

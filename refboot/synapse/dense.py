@@ -1,0 +1,55 @@
+"""The dense synapse: every output hears every input."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refboot import arrays, ops
+from refboot.arrays import Floats
+from refboot.errors import OrderError
+from refboot.parameter import Parameter
+from refboot.synapse.hook import PreHook, quantize_8bit
+from refboot.synapse.weight import Weight
+
+
+class Dense:
+    """Weighted sums of `in_neurons` inputs for `out_neurons` outputs; weight (out, in), no bias. See Weight for the other arguments."""
+
+    def __init__(
+        self,
+        in_neurons: int,
+        out_neurons: int,
+        weight_scale: float = 1,
+        weight_norm: bool = False,
+        pre_hook_fx: PreHook | None = quantize_8bit,
+        mask: Floats | None = None,
+        *,
+        rng: np.random.Generator,
+    ) -> None:
+        self.in_neurons = arrays.whole("in_neurons", in_neurons)
+        self.out_neurons = arrays.whole("out_neurons", out_neurons)
+        self.weight = Weight((out_neurons, in_neurons), weight_scale, weight_norm, mask, pre_hook_fx, rng)
+        self._cache: tuple[Floats, Floats] | None = None
+
+    @property
+    def axes(self) -> tuple[int | str, ...]:
+        """The shape of an input."""
+        return ("N", self.in_neurons, "T")
+
+    def parameters(self) -> dict[str, Parameter]:
+        """The weight's parameters."""
+        return self.weight.parameters()
+
+    def forward(self, x: Floats) -> Floats:
+        """z (N, out, T) for x (N, in, T), float32."""
+        weight = self.weight.forward()
+        self._cache = x, weight
+        return ops.active().dense_forward(x, weight)
+
+    def backward(self, grad: Floats) -> Floats:
+        """Gradient for the x of the last `forward`; adds those of the weight's parameters."""
+        if self._cache is None:
+            raise OrderError("Dense.backward", "called first", "a forward pass before it")
+        gx, gw = ops.active().dense_backward(grad, *self._cache)
+        self.weight.backward(gw)
+        return gx

@@ -1,0 +1,66 @@
+"""A learned weight: its parameters, its norm, its mask and its quantisation, whatever the synapse it serves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refboot import arrays, ops
+from refboot.arrays import Floats
+from refboot.errors import OrderError
+from refboot.parameter import Parameter
+from refboot.synapse.hook import PreHook, pre_hook
+
+
+class Weight:
+    """A weight of `shape` (O, ...), drawn uniformly from +-weight_scale / sqrt(fan_in) with `rng`.
+
+    With `weight_norm` it is g * v / ||v|| per output, g starting at ||v||; `mask` (its shape) multiplies it, then `pre_hook_fx` quantises.
+    """
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        weight_scale: float,
+        weight_norm: bool,
+        mask: Floats | None,
+        pre_hook_fx: PreHook | None,
+        rng: np.random.Generator,
+    ) -> None:
+        bound = 1 / np.sqrt(np.prod(shape[1:]))
+        drawn = arrays.generator("rng", rng).uniform(-bound, bound, shape) * arrays.number("weight_scale", weight_scale, 0, above=True)
+        self.hook = pre_hook(pre_hook_fx)
+        self.mask = None if mask is None else arrays.floats("mask", mask, shape)
+        self.v = Parameter(drawn.astype(np.float32))
+        self.g = Parameter(np.sqrt((drawn.reshape(len(drawn), -1) ** 2).sum(axis=1)).astype(np.float32)) if weight_norm else None
+        self._full: Floats | None = None
+
+    def parameters(self) -> dict[str, Parameter]:
+        """`weight_g` and `weight_v` with weight norm, else `weight`."""
+        return {"weight": self.v} if self.g is None else {"weight_g": self.g, "weight_v": self.v}
+
+    def full(self) -> Floats:
+        """The weight before quantisation, norm and mask applied; float32."""
+        w = self.v.data if self.g is None else ops.active().weight_norm_forward(self.v.data, self.g.data)
+        return w if self.mask is None else w * self.mask
+
+    def quantised(self) -> Floats:
+        """The weight as it is used; float32, multiples of 1/32 with the default quantisation."""
+        return self.hook.forward(self.full())
+
+    def forward(self) -> Floats:
+        """`quantised`, remembered for `backward`."""
+        self._full = self.full()
+        return self.hook.forward(self._full)
+
+    def backward(self, grad: Floats) -> None:
+        """Add to the parameters' gradients, given that of the weight as used in the last `forward`."""
+        if self._full is None:
+            raise OrderError("Weight.backward", "called first", "a forward pass before it")
+        grad = self.hook.backward(grad, self._full)
+        grad = grad if self.mask is None else grad * self.mask
+        if self.g is None:
+            self.v.add_grad(grad)
+            return
+        gv, gg = ops.active().weight_norm_backward(grad, self.v.data, self.g.data)
+        self.v.add_grad(gv)
+        self.g.add_grad(gg)
