@@ -48,8 +48,7 @@ def check_shape(name: str, array: NDArray[Any], axes: Axes | None) -> None:
     if axes is None:
         return
     fits = len(array.shape) == len(axes) and all(
-        size == wanted if isinstance(wanted, int) else size > 0
-        for size, wanted in zip(array.shape, axes, strict=True)
+        size == wanted if isinstance(wanted, int) else size > 0 for size, wanted in zip(array.shape, axes, strict=True)
     )
     if not fits:
         wanted = ", ".join(str(a) for a in axes) + ("," if len(axes) == 1 else "")

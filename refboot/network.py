@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from refboot import arrays
 from refboot.arrays import Floats
 from refboot.block.base import Block
-from refboot.errors import RangeError, ShapeError
+from refboot.errors import FormatError, RangeError, ShapeError
 from refboot.parameter import Parameter
 from refboot.routine import LayerMode, Mode
 
@@ -21,6 +21,8 @@ class Layer(Protocol):
     training: bool
 
     def parameters(self) -> dict[str, Parameter]: ...
+    def buffers(self) -> dict[str, np.ndarray]: ...
+    def load_buffers(self, buffers: Mapping[str, np.ndarray]) -> None: ...
     def forward(self, x: Floats, mode: Mode = Mode.ANN) -> Floats: ...
     def backward(self, grad: Floats) -> Floats: ...
 
@@ -72,6 +74,30 @@ class Network:
         """Every parameter, trainable or not, by a name like `blocks.1.synapse.weight_v`."""
         return {f"blocks.{i}.{name}": p for i, block in enumerate(self.blocks) for name, p in block.parameters().items()}
 
+    def state(self) -> dict[str, np.ndarray]:
+        """Copies of every parameter and of the fitted curves, by names like `blocks.1.synapse.weight_v`, `blocks.1.curve.knots`."""
+        buffers = {f"blocks.{i}.{name}": a for i, block in enumerate(self.blocks) for name, a in block.buffers().items()}
+        return {name: a.copy() for name, a in ({n: p.data for n, p in self.named_parameters().items()} | buffers).items()}
+
+    def load_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take over what `state` gave, whole or, with a FormatError that names what is missing, unknown or misshapen, not at all.
+
+        Trailing axes of size 1, as lava-dl's weights have them, are dropped. Without curves, ANN mode needs a new fit.
+        """
+        parameters = self.named_parameters()
+        missing = sorted(parameters.keys() - state.keys())
+        if missing:
+            raise FormatError("the state", f"without {missing}", "every parameter of the network")
+        loaded = {name: _fitting(name, state[name], p.data.shape) for name, p in parameters.items()}
+        rest = {name: a for name, a in state.items() if name not in parameters}
+        buffers = [_below(f"blocks.{i}.", rest) for i in range(len(self.blocks))]
+        if sum(map(len, buffers)) != len(rest):
+            raise FormatError("the state", f"with unknown {sorted(rest)}", "only what the network has")
+        for block, own in zip(self.blocks, buffers, strict=True):
+            block.load_buffers(own)
+        for name, data in loaded.items():
+            parameters[name].data[...] = data
+
     def zero_grad(self) -> None:
         """Forget all gradients."""
         for parameter in self.named_parameters().values():
@@ -105,3 +131,16 @@ class Network:
 def replicate(x: Floats, time_steps: int) -> Floats:
     """A still x (N, ..., 1) held for `time_steps` steps, without a copy; float32."""
     return np.broadcast_to(x, (*x.shape[:-1], time_steps))
+
+
+def _below(prefix: str, named: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): a for name, a in named.items() if name.startswith(prefix)}
+
+
+def _fitting(name: str, array: np.ndarray, shape: tuple[int, ...]) -> Floats:
+    own = array.shape
+    while len(own) > len(shape) and own[-1] == 1:
+        own = own[:-1]
+    if own != shape or array.dtype.kind != "f" or not np.isfinite(array).all():
+        raise FormatError(name, f"{array.dtype} of shape {array.shape}", f"finite floats of shape {shape}")
+    return array.reshape(shape).astype(np.float32)

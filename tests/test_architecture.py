@@ -61,7 +61,7 @@ def global_random(source: str, name: str) -> list[str]:
 
 
 def undocumented(source: str, name: str) -> list[str]:
-    """Modules, public classes and public functions say what they are."""
+    """Modules, public classes and public functions say what they are; a Protocol speaks for its bare signatures."""
     tree = ast.parse(source)
     missing = [f"{name}:{node.lineno} {node.name}" for node in _public(tree.body) if not ast.get_docstring(node)]
     return missing if ast.get_docstring(tree) or not tree.body else [f"{name}: the module", *missing]
@@ -97,6 +97,8 @@ BAD = [
     (undocumented, "'''A.'''\ndef f():\n    return 1", "a.py"),
     (undocumented, "'''A.'''\nclass C:\n    x = 1", "a.py"),
     (undocumented, "'''A.'''\nclass C:\n    '''C.'''\n    def f(self):\n        return 1", "a.py"),
+    (undocumented, "'''A.'''\nclass C(Protocol):\n    '''C.'''\n    def f(self):\n        return 1", "a.py"),
+    (undocumented, "'''A.'''\nclass C:\n    '''C.'''\n    def f(self): ...", "a.py"),
 ]
 GOOD = [
     (long_file, "x = 1\n" * 300, "a.py"),
@@ -108,6 +110,7 @@ GOOD = [
     (global_random, "rng = np.random.default_rng(seed)", "a.py"),
     (undocumented, "'''A.'''\ndef _f():\n    return 1\nclass _C:\n    def f(self): return 1\n", "a.py"),
     (undocumented, "", "refboot/__init__.py"),
+    (undocumented, "'''A.'''\nclass C(Protocol):\n    '''C.'''\n    def f(self): ...", "a.py"),
 ]
 CHECKS: list[Check] = [long_file, two_bases, long_function, drawer_name, unsafe, global_random, undocumented]
 
@@ -171,7 +174,13 @@ def _public(body: list[ast.stmt]) -> Iterator[Function | ast.ClassDef]:
         if isinstance(node, (Function, ast.ClassDef)) and not node.name.startswith("_"):
             yield node
             if isinstance(node, ast.ClassDef):
-                yield from _public(node.body)
+                protocol = any(ast.unparse(base).startswith("Protocol") for base in node.bases)
+                yield from _public([inner for inner in node.body if not (protocol and _is_bare(inner))])
+
+
+def _is_bare(node: ast.stmt) -> bool:
+    """Whether a function is a signature alone: its body is `...`."""
+    return isinstance(node, Function) and [ast.unparse(line) for line in node.body] == ["..."]
 
 
 def _is_false(value: ast.expr) -> bool:

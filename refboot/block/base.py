@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -9,9 +10,10 @@ import numpy as np
 from refboot import arrays
 from refboot.ann_sampler import AnnSampler
 from refboot.arrays import Axes, Floats
-from refboot.errors import OrderError
+from refboot.errors import FormatError, OrderError
 from refboot.neuron.dropout import Dropout
 from refboot.parameter import Parameter
+from refboot.reference.fit import Curve
 from refboot.routine import Mode
 
 
@@ -63,6 +65,16 @@ class Block:
         """Every parameter by name: `synapse.weight_v`, `neuron.voltage_decay`, ..."""
         named = {f"synapse.{name}": p for name, p in self.synapse.parameters().items()}
         return named | {f"neuron.{name}": p for name, p in self.neuron.parameters().items()}
+
+    def buffers(self) -> dict[str, np.ndarray]:
+        """What is saved beside the parameters: `curve.knots` (K, 2) and `curve.slopes` (K-1,), float64, once there was a fit."""
+        curve = self.f.curve
+        return {} if curve is None else {"curve.knots": curve.knots, "curve.slopes": curve.slopes}
+
+    def load_buffers(self, buffers: Mapping[str, np.ndarray]) -> None:
+        """Take back what `buffers` gave; a curve that is not there leaves the block unfitted. Raises FormatError."""
+        knots, slopes = buffers.get("curve.knots"), buffers.get("curve.slopes")
+        self.f.curve = None if knots is None and slopes is None else checked_curve(knots, slopes)
 
     def forward(self, x: Floats, mode: Mode = Mode.ANN) -> Floats:
         """Run x (N, C, ..., T) in `mode`: spikes (N, C', ..., T) or, in FIT and ANN mode, rates (N, C', ..., 1); float32.
@@ -118,6 +130,17 @@ class Block:
         """Fit the curve to the samples, then drop half of them."""
         self.f.fit()
         self.f.soft_clear()
+
+
+def checked_curve(knots: np.ndarray | None, slopes: np.ndarray | None) -> Curve:
+    """The curve of `knots` and `slopes`; raises FormatError unless both are there, fit together, are finite and rise."""
+    if knots is None or slopes is None or knots.ndim != 2 or knots.shape != (len(slopes) + 1, 2) or not len(slopes):
+        got = [None if a is None else a.shape for a in (knots, slopes)]
+        raise FormatError("a fitted curve", f"of shapes {got}", "knots (K, 2) and slopes (K-1,)")
+    rises = np.isfinite(knots).all() and (np.diff(knots, axis=0) >= 0).all() and np.isfinite(slopes).all() and (slopes > 0).all()
+    if not rises or knots[-1, 1] <= 0:
+        raise FormatError("a fitted curve", "falling or not finite", "rising knots and positive slopes")
+    return Curve(knots.astype(np.float64), slopes.astype(np.float64))
 
 
 def mean_rate(x: Floats) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -109,6 +109,13 @@ class Flatten:
         """None."""
         return {}
 
+    def buffers(self) -> dict[str, np.ndarray]:
+        """None."""
+        return {}
+
+    def load_buffers(self, buffers: Mapping[str, np.ndarray]) -> None:
+        """Nothing to take."""
+
     def forward(self, x: Floats, mode: Mode = Mode.ANN) -> Floats:
         """x (N, C, ..., T) as (N, C * ..., T)."""
         return self.run(arrays.floats("x", x), mode)
@@ -130,7 +137,7 @@ class Flatten:
 def make_neuron(params: Params) -> Spiking:
     """A CUBA neuron from a dict with neuron.cuba.Neuron's keys, or the neuron object itself; raises RangeError for an unknown key."""
     if not isinstance(params, Mapping):
-        return cast(Spiking, params)
+        return params
     known = list(inspect.signature(cuba.Neuron).parameters)
     for key in params:
         if key not in known:

@@ -22,7 +22,7 @@ def load_digits(train: bool = True) -> Dataset:
     The labels are int64 (N,) in [0, 10); the record's scale is 16. Raises FormatError when the packed file is damaged.
     """
     try:
-        with np.load(FILE, allow_pickle=False) as packed:
+        with FILE.open("rb") as stream, np.load(stream, allow_pickle=False) as packed:
             images, labels = packed["images"], packed["labels"]
     except (OSError, EOFError, ValueError, KeyError, zlib.error, zipfile.BadZipFile) as error:
         raise FormatError(str(FILE), f"unreadable ({error})", "the digits that ship with refboot") from error

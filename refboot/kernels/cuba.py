@@ -13,9 +13,7 @@ from refboot.kernels.leaky import DECAY_SCALE, four, leaky_step
 from refboot.kernels.spike import surrogate
 
 
-def cuba_forward(
-    z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints
-) -> tuple[Floats, Floats, Ints, Ints]:
+def cuba_forward(z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints) -> tuple[Floats, Floats, Ints, Ints]:
     """See reference.cuba_forward."""
     spikes, voltage = np.empty(z.shape, np.float32), np.empty(z.shape, np.float32)
     u, v = np.ascontiguousarray(u).copy(), np.ascontiguousarray(v).copy()
@@ -24,9 +22,7 @@ def cuba_forward(
     return spikes, voltage, u, v
 
 
-def cuba_backward(
-    grad: Floats, voltage: Floats, i_decay: Ints, v_decay: Ints, threshold: float, tau: float, scale: float
-) -> Floats:
+def cuba_backward(grad: Floats, voltage: Floats, i_decay: Ints, v_decay: Ints, threshold: float, tau: float, scale: float) -> Floats:
     """See reference.cuba_backward."""
     gz = np.empty(grad.shape, np.float32)
     i_keep, v_keep = (1 - decay.astype(np.float32) / np.float32(DECAY_SCALE) for decay in (i_decay, v_decay))

@@ -35,12 +35,12 @@ def _saturation(a, high):  # type: ignore[no-untyped-def]
         if a[i] > high * limit:
             total += a[i]
             count += 1
-    return max(total / count, 0.8) if limit > 0 else 0.8
+    return max(total / count if count else limit, 0.8)
 
 
 @jit
 def _bands(a, levels):  # type: ignore[no-untyped-def]
-    bands = np.full(a.size, -1, np.int8)
+    bands = np.full(a.size, -1, np.int16)
     for k in range(levels.size - 1):
         for i in range(a.size):
             bands[i] = k if (a[i] > levels[k]) & (a[i] <= levels[k + 1]) else bands[i]

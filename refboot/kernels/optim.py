@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from refboot.arrays import Floats
@@ -10,16 +12,23 @@ from refboot.kernels.jit import jit
 
 def sgd_step(p: Floats, grad: Floats, velocity: Floats, lr: float, momentum: float) -> None:
     """See reference.sgd_step."""
-    _sgd(p.reshape(-1), grad.reshape(-1), velocity.reshape(-1), np.float32(lr), np.float32(momentum))
+    _in_place(_sgd, (p, velocity), grad, np.float32(lr), np.float32(momentum))
 
 
-def adam_step(
-    p: Floats, grad: Floats, m: Floats, v: Floats, step: int, lr: float, beta1: float, beta2: float, eps: float
-) -> None:
+def adam_step(p: Floats, grad: Floats, m: Floats, v: Floats, step: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
     """See reference.adam_step."""
     rates = np.float32(beta1), np.float32(1 - beta1), np.float32(beta2), np.float32(1 - beta2)
     root, rate = np.float32(1 / np.sqrt(1 - beta2**step)), np.float32(lr / (1 - beta1**step))
-    _adam(p.reshape(-1), grad.reshape(-1), m.reshape(-1), v.reshape(-1), *rates, root, rate, np.float32(eps))
+    _in_place(_adam, (p, m, v), grad, *rates, root, rate, np.float32(eps))
+
+
+def _in_place(kernel: Callable[..., None], changed: tuple[Floats, ...], grad: Floats, *constants: np.float32) -> None:
+    """Run `kernel` on flat views; an array that is not contiguous has none: its flat copy is written back."""
+    p, *moments = flat = [x.reshape(-1) for x in changed]
+    kernel(p, grad.reshape(-1), *moments, *constants)
+    for array, result in zip(changed, flat, strict=True):
+        if not array.flags.c_contiguous:
+            array[...] = result.reshape(array.shape)
 
 
 @jit

@@ -17,9 +17,7 @@ def pwl_forward(z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float6
     return a
 
 
-def pwl_backward(
-    grad: Floats, z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float64], scale: float, eps: float
-) -> Floats:
+def pwl_backward(grad: Floats, z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float64], scale: float, eps: float) -> Floats:
     """See reference.pwl_backward."""
     gain = np.zeros(z.shape, np.float32)
     flat = np.ascontiguousarray(grad).reshape(-1), np.ascontiguousarray(z).reshape(-1), gain.reshape(-1)

@@ -14,7 +14,6 @@ from refboot.parameter import Parameter
 from refboot.reference.fixed_point import DECAY_SCALE, STATE_SCALE, WEIGHT_SCALE, decay_mantissa, threshold_mantissa, to_real, to_state
 
 
-
 class Trace(NamedTuple):
     """Current u and voltage v before reset (int64 state units) and spikes s (float32) of every step, each (N, C, ..., T)."""
 
@@ -143,7 +142,7 @@ class Neuron:
 
 
 def check_range(z: Floats, u: Ints, v: Ints) -> None:
-    """Raise RangeError if z is not finite or the state could overflow: with |z|, |u|, |v| in real units, T^2 times their sum is below 2^39."""
+    """Raise RangeError if z is not finite or the state could overflow: T^2 (|z| + |u| + |v|), in real units, must be below 2^39."""
     largest = _size(z) + (_size(u) + _size(v)) / STATE_SCALE
     limit = 2.0**39 / z.shape[-1] ** 2
     if not largest < limit:

@@ -11,9 +11,7 @@ from refboot.reference.leaky import leaky_backward, leaky_forward
 from refboot.reference.spike import spike_backward, spike_forward
 
 
-def cuba_forward(
-    z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints
-) -> tuple[Floats, Floats, Ints, Ints]:
+def cuba_forward(z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints) -> tuple[Floats, Floats, Ints, Ints]:
     """Run T steps of weighted input z (N, C, ..., T): spikes and real voltage before reset (float32), last u and v (int64).
 
     `i_decay`, `v_decay` (1,) or (C,) in 0..4096; `threshold` in state units; `u`, `v` (N, C, ...) are the initial state.
@@ -23,9 +21,7 @@ def cuba_forward(
     return spike_forward(voltages, threshold), to_real(voltages), u, v
 
 
-def cuba_backward(
-    grad: Floats, voltage: Floats, i_decay: Ints, v_decay: Ints, threshold: float, tau: float, scale: float
-) -> Floats:
+def cuba_backward(grad: Floats, voltage: Floats, i_decay: Ints, v_decay: Ints, threshold: float, tau: float, scale: float) -> Floats:
     """Gradient for z of `cuba_forward`, given that of the spikes; `voltage` and `threshold` in real units. float32."""
     gv = spike_backward(grad, voltage, threshold, tau, scale)
     gu = leaky_backward(gv, v_decay)

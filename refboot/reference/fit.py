@@ -35,14 +35,18 @@ class Curve(NamedTuple):
 
 
 def saturation(a: Doubles, high: float) -> float:
-    """The mean of the rates above `high` times the largest, but at least 0.8 (0.8 for no data and for a silent layer).
+    """The mean of the rates above `high` times the largest (or the largest, if none is), but at least 0.8.
+
+    So 0.8 for no data and for a silent layer. Computed in float64.
 
     >>> saturation(np.array([0.1, 0.95, 1.0]), 0.9), saturation(np.zeros(3), 0.9)
     (0.975, 0.8)
     """
     if not len(a) or a.max() <= 0:
         return MIN_SATURATION
-    return max(float(np.mean(a[a > high * a.max()], dtype=np.float64)), MIN_SATURATION)
+    rates = a.astype(np.float64)
+    above = rates[rates > high * rates.max()]
+    return max(float(above.mean() if len(above) else rates.max()), MIN_SATURATION)
 
 
 def band_medians(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:
@@ -116,7 +120,7 @@ def anchor(centers: Doubles, top: float, eps: float) -> Doubles:
     if not len(centers):
         return np.array([[0.0, 0.0], [min(1.0, top), min(1.0, top)]])
     z, a = centers[0]
-    start = 0.0 if z > eps * a else z - a
+    start = 0.0 if z > eps * a else min(z - a, np.nextafter(z, -np.inf))  # a may vanish beside a huge z
     return np.array([[start, 0.0], [z, a]])
 
 

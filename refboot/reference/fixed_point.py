@@ -26,7 +26,8 @@ def quantize_8bit(x: Floats) -> Floats:
     >>> quantize_8bit(np.float32([0.03, 0.015625, 0.046875, 3.99, -9.0])).tolist()
     [0.03125, 0.0, 0.0625, 3.96875, -4.0]
     """
-    return np.clip(np.rint(x / WEIGHT_STEP) * WEIGHT_STEP, WEIGHT_LOW, WEIGHT_HIGH)
+    with np.errstate(over="ignore"):  # an infinite quotient is clipped like any other
+        return np.clip(np.rint(x / WEIGHT_STEP) * WEIGHT_STEP, WEIGHT_LOW, WEIGHT_HIGH)
 
 
 def quantize_8bit_backward(grad: Floats, x: Floats) -> Floats:
@@ -35,7 +36,8 @@ def quantize_8bit_backward(grad: Floats, x: Floats) -> Floats:
     >>> quantize_8bit_backward(np.float32([1, 1, 1]), np.float32([127.4, 127.5, -128.5]) / 32).tolist()
     [1.0, 0.0, 1.0]
     """
-    rounded = np.rint(x / WEIGHT_STEP) * WEIGHT_STEP
+    with np.errstate(over="ignore"):
+        rounded = np.rint(x / WEIGHT_STEP) * WEIGHT_STEP
     return np.where((rounded >= WEIGHT_LOW) & (rounded <= WEIGHT_HIGH), grad, np.float32(0))
 
 

@@ -38,9 +38,9 @@ def leaky_backward(grad: Floats, decay: Ints) -> Floats:
 
     Forward line: y[t] = y[t-1] * (1 - decay/4096) + x[t].
     """
-    keep = per_channel(1 - decay.astype(np.float32) / np.float32(DECAY_SCALE), grad.ndim - 1)
+    keep: Floats = per_channel(1 - decay.astype(np.float32) / np.float32(DECAY_SCALE), grad.ndim - 1)
     gx = np.empty_like(grad)
-    later = np.zeros_like(grad[..., 0])
+    later: Floats = np.zeros_like(grad[..., 0])
     for t in reversed(range(grad.shape[-1])):
         later = grad[..., t] + keep * later
         gx[..., t] = later

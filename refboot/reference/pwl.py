@@ -19,13 +19,13 @@ def pwl_forward(z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float6
     knots, slopes = knots.astype(np.float32), slopes.astype(np.float32)
     a = np.zeros_like(z)
     for (left, base), (right, _), slope in zip(knots[:-1], knots[1:], slopes, strict=True):
-        a = np.where((z > left) & (z <= right), base + slope * (z - left), a)
+        with np.errstate(over="ignore"):  # far outside the piece, where the line is not taken
+            line = base + slope * (z - left)
+        a = np.where((z > left) & (z <= right), line, a)
     return np.where(z > knots[-1, 0], knots[-1, 1], a)
 
 
-def pwl_backward(
-    grad: Floats, z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float64], scale: float, eps: float
-) -> Floats:
+def pwl_backward(grad: Floats, z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float64], scale: float, eps: float) -> Floats:
     """Gradient for z: grad * (slope of the piece * scale + eps), slope 0 outside the pieces; float32.
 
     Forward line: a = base + slope * (z - left). `scale` brings saturation to unit gain, `eps` keeps silent neurons learning.

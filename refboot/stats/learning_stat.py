@@ -7,6 +7,8 @@ import operator
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+import numpy as np
+
 from refboot.arrays import whole
 from refboot.errors import FormatError, RangeError, TypeMismatchError
 
@@ -36,6 +38,11 @@ def expect_keys(name: str, state: object, keys: Collection[str]) -> None:
         raise FormatError(name, f"a {type(state).__name__}", "a mapping")
     if set(state) != set(keys):
         raise FormatError(name, f"a mapping of {sorted(map(str, state))}", f"the keys {sorted(keys)}")
+
+
+def _total(name: str, value: object) -> np.float64:
+    """`value` as a NumPy float64: added to a Python float, a float32 loss would sum in float32."""
+    return np.float64(real(name, value))
 
 
 class _Tally:
@@ -73,7 +80,7 @@ class LearningStat:
     """
 
     num_samples = _Tally(count)
-    loss_sum = _Tally(real)
+    loss_sum = _Tally(_total)
     correct_samples = _Tally(count)
 
     def __init__(self, loss_str: str = "loss", loss_unit: str = "", accuracy_str: str = "accuracy", accuracy_unit: str = "") -> None:
@@ -135,7 +142,8 @@ class LearningStat:
 
     def to_dict(self) -> dict[str, Any]:
         """The running epoch and the logs in plain Python values, fit for JSON (NaN as Python's json writes it)."""
-        tallies = {name: getattr(self, name) for name in _TALLIES}
+        total = None if self.loss_sum is None else float(self.loss_sum)
+        tallies = {"num_samples": self.num_samples, "loss_sum": total, "correct_samples": self.correct_samples}
         return {**tallies, "logged": self._logged, "loss_log": list(self.loss_log), "accuracy_log": list(self.accuracy_log)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -169,7 +177,7 @@ class LearningStat:
         return (" " * (24 if self.min_loss is None else 4)).join(parts)
 
     def _mean(self, total: float | None) -> float | None:
-        return total / self.num_samples if self.num_samples and total is not None else None
+        return float(total) / self.num_samples if self.num_samples and total is not None else None
 
     def _running(self) -> bool:
         return bool(self.num_samples) and not self._logged

@@ -107,13 +107,14 @@ def test_a_foreign_magic_number_is_refused(tmp_path, magic, pack):
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
-@pytest.mark.parametrize("shape", [(2**32 - 1,), (60000, 2**16, 2**16), (2**32 - 1,) * 32, (0,) + (2**32 - 1,) * 3])
+@pytest.mark.parametrize("shape", [(2**17,), (2**32 - 1,), (60000, 2**16, 2**16), (2**32 - 1,) * 32, (0,) + (2**32 - 1,) * 3])
 def test_absurd_shapes_are_refused_before_memory_is_taken(tmp_path, pack, shape):
-    path = stored(tmp_path, pack(struct.pack(f">HBB{len(shape)}I", 0, 0x0E, len(shape), *shape) + bytes(64)))
+    path = stored(tmp_path, pack(struct.pack(f">HBB{len(shape)}I", 0, 0x0E, len(shape), *shape)))
     tracemalloc.start()
     try:
-        with pytest.raises(FormatError, match="absurd"):
+        with pytest.raises(FormatError) as caught:
             read_idx(path)
+        assert str(caught.value.got).startswith(f"of shape {shape}")
         assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
@@ -141,9 +142,9 @@ def test_a_well_packed_file_is_read(tmp_path):
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     for path in (tmp_path / "nothing", tmp_path):
-        with pytest.raises(FormatError, match="missing") as caught:
+        with pytest.raises(FormatError) as caught:
             read_idx(path)
-        assert str(path) in str(caught.value)
+        assert (caught.value.name, caught.value.got) == (str(path), "missing or no regular file")
 
 
 @pytest.mark.parametrize("path", [3, None, b"bytes"])

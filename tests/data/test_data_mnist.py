@@ -7,13 +7,14 @@ import http.server
 import shutil
 import struct
 import threading
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from refboot.data import load_mnist
-from refboot.data.download import MAX_UNPACKED, fetch
+from refboot.data import download, load_mnist
+from refboot.data.download import fetch
 from refboot.data.mnist import DIGESTS
 from refboot.errors import FormatError, TypeMismatchError
 
@@ -139,12 +140,10 @@ def test_a_file_is_fetched_from_the_first_mirror_that_has_it_right(mirror, tmp_p
     served, address = mirror
     (served / "wrong").mkdir()
     (served / "foreign").mkdir()
-    (served / "bomb").mkdir()
     digest = packed_file(served)
     packed_file(served / "wrong", b"other contents")
-    packed_file(served / "bomb", bytes(MAX_UNPACKED + 10))
     (served / "foreign" / "file.gz").write_bytes(b"<html>")
-    mirrors = [address + part for part in ("nowhere/", "wrong/", "foreign/", "bomb/")]
+    mirrors = [address + part for part in ("nowhere/", "wrong/", "foreign/")]
     target = tmp_path / "new" / "cache"
     path = fetch("file.gz", digest, target, [*mirrors, address.rstrip("/")])
     assert path == target / "file.gz"
@@ -189,6 +188,44 @@ def test_an_unwritable_place_is_an_error(mirror, tmp_path):
     (tmp_path / "taken").write_bytes(b"a file where the folder should be")
     with pytest.raises(FormatError, match="not writable"):
         fetch("file.gz", digest, tmp_path / "taken", [address])
+
+
+def test_when_the_last_step_fails_the_old_file_stays_and_nothing_else(mirror, tmp_path, monkeypatch):
+    served, address = mirror
+    digest = packed_file(served)
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "file.gz").write_bytes(b"old")
+
+    def refuse(source, target):
+        assert Path(source).parent == Path(target).parent == cache
+        raise PermissionError("no")
+
+    monkeypatch.setattr(download.os, "replace", refuse)
+    with pytest.raises(FormatError, match="not writable"):
+        fetch("file.gz", digest, cache, [address])
+    assert [(path.name, path.read_bytes()) for path in cache.iterdir()] == [("file.gz", b"old")]
+
+
+def test_a_bomb_on_a_mirror_is_not_unpacked(mirror, tmp_path, monkeypatch):
+    served, address = mirror
+    digest = packed_file(served, bytes(2**25))
+    monkeypatch.setattr(download, "MAX_UNPACKED", 1000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError, match="SHA-256"):
+            fetch("file.gz", digest, tmp_path / "cache", [address])
+        assert tracemalloc.get_traced_memory()[1] < 2**23
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_endless_reply_is_not_kept(mirror, tmp_path, monkeypatch):
+    served, address = mirror
+    digest = packed_file(served)
+    monkeypatch.setattr(download, "MAX_PACKED", 10)
+    with pytest.raises(FormatError, match="more than 10 bytes"):
+        fetch("file.gz", digest, tmp_path / "cache", [address])
 
 
 def test_a_forged_mnist_is_not_accepted(mirror, tmp_path):

@@ -1,0 +1,88 @@
+"""The settings of a run: what `refboot train` takes as options, writes into the run folder and into every saved network."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from refboot import arrays
+from refboot.errors import FormatError, RangeError
+
+DATASETS = ("digits", "mnist")
+
+
+def option(default: Any, text: str) -> Any:
+    """A field with its default and the line of help that the command shows."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every choice of a run; the defaults are the tutorial's. Raises RangeError or TypeMismatchError for a value that cannot be."""
+
+    data: str = option("mnist", "digits (embedded) or mnist")
+    epochs: int = option(100, "passes over the training set")
+    hidden: tuple[int, ...] = option((512, 512), "neurons of each hidden layer")
+    time_steps: int = option(16, "steps T of the spiking network")
+    batch_size: int = option(32, "images a training step")
+    lr: float = option(0.001, "step size of Adam")
+    seed: int = option(0, "seed of everything drawn: weights, order, augmentation, samples kept")
+    threshold: float = option(1.25, "firing threshold, rounded down to 1/64")
+    current_decay: float = option(1.0, "decay of the current, 0..1")
+    voltage_decay: float = option(0.03, "decay of the voltage, 0..1")
+    tau_grad: float = option(1.0, "width of the surrogate gradient")
+    scale_grad: float = option(1.0, "height of the surrogate gradient")
+    input_weight: float = option(1.0, "initial weight of the input layer")
+    input_bias: float = option(0.0, "initial bias of the input layer")
+    weight_scale: float = option(2.0, "factor on the initial weights")
+    weight_norm: bool = option(True, "learn weights as length and direction")
+    dropout: float = option(0.0, "chance that a hidden neuron is dropped in training")
+    delay_shift: bool = option(False, "one step of delay after each spiking layer, as lava-dl runs by default")
+    num_sample_iter: int = option(10, "iterations that sample, at the start of a sampled epoch")
+    sample_period: int = option(10, "epochs from one sampling to the next")
+    crossover_epochs: tuple[int, ...] = option((), "epochs from which one more layer stays spiking (hybrid training)")
+    degrees: float = option(10.0, "augmentation: largest rotation")
+    translate: float = option(0.05, "augmentation: largest shift, as a share of the size")
+    scale: float = option(0.05, "augmentation: largest change of size")
+    shear: float = option(5.0, "augmentation: largest shear, degrees")
+    augment: bool = option(True, "augment the training images")
+
+    def __post_init__(self) -> None:
+        if self.data not in DATASETS:
+            raise RangeError("data", repr(self.data), f"one of {DATASETS}")
+        for name in ("epochs", "time_steps", "batch_size", "sample_period"):
+            arrays.whole(name, getattr(self, name))
+        for name in ("seed", "num_sample_iter"):
+            arrays.whole(name, getattr(self, name), 0, 2**63 - 1)
+        for size in self.hidden:
+            arrays.whole("hidden", size)
+        arrays.number("dropout", self.dropout, 0, 0.999)
+        arrays.number("scale", self.scale, 0, 0.999)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Settings:
+        """What `to_dict` gave; raises FormatError for a name that is unknown, RangeError and TypeMismatchError for a bad value."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        unknown = sorted(values.keys() - known)
+        if unknown:
+            raise FormatError("the settings", f"with unknown {unknown}", f"names among {sorted(known)}")
+        given: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+        return cls(**given)
+
+
+DIGITS = {
+    "data": "digits",
+    "hidden": (256, 256),
+    "lr": 0.002,
+    "sample_period": 5,
+    "degrees": 8.0,
+    "translate": 0.13,
+    "scale": 0.1,
+    "shear": 0.0,
+}
