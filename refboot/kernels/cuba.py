@@ -1,4 +1,4 @@
-"""Kernels of refboot.reference.cuba: forward equal to it in every bit, backward to 4 ulps of the largest gradient.
+"""Kernels of refboot.reference.cuba: forward equal to it in every bit, backward to 4 ulps of what |grad| would give.
 
 Arrays come as (N, C, S, T); state is int64. The stages of a step are decay, integrate, fire, reset.
 """

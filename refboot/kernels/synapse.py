@@ -1,4 +1,8 @@
-"""Kernels of refboot.reference.synapse. Sums of spikes and quantised weights are exact, others agree to float32 summation order."""
+"""Kernels of refboot.reference.synapse.
+
+Sums of spikes and quantised weights are equal to its in every bit, other dense sums to one ulp of the sum of the magnitudes
+per term; weight norm and the sums of `input_backward` (in float64) to 4 ulps, gradients to 4 ulps of their terms' magnitudes.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from lava_network import load_block
-from lava_vectors import FIT_RTOL, Array, Case, assert_close, assert_equal, cases
+from lava_vectors import Array, Case, assert_close, assert_equal, assert_same_fit, cases
 
 from refboot.block import Block, cuba
 from refboot.routine import Mode
@@ -53,7 +53,7 @@ def check_modes(case: Case) -> None:
     fitted = {name: array for name, array in (("centers", block.f.centers), ("slopes", block.f.slopes)) if array is not None}
     assert fitted.keys() == {"centers", "slopes"} & wanted.keys()
     for name, array in fitted.items():
-        np.testing.assert_allclose(array, wanted[name], rtol=FIT_RTOL, atol=0)
+        assert_same_fit(array, wanted[name])
 
 
 @pytest.mark.parametrize("case", cases("block_input"), ids=str)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from lava_vectors import FIT_RTOL, Array, Case, assert_close, assert_equal, cases
+from lava_vectors import Array, Case, assert_close, assert_equal, assert_same_fit, cases
 
 from refboot.ann_sampler import AnnSampler
 
@@ -32,7 +32,7 @@ def test_sampler_fits_the_same_curves(case: Case) -> None:
             continue
         got = {"centers": f.centers, "slopes": f.slopes, "max": f.max, "scale": f.scale}
         for name, value in got.items():
-            np.testing.assert_allclose(value, wanted[f"{name}{fit}"], rtol=FIT_RTOL, atol=0)
+            assert_same_fit(value, wanted[f"{name}{fit}"])
 
 
 @pytest.mark.parametrize("case", cases("ann_sampler"), ids=str)
@@ -63,8 +63,8 @@ def test_where_lavas_centres_fall_ours_are_pooled_and_rise() -> None:
     assert (f.slopes > 0).all()
     # The last knot is no centre: it prolongs the last line, one end of which was pooled, up to the same saturation.
     pooled = np.vstack([lava[:fall], lava[fall : fall + 2].mean(axis=0), lava[fall + 2 : -1]])
-    np.testing.assert_allclose(f.centers[:-1], pooled, rtol=FIT_RTOL, atol=0)
-    np.testing.assert_allclose(f.max, lava[-1, 1], rtol=FIT_RTOL, atol=0)
+    assert_same_fit(f.centers[:-1], pooled)
+    assert_same_fit(f.max, lava[-1, 1])
 
 
 @pytest.mark.parametrize("case", cases("soft_clear"), ids=str)

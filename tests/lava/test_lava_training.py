@@ -14,8 +14,8 @@ from refboot.routine import LayerMode, Mode, Scheduler
 from refboot.stats import LearningStat
 from refboot.training.step import train_step
 
-# In float32 a run amplifies the last bit: the runs are compared, not their bits. About 1e-6 was seen.
-LOSS_TOLERANCE = 1e-3
+# In float32 a run amplifies the last bit: two runs are compared, not their bits. 3e-7 was seen in losses and parameters, 0 in the rest.
+TOLERANCE = 1e-3
 
 
 class Run(NamedTuple):
@@ -66,9 +66,19 @@ def test_training_follows_the_same_losses_to_the_same_network(case: Case) -> Non
     given, wanted = case.read("in"), case.read("out")
     run = train(case.params, given)
     assert_equal(run.modes, wanted["modes"])
-    np.testing.assert_allclose(run.losses, wanted["losses"], rtol=0, atol=LOSS_TOLERANCE)
-    rates = lava_network.spiking_rates(run.network, given["data"])
-    assert rates.shape == wanted["snn_rates"].shape
-    import os
-    with open("/tmp/lv/log2","a") as h:
-        h.write(f"{np.abs(run.losses-wanted['losses']).max()} {np.abs(rates-wanted['snn_rates']).max()} {[float(np.abs(p.data.ravel()-wanted['state/'+n.removeprefix('blocks.').replace('.','/')].ravel()).max()) for n,p in run.network.named_parameters().items()]} {[b.f.centers.shape==wanted[f'centers/{i}'].shape and float(np.abs(b.f.centers-wanted[f'centers/{i}']).max()) for i,b in enumerate(run.network.blocks[:-1])]}\n")
+    np.testing.assert_allclose(run.losses, wanted["losses"], rtol=0, atol=TOLERANCE)
+    for name, parameter in run.network.named_parameters().items():
+        path = name.replace("blocks.", "state/", 1).replace(".", "/")
+        np.testing.assert_allclose(parameter.data, wanted[path].reshape(parameter.data.shape), rtol=0, atol=TOLERANCE)
+    for layer, block in enumerate(run.network.blocks[:-1]):
+        np.testing.assert_allclose(block.f.centers, wanted[f"centers/{layer}"], rtol=0, atol=TOLERANCE)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("case", cases("training"), ids=str)
+@pytest.mark.usefixtures("operations")
+def test_trained_network_spikes_at_the_same_rates(case: Case) -> None:
+    given, wanted = case.read("in"), case.read("out")["snn_rates"]
+    rates = lava_network.spiking_rates(train(case.params, given).network, given["data"])
+    assert rates.shape == wanted.shape
+    # One spike more or less moves a rate by more than the tolerance, so it is the mean that is held to it.
+    assert np.abs(rates - wanted).mean() <= TOLERANCE

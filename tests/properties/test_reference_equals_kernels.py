@@ -228,8 +228,8 @@ def graded_bound(grad, voltage, threshold, tau, scale):
 
 
 def cuba_bound(grad, *rest):
-    """Of the gradient that |grad| would give, in which nothing cancels: 4 ulps and one more per step."""
-    return [ulps(4 + grad.shape[-1], reference.cuba_backward(np.abs(grad), *rest))]
+    """4 ulps of the gradient that |grad| would give, in which nothing cancels."""
+    return [ulps(4, reference.cuba_backward(np.abs(grad), *rest))]
 
 
 def dense_bounds(grad, x, weight):
@@ -256,7 +256,7 @@ def input_bounds(grad, x, weight):
 
 def entropy_bounds(logits, labels):
     loss, softmax = reference.cross_entropy_forward(logits, labels)
-    return ulps(4, np.maximum(1, np.float64(loss))), ulps(4, np.ones_like(softmax))
+    return ulps(4, np.maximum(1, np.float64(loss))), ulps(4, softmax)
 
 
 def saturation_bound(a, high):

@@ -1,0 +1,38 @@
+"""The command `refboot`: one module here per sub-command."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from refboot import __version__, ops, threads
+from refboot.cli import evaluate, train
+from refboot.errors import RefbootError
+
+COMMANDS = (train, evaluate)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code: 0 done, 1 an error that is told in one line, 130 interrupted."""
+    chosen = parser().parse_args(arguments)
+    try:
+        with ops.use(chosen.ops or ops.active()), threads.blas(1):
+            return int(chosen.command(chosen))
+    except (RefbootError, OSError) as error:
+        print(f"refboot: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nrefboot: interrupted", file=sys.stderr)
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of every command."""
+    top = argparse.ArgumentParser(prog="refboot", description="Bootstrap SNN training: sample, fit, train as ANN, run as SNN.")
+    top.add_argument("--version", action="version", version=f"refboot {__version__}")
+    top.add_argument("--ops", choices=sorted(ops.MODULES), help="the set of operations (default: numba where it is installed)")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    for module in COMMANDS:
+        module.add(commands)
+    return top

@@ -1,0 +1,93 @@
+"""`refboot train digits|mnist`: train a network, print the tutorial's lines, save the best."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from refboot.arrays import extra
+from refboot.errors import MissingExtraError
+from refboot.routine import LayerMode
+from refboot.settings import DATASETS, DIGITS, Settings
+from refboot.training import Run
+
+Track = Callable[[int, int, int, LayerMode], None]
+
+
+def add(commands: Any) -> None:
+    """Add the sub-command and its options, one for each setting."""
+    command = commands.add_parser("train", help="train a network and save the best")
+    command.add_argument("data", choices=DATASETS, help="the data to train on")
+    command.add_argument("--run", metavar="DIR", help="folder of the run (default: runs/digits, runs/mnist)")
+    data_options(command)
+    for field in dataclasses.fields(Settings)[1:]:
+        _setting(command, field)
+    command.set_defaults(command=run)
+
+
+def data_options(command: argparse.ArgumentParser) -> None:
+    """The options that say where MNIST is."""
+    command.add_argument("--data-root", metavar="DIR", help="folder with the MNIST files (default: the cache)")
+    command.add_argument("--download", action="store_true", help="fetch MNIST into the cache if it is not there")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """A run, its lines on standard output, its files in the folder."""
+    settings = Settings(**_given(chosen))
+    training = Run(settings, chosen.run or os.path.join("runs", settings.data), chosen.data_root, chosen.download)
+    track, line = progress()
+    try:
+        found = training.run(line, track)
+    except KeyboardInterrupt:
+        print(f"\nrefboot: interrupted in epoch {training.epoch}; the last whole one is in {training.folder}/last.h5", file=sys.stderr)
+        return 130
+    gap = 100 * (found["ANN"] - found["SNN"])
+    print(f"\nBest network (epoch {found['epoch']}), {len(training.testing.dataset)} test images, T = {settings.time_steps}:")
+    print(f"SNN accuracy = {found['SNN']:.5f}    ANN accuracy = {found['ANN']:.5f}    ANN - SNN = {gap:+.2f} points")
+    print(f"Saved: {training.folder}/best.h5")
+    return 0
+
+
+def progress() -> tuple[Track, Callable[[str], None]]:
+    """What tracks a step and what prints a line: with tqdm on a terminal a bar, else nothing and plain lines."""
+    plain: tuple[Track, Callable[[str], None]] = (lambda epoch, iteration, total, mode: None, lambda text: print(text, flush=True))
+    if not sys.stderr.isatty():
+        return plain
+    try:
+        tqdm = extra("tqdm", "progress").tqdm
+    except MissingExtraError:
+        return plain
+    bar = tqdm(unit="step", leave=False)
+
+    def track(epoch: int, iteration: int, total: int, mode: LayerMode) -> None:
+        if iteration == 0:
+            bar.reset(total)
+        bar.set_description(f"Epoch {epoch} {mode.base_mode.name}", refresh=False)
+        bar.update()
+
+    return track, tqdm.write
+
+
+def _setting(command: argparse.ArgumentParser, field: dataclasses.Field[Any]) -> None:
+    flag, small = f"--{field.name.replace('_', '-')}", DIGITS.get(field.name)
+    text = f"{field.metadata['help']} (default: {_shown(field.default)}" + (")" if small is None else f"; digits: {_shown(small)})")
+    if isinstance(field.default, bool):
+        command.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+    elif isinstance(field.default, tuple):
+        command.add_argument(flag, type=int, nargs="*", metavar="N", help=text)
+    else:
+        command.add_argument(flag, type=type(field.default), metavar="X" if isinstance(field.default, float) else "N", help=text)
+
+
+def _given(chosen: argparse.Namespace) -> dict[str, Any]:
+    named = {f.name: getattr(chosen, f.name) for f in dataclasses.fields(Settings)}
+    given = {name: tuple(v) if isinstance(v, list) else v for name, v in named.items() if v is not None}
+    return (DIGITS if chosen.data == "digits" else {}) | given
+
+
+def _shown(value: Any) -> str:
+    return " ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
