@@ -14,7 +14,7 @@ from refboot.io import state
 from refboot.routine import LayerMode, Mode
 from refboot.settings import Settings
 from refboot.stats import LearningStat
-from refboot.training import build, evaluate, testing_loader
+from refboot.training import build, evaluate, evaluation_loader
 
 
 def add(commands: Any) -> None:
@@ -36,7 +36,7 @@ def run(chosen: argparse.Namespace) -> int:
         settings = dataclasses.replace(settings, time_steps=chosen.time_steps)
     network = build(settings, np.random.default_rng(settings.seed))
     state.load(network, chosen.file)
-    loader = testing_loader(settings, chosen.data_root, chosen.download)
+    loader = evaluation_loader(settings, chosen.data_root, chosen.download)
     for mode in (Mode.SNN, Mode.ANN):
         stat = LearningStat()
         evaluate(network, loader, LayerMode(0, mode), stat)

@@ -45,10 +45,10 @@ def loaders(
     moved = [augmentation(settings)] if settings.augment else []
     transform = Compose([*moved, ToTensor(), Normalize(0.5, 0.5)])
     training = DataLoader(train, settings.batch_size, shuffle=True, transform=transform, rng=rng)
-    return training, testing_loader(settings, root, download)
+    return training, evaluation_loader(settings, root, download)
 
 
-def testing_loader(settings: Settings, root: str | os.PathLike[str] | None = None, download: bool = False) -> DataLoader:
+def evaluation_loader(settings: Settings, root: str | os.PathLike[str] | None = None, download: bool = False) -> DataLoader:
     """The test images in order, pixels scaled to [-1, 1], in batches of 500."""
     return DataLoader(images(settings, root, download), 500, transform=Compose([ToTensor(), Normalize(0.5, 0.5)]))
 
