@@ -51,11 +51,12 @@ def saturation(a: Doubles, high: float) -> float:
 
 def band_medians(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:
     """The medians (z, a) of the points of each band (level_i, level_i+1]: (B, 2) float64, NaN where a band is empty."""
+    z, a = z.astype(np.float64), a.astype(np.float64)
     medians = np.full((len(levels) - 1, 2), np.nan)
     for i in range(len(medians)):
         inside = (a > levels[i]) & (a <= levels[i + 1])
         if inside.any():
-            medians[i] = np.median(z[inside].astype(np.float64)), np.median(a[inside].astype(np.float64))
+            medians[i] = np.median(z[inside]), np.median(a[inside])
     return medians
 
 

@@ -11,13 +11,18 @@ from refboot.arrays import Floats
 
 
 def dense_forward(x: Floats, weight: Floats) -> Floats:
-    """z[n, o, t] = sum over i of weight[o, i] * x[n, i, t]; float32, exact for spikes and quantised weights (fan-in < 131,072)."""
-    return np.matmul(weight, x)
+    """z[n, o, t] = sum over i of weight[o, i] * x[n, i, t], summed in float64, rounded once to float32.
+
+    Exact, in float32 sums too, for spikes and quantised weights with a fan-in below 131,072. Spec: SYN-1.
+    """
+    return np.matmul(weight.astype(np.float64), x).astype(np.float32)
 
 
 def dense_backward(grad: Floats, x: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """Gradients of `dense_forward` for x (N, I, T) and weight (O, I): W^T gz and the sum over n, t of gz x."""
-    return np.matmul(weight.T, grad), np.tensordot(grad, x, axes=((0, 2), (0, 2)))
+    """Gradients of `dense_forward` for x (N, I, T) and weight (O, I): W^T gz and the sum over n, t of gz x, summed in float64."""
+    gz = grad.astype(np.float64)
+    gx, gw = np.matmul(weight.T, gz), np.tensordot(gz, x, axes=((0, 2), (0, 2)))
+    return gx.astype(np.float32), gw.astype(np.float32)
 
 
 def weight_norm_forward(v: Floats, g: Floats) -> Floats:

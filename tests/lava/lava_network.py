@@ -40,6 +40,6 @@ def load_network(network: Network, state: Mapping[str, Array]) -> None:
 
 
 def spiking_rates(network: Network, x: Floats) -> Floats:
-    """The rates (N, K) of the read-out with every layer spiking, 500 images at a time."""
-    parts = [network.forward(x[i : i + 500], LayerMode(0, Mode.SNN)) for i in range(0, len(x), 500)]
+    """The rates (N, K) of the read-out with every layer spiking, 100 images at a time."""
+    parts = [network.forward(x[i : i + 100], LayerMode(0, Mode.SNN)) for i in range(0, len(x), 100)]
     return np.concatenate(parts).mean(axis=-1)

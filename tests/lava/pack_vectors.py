@@ -12,7 +12,7 @@ SMALL = 64
 
 
 def pack(source: Path, target: Path) -> None:
-    """Copy groups, attributes and datasets of `source` to `target`, each dataset above 64 bytes as one chunk, shuffled and packed by gzip 9."""
+    """Copy groups, attributes and datasets of `source` to `target`; those above 64 bytes as one chunk, shuffled, packed by gzip 9."""
     partial = target.with_suffix(".partial")
     # The file format of HDF5 1.10: half the overhead per group of the oldest one, and any h5py we support reads it.
     with h5py.File(source, "r") as old, h5py.File(partial, "w", libver=("v110", "v110")) as new:

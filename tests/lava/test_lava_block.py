@@ -24,8 +24,9 @@ def make_block(case: Case, state: Mapping[str, Array]) -> Block:
 
 def summands(block: Block, x: Array, gx: Array) -> dict[str, Array]:
     """What the gradients of an input layer's weight and bias are the sums of: those of the weighted input, times x or 1."""
-    parameters = block.parameters()
-    gz = gx / parameters["weight"].data if isinstance(block, cuba.Input) else gx
+    if not isinstance(block, cuba.Input):
+        return {}
+    gz = gx / block.parameters()["weight"].data
     return {"weight": gz * x, "bias": gz}
 
 

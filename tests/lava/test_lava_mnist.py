@@ -1,6 +1,7 @@
 """The network that lava-dl ships gives lava-dl's rates in every bit, and scores what lava-dl scores."""
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import lava_network
@@ -62,6 +63,12 @@ def shipped(shared: Path, delay_shift: bool) -> Network:
     return network
 
 
+def exported(shared: Path) -> dict[str, Any]:
+    """What lava-dl exported of that network, by path such as `1/weight`."""
+    with h5py.File(shared / "lava_mnist" / "network.net", "r") as file:
+        return arrays_below(file["layer"])
+
+
 def test_kernels_give_the_same_rates_in_every_bit(rates: Array, lavas_rates: dict[str, Array]) -> None:
     assert rates.dtype == np.float32
     assert_equal(rates[:2000], lavas_rates["rates"])
@@ -82,10 +89,8 @@ def test_accuracy_on_all_test_images_is_lavas(rates: Array, shift: str, mnist: D
 
 @pytest.mark.usefixtures("operations")
 def test_exported_integers_are_ours_but_for_lavas_stale_read_out(shared: Path) -> None:
-    network = shipped(shared, delay_shift=False)
-    first, *hidden, last = network.blocks
-    with h5py.File(shared / "lava_mnist" / "network.net", "r") as file:
-        layer = arrays_below(file["layer"])
+    blocks: list[Any] = shipped(shared, delay_shift=False).blocks
+    (first, *hidden, last), layer = blocks, exported(shared)
     for path, quantised in zip(("0/weight", "0/bias"), first.synapse.quantised(), strict=True):
         assert_equal(quantised * WEIGHT_SCALE, layer[path])
     for number, block in enumerate(hidden, 1):
@@ -96,10 +101,9 @@ def test_exported_integers_are_ours_but_for_lavas_stale_read_out(shared: Path) -
 
 
 def test_exported_neurons_are_ours(shared: Path) -> None:
-    network = shipped(shared, delay_shift=False)
-    with h5py.File(shared / "lava_mnist" / "network.net", "r") as file:
-        layer = arrays_below(file["layer"])
-    for number, block in enumerate(network.blocks[:-1]):
+    blocks: list[Any] = shipped(shared, delay_shift=False).blocks
+    layer = exported(shared)
+    for number, block in enumerate(blocks[:-1]):
         ours = block.neuron.device_params
         assert ours.pop("type") == layer[f"{number}/neuron/type"].decode()
         assert ours == {name: layer[f"{number}/neuron/{name}"] for name in ours}

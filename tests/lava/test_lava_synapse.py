@@ -22,8 +22,8 @@ def test_weights_land_on_the_same_grid_and_pass_the_same_gradients(case: Case, o
 @pytest.mark.usefixtures("operations")
 def test_dense_synapse_gives_the_same_sums_and_gradients(case: Case) -> None:
     given, wanted, params = case.read("in"), case.read("out"), case.params
-    x, (samples, neurons, _) = given["x"], wanted["z"].shape
-    dense = synapse.Dense(x.shape[1], neurons, params["weight_scale"], params["weight_norm"], rng=np.random.default_rng(0))
+    x, outputs = given["x"], wanted["z"].shape[1]
+    dense = synapse.Dense(x.shape[1], outputs, params["weight_scale"], params["weight_norm"], rng=np.random.default_rng(0))
     for name, parameter in dense.parameters().items():
         parameter.data[...] = given[name].reshape(parameter.data.shape)
 

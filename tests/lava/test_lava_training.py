@@ -30,9 +30,10 @@ def make_network(params: Mapping[str, Any], given: Mapping[str, Array]) -> Netwo
     """The case's network, with lava-dl's parameters, every sampler drawing from lava-dl's one stream."""
     network = lava_network.build(params["neuron"], params["layers"], params["steps"], params["delay_shift"])
     lava_network.load_network(network, {k.removeprefix("state/"): a for k, a in given.items() if k.startswith("state/")})
-    stream: Any = np.random.RandomState(params["numpy_seed"])
-    for block in network.blocks:
-        block.f.rng = stream  # type: ignore[attr-defined]
+    stream = np.random.RandomState(params["numpy_seed"])
+    blocks: list[Any] = network.blocks
+    for block in blocks:
+        block.f.rng = stream
     return network
 
 
@@ -70,8 +71,9 @@ def test_training_follows_the_same_losses_to_the_same_network(case: Case) -> Non
     for name, parameter in run.network.named_parameters().items():
         path = name.replace("blocks.", "state/", 1).replace(".", "/")
         np.testing.assert_allclose(parameter.data, wanted[path].reshape(parameter.data.shape), rtol=0, atol=TOLERANCE)
-    for layer, block in enumerate(run.network.blocks[:-1]):
-        np.testing.assert_allclose(block.f.centers, wanted[f"centers/{layer}"], rtol=0, atol=TOLERANCE)  # type: ignore[attr-defined]
+    blocks: list[Any] = run.network.blocks
+    for layer, block in enumerate(blocks[:-1]):
+        np.testing.assert_allclose(block.f.centers, wanted[f"centers/{layer}"], rtol=0, atol=TOLERANCE)
 
 
 @pytest.mark.parametrize("case", cases("training"), ids=str)
