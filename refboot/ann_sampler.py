@@ -18,7 +18,7 @@ class AnnSampler:
     """Samples of one layer and the piecewise-linear activation fitted to them.
 
     `num_centers` bands between the rates `sample_range` times saturation; `eps` is added to the gradient; at most `capacity`
-    points are kept (float32), the newest replacing the oldest; `rng` chooses what `soft_clear` drops.
+    points are kept (float32), the newest replacing the oldest; `rng` chooses what `soft_clear` drops. Spec: SAM-3.
     """
 
     def __init__(
@@ -41,6 +41,7 @@ class AnnSampler:
         self.curve: Curve | None = None
         self._points = np.empty((2, self.capacity), np.float32)
         self._seen = 0
+        self.fresh = 0  # of the points kept, those that came since the last `soft_clear`, `clear` or `restore`
         self._z: Floats | None = None
 
     @property
@@ -79,35 +80,39 @@ class AnnSampler:
         return None if self.curve is None else self.curve.scale
 
     def append(self, a: Floats, z: Floats) -> None:
-        """Keep the time means of spikes `a` and weighted input `z`, both (N, C, ..., T); raises ShapeError, RangeError."""
+        """Keep the time means of spikes `a` and weighted input `z`, both (N, C, ..., T); raises ShapeError, RangeError. Spec: SAM-1."""
         a, z = arrays.floats("a", a), arrays.floats("z", z)
         if a.shape != z.shape or not a.ndim:
             raise ShapeError("a", f"of shape {a.shape}", f"the shape of z, {z.shape}")
         self.append_means(a.mean(axis=-1), z.mean(axis=-1))
 
     def append_means(self, a: Floats, z: Floats) -> None:
-        """Keep points that are means already (any one shape, float32, unchecked)."""
+        """Keep points that are means already (any one shape, float32, unchecked). Spec: SAM-2."""
         new = np.stack([z.ravel(), a.ravel()])[:, -self.capacity :]
         start = self._seen % self.capacity
         head = min(new.shape[1], self.capacity - start)
         self._points[:, start : start + head] = new[:, :head]
         self._points[:, : new.shape[1] - head] = new[:, head:]
         self._seen += new.shape[1]
+        self.fresh = min(self.fresh + new.shape[1], self.capacity)
 
     def fit(self) -> None:
         """Fit the curve to the points kept and the curve there was: see reference.fit.fit_curve, what it does without points included."""
         o = ops.active()
-        points = self._points[:, : self.count]
+        points = self._ordered()  # not as they lie in the ring: the same bits after `restore`
         self.curve = fit_curve(
             points[0], points[1], self.curve, self.num_centers, self.sample_range, self.alpha, self.eps, o.saturation, o.band_medians
         )
 
     def clear(self) -> None:
-        """Forget all points; the curve stays."""
+        """Forget all points; the curve stays. Spec: SAM-5."""
         self._seen = 0
 
     def soft_clear(self, rng: Any = None) -> None:
-        """Forget half of the points (rounded down), those first in `rng.permutation`; raises OrderError without a generator."""
+        """Forget half of the points (rounded down), those first in `rng.permutation`; raises OrderError without a generator.
+
+        Spec: SAM-4.
+        """
         rng = self.rng if rng is None else rng
         if rng is None:
             raise OrderError("AnnSampler.soft_clear", "without a generator", "rng passed here or to AnnSampler")
@@ -120,11 +125,11 @@ class AnnSampler:
         arrays.check_shape("points", points, (2, points.shape[-1])) if points.size else None
         if points.shape[-1] > self.capacity:
             raise RangeError("points", points.shape[-1], f"at most the capacity, {self.capacity}")
-        self._seen = points.shape[-1]
+        self._seen, self.fresh = points.shape[-1], 0
         self._points[:, : self._seen] = points
 
     def forward(self, z: Floats) -> Floats:
-        """The fitted rate at z (any shape), float32; raises OrderError before a fit."""
+        """The fitted rate at z (any shape), float32; raises OrderError before a fit. Spec: ACT-7."""
         curve = self._fitted()
         self._z = z
         return ops.active().pwl_forward(z, curve.knots, curve.slopes)

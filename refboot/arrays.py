@@ -21,7 +21,7 @@ def floats(name: str, value: object, axes: Axes | None = None) -> Floats:
     """`value` as a finite float32 array whose shape fits `axes` (an int is a size, a str any size).
 
     Raises TypeMismatchError for complex, text or object data, ShapeError for a shape that does not fit, and
-    RangeError for NaN, infinity and numbers beyond float32.
+    RangeError for NaN, infinity and numbers beyond float32. Spec: NUM-9.
     """
     array = _numeric(name, value)
     check_shape(name, array, axes)
@@ -32,7 +32,7 @@ def floats(name: str, value: object, axes: Axes | None = None) -> Floats:
 
 
 def labels(name: str, value: object, count: int, classes: int) -> Ints:
-    """`value` as `count` int64 class numbers in [0, classes); raises TypeMismatchError, ShapeError, RangeError."""
+    """`value` as `count` int64 class numbers in [0, classes); raises TypeMismatchError, ShapeError, RangeError. Spec: TRN-14."""
     array = _numeric(name, value)
     if array.dtype.kind not in "iu":
         raise TypeMismatchError(name, f"of dtype {array.dtype}", "whole numbers")

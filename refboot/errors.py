@@ -41,3 +41,7 @@ class MissingExtraError(RefbootError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(package, "not installed", f"pip install 'refboot[{extra}]'")
+
+
+class TroubleError(RefbootError):
+    """Training went wrong: numbers that are not finite or explode, a layer that is silent or saturated, a fit on too few points."""

@@ -1,9 +1,15 @@
-"""The loss, with its gradient."""
+"""Losses, each with its gradient."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from refboot import arrays, ops
-from refboot.arrays import Floats
+from refboot.arrays import Floats, Ints
+from refboot.errors import RangeError
+
+REDUCTIONS = ("sum", "mean")
+MODES = ("probability", "softmax")
 
 
 def cross_entropy(logits: Floats, labels: object) -> tuple[float, Floats]:
@@ -15,3 +21,74 @@ def cross_entropy(logits: Floats, labels: object) -> tuple[float, Floats]:
     classes = arrays.labels("labels", labels, *logits.shape)
     loss, softmax = ops.active().cross_entropy_forward(logits, classes)
     return loss, ops.active().cross_entropy_backward(softmax, classes)
+
+
+class SpikeRate:
+    """The squared distance of each class's rate to `true_rate`, if it is the label, or else `false_rate`.
+
+    `reduction` "sum" adds up all samples and classes, "mean" takes their mean. Raises RangeError, TypeMismatchError.
+    """
+
+    def __init__(self, true_rate: float, false_rate: float, reduction: str = "sum") -> None:
+        self.true_rate = arrays.number("true_rate", true_rate, 0, 1)
+        self.false_rate = arrays.number("false_rate", false_rate, 0, 1)
+        self.reduction = _one_of("reduction", reduction, REDUCTIONS)
+
+    def __call__(self, spikes: Floats, labels: object) -> tuple[float, Floats]:
+        """The loss of spikes (N, ..., T) with labels (N,), and its gradient in their shape, float32; space counts as classes.
+
+        Raises ShapeError, TypeMismatchError, RangeError.
+        """
+        rates, classes = _rates(spikes, labels)
+        loss, error = ops.active().rate_error_forward(rates, classes, self.true_rate, self.false_rate)
+        count = rates.size if self.reduction == "mean" else 1
+        return loss / count, _over_time(ops.active().rate_error_backward(error), np.shape(spikes), count)
+
+
+class SpikeMax:
+    """The negative log-likelihood of the label: of its share of all spikes ("probability"), or of the softmax of the rates.
+
+    In mode "probability" a silent label counts as a rate of 1/1024. `reduction` "sum" adds up the samples, "mean" takes their mean.
+    Raises RangeError.
+    """
+
+    def __init__(self, mode: str = "probability", reduction: str = "sum") -> None:
+        self.mode = _one_of("mode", mode, MODES)
+        self.reduction = _one_of("reduction", reduction, REDUCTIONS)
+
+    def __call__(self, spikes: Floats, labels: object) -> tuple[float, Floats]:
+        """The loss of spikes (N, ..., T) with labels (N,), and its gradient in their shape, float32; space counts as classes.
+
+        Raises ShapeError, TypeMismatchError, RangeError (in mode "probability" also for spikes below zero).
+        """
+        rates, classes = _rates(spikes, labels)
+        o, samples = ops.active(), len(rates)
+        if self.mode == "softmax":
+            loss, softmax = o.cross_entropy_forward(rates, classes)
+            loss, grad = loss * samples, o.cross_entropy_backward(softmax, classes) * np.float32(samples)
+        else:
+            if rates.min() < 0:
+                raise RangeError("the rates", rates.min(), "at least 0, as rates are")
+            loss, grad = o.share_loss_forward(rates, classes), o.share_loss_backward(rates, classes)
+        count = samples if self.reduction == "mean" else 1
+        return loss / count, _over_time(grad, np.shape(spikes), count)
+
+
+def _rates(spikes: Floats, labels: object) -> tuple[Floats, Ints]:
+    """The rates (N, K) of spikes (N, ..., T), space counting as classes, and the labels, checked."""
+    spikes = arrays.floats("spikes", spikes)
+    arrays.check_shape("spikes", spikes, ("N", *["K"] * max(1, spikes.ndim - 2), "T"))
+    rates = spikes.reshape(len(spikes), -1, spikes.shape[-1]).mean(axis=-1)
+    return rates, arrays.labels("labels", labels, *rates.shape)
+
+
+def _over_time(grad: Floats, shape: tuple[int, ...], count: int) -> Floats:
+    """The gradient of the mean over time, of a loss divided by `count`: the same share for each step."""
+    share = grad / np.float32(shape[-1] * count)
+    return np.repeat(share[..., None], shape[-1], axis=-1).reshape(shape)
+
+
+def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise RangeError(name, repr(value), f"one of {choices}")
+    return value

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from refboot import arrays
+from refboot import arrays, exchange
 from refboot.arrays import Floats
 from refboot.block.base import Block
-from refboot.errors import FormatError, RangeError, ShapeError
+from refboot.errors import FormatError, OrderError, RangeError, RefbootError, ShapeError
+from refboot.exchange import LayerSpec, NetSpec
+from refboot.neuron.cuba import Trace
 from refboot.parameter import Parameter
 from refboot.routine import LayerMode, Mode
 
@@ -20,23 +23,47 @@ class Layer(Protocol):
 
     training: bool
 
+    def build(self, shape: tuple[int, ...]) -> tuple[int, ...]: ...
     def parameters(self) -> dict[str, Parameter]: ...
     def buffers(self) -> dict[str, np.ndarray]: ...
     def load_buffers(self, buffers: Mapping[str, np.ndarray]) -> None: ...
     def forward(self, x: Floats, mode: Mode = Mode.ANN) -> Floats: ...
     def backward(self, grad: Floats) -> Floats: ...
+    def trace(self, x: Floats) -> Trace | None: ...
+    def layer_spec(self, shape: tuple[int, ...]) -> LayerSpec: ...
 
 
 class Network:
-    """Blocks in order, for inputs of `input_shape` (without N and T) and `time_steps` steps in the spiking modes."""
+    """Blocks in order, for inputs of `input_shape` (without N and T) and `time_steps` steps in the spiking modes.
 
-    def __init__(self, blocks: Sequence[Layer], input_shape: Sequence[int], time_steps: int = 16) -> None:
+    Without an input shape, `build` must come before anything else. Raises what `build` raises.
+    """
+
+    def __init__(self, blocks: Sequence[Layer], input_shape: Sequence[int] | None = None, time_steps: int = 16) -> None:
         if not blocks:
             raise RangeError("blocks", blocks, "at least one block")
         self.blocks = list(blocks)
-        self.input_shape = tuple(arrays.whole("input_shape", size) for size in input_shape)
         self.time_steps = arrays.whole("time_steps", time_steps)
         self.training = True
+        self.input_shape: tuple[int, ...] = ()
+        self.shapes: list[tuple[int, ...]] = []
+        if input_shape is not None:
+            self.build(input_shape)
+
+    def build(self, input_shape: Sequence[int]) -> tuple[int, ...]:
+        """Tell each block the shape of its input and make what depends on it; returns that of the output, both without N and T.
+
+        `shapes` keeps the output of each block. Raises ShapeError where one does not fit the next, naming the block.
+        """
+        shape = tuple(arrays.whole("input_shape", size) for size in input_shape)
+        self.input_shape, self.shapes = shape, []
+        for i, block in enumerate(self.blocks):
+            try:
+                shape = block.build(shape)
+            except RefbootError as error:
+                raise _of_block(i, block, error) from error
+            self.shapes.append(shape)
+        return shape
 
     def forward(self, x: Floats, mode: LayerMode) -> Floats:
         """Run a still x (N, ...) or a moving one (N, ..., T), each of the input shape or as many values; output (N, C, T'), float32.
@@ -44,8 +71,11 @@ class Network:
         T' is `time_steps` (or T) where the last block spikes, else 1. A still x is held for all steps; raises as the blocks do.
         """
         x = self.over_time(arrays.floats("x", x), mode)
-        for block, m in zip(self.blocks, mode, strict=False):
-            x = block.forward(x, m)
+        for i, (block, m) in enumerate(zip(self.blocks, mode, strict=False)):
+            try:
+                x = block.forward(x, m)
+            except RefbootError as error:
+                raise _of_block(i, block, error) from error
         return x
 
     __call__ = forward
@@ -57,7 +87,9 @@ class Network:
         return grad
 
     def over_time(self, x: Floats, mode: LayerMode) -> Floats:
-        """x with its time axis, as the first block wants it in `mode`: (N, *input_shape, 1 or T); raises ShapeError."""
+        """x with its time axis, as the first block wants it in `mode`: (N, *input_shape, 1 or T); raises ShapeError. Spec: MOD-13."""
+        if not self.shapes:
+            raise OrderError("the network", "used before its shapes were known", "build(input_shape) first")
         size, n = int(np.prod(self.input_shape)), len(x) if x.ndim else 0
         if n and x.size == n * size:
             x = x.reshape(n, *self.input_shape, 1)
@@ -93,10 +125,42 @@ class Network:
         buffers = [_below(f"blocks.{i}.", rest) for i in range(len(self.blocks))]
         if sum(map(len, buffers)) != len(rest):
             raise FormatError("the state", f"with unknown {sorted(rest)}", "only what the network has")
-        for block, own in zip(self.blocks, buffers, strict=True):
-            block.load_buffers(own)
+        before = [block.buffers() for block in self.blocks]
+        try:
+            for block, own in zip(self.blocks, buffers, strict=True):
+                block.load_buffers(own)
+        except FormatError:
+            for block, own in zip(self.blocks, before, strict=True):
+                block.load_buffers(own)
+            raise
         for name, data in loaded.items():
             parameters[name].data[...] = data
+
+    def trace(self, x: Floats) -> list[Trace | None]:
+        """u, v and s of every step of each block in SNN mode, for x as `forward` takes it; None for a layer without neurons."""
+        x, found = self.over_time(arrays.floats("x", x), LayerMode(0, Mode.SNN)), []
+        for block in self.blocks:
+            found.append(block.trace(x))
+            x = block.forward(x, Mode.SNN)
+        return found
+
+    def spec(self, notes: Mapping[str, Any] | None = None) -> NetSpec:
+        """The network as integers, as an exchange file holds it, with `notes` (plain values); raises FormatError that names the block."""
+        shape, layers = self.input_shape, []
+        for i, block in enumerate(self.blocks):
+            try:
+                layers.append(block.layer_spec(shape))
+            except RefbootError as error:
+                raise FormatError(f"block {i} ({type(block).__name__}): {error.name}", error.got, error.expected) from error
+            shape = layers[-1].shape
+        return NetSpec(tuple(layers), self.input_shape, self.time_steps, dict(notes or {}))
+
+    def export_hdf5(self, path: str | os.PathLike[str], notes: Mapping[str, Any] | None = None) -> None:
+        """Write the exchange file `path`, which lava.lib.dl.netx and refboot.io.netx load, whole or not at all, with `notes` in it.
+
+        Raises FormatError for what such a file cannot hold; warns (ExchangeWarning) of what lava's loader would change.
+        """
+        exchange.write(path, self.spec(notes))
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -126,6 +190,11 @@ class Network:
         """The share of active neurons (per step) of each block with `count_log`, from the last call, by a name like `blocks.1`."""
         counts = {f"blocks.{i}": b.count for i, b in enumerate(self.blocks) if isinstance(b, Block)}
         return {name: count for name, count in counts.items() if count is not None}
+
+
+def _of_block(number: int, block: Layer, error: RefbootError) -> RefbootError:
+    """`error`, with the block it comes from in front."""
+    return type(error)(f"block {number} ({type(block).__name__}): {error.name}", error.got, error.expected)
 
 
 def replicate(x: Floats, time_steps: int) -> Floats:

@@ -26,7 +26,7 @@ class SGD:
             p.zero_grad()
 
     def step(self) -> None:
-        """Change every parameter that has a gradient, in place; raises OrderError where none has."""
+        """Change every parameter that has a gradient, in place; raises OrderError where none has. Spec: TRN-11."""
         _check_grads(self.parameters)
         for p, velocity in zip(self.parameters, self.velocity, strict=True):
             if p.grad is not None:
@@ -53,7 +53,7 @@ class Adam:
             p.zero_grad()
 
     def step(self) -> None:
-        """Change every parameter that has a gradient, in place; raises OrderError where none has."""
+        """Change every parameter that has a gradient, in place; raises OrderError where none has. Spec: TRN-11."""
         _check_grads(self.parameters)
         self.steps += 1
         for p, m, v in zip(self.parameters, self.m, self.v, strict=True):

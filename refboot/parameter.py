@@ -16,7 +16,7 @@ class Parameter:
         self.trainable = trainable
 
     def add_grad(self, grad: Floats) -> None:
-        """Add `grad` (same shape) to what has gathered since the last `zero_grad`."""
+        """Add `grad` (same shape) to what has gathered since the last `zero_grad`. Spec: GRD-17."""
         self.grad = grad if self.grad is None else self.grad + grad
 
     def zero_grad(self) -> None:

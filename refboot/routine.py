@@ -26,7 +26,7 @@ class Mode(Enum):
 class LayerMode:
     """A mode for each layer, handed down through a network; iterating yields them, without end and afresh each time.
 
-    SAMPLE for every layer in SAMPLE; else SNN for the first `crossover` layers and `base_mode` for the rest.
+    SAMPLE for every layer in SAMPLE; else SNN for the first `crossover` layers and `base_mode` for the rest. Spec: MOD-10.
     """
 
     def __init__(self, crossover: int, base_mode: Mode) -> None:
@@ -64,11 +64,17 @@ class Scheduler:
         self.snn_stat = LearningStat()
 
     def crossover(self, epoch: int) -> int:
-        """How many layers from the input stay spiking in this epoch; lava-dl counts the same as epochs go by, but also when asked twice."""
+        """How many layers from the input stay spiking in this epoch; lava-dl counts the same as epochs go by, but also when asked twice.
+
+        Spec: MOD-11.
+        """
         return sum(landmark <= epoch for landmark in self.crossover_epochs)
 
     def mode(self, epoch: int, iteration: int, train: bool = True) -> LayerMode:
-        """The modes for one iteration (both from 0), in training or evaluation; asking changes nothing. Raises for negative numbers."""
+        """The modes for one iteration (both from 0), in training or evaluation; asking changes nothing. Raises for negative numbers.
+
+        Spec: MOD-8, MOD-9.
+        """
         arrays.whole("epoch", epoch, 0)
         arrays.whole("iteration", iteration, 0)
         return LayerMode(self.crossover(epoch), self._base_mode(epoch, iteration, train))

@@ -11,6 +11,9 @@ from refboot import arrays
 from refboot.errors import FormatError, RangeError
 
 DATASETS = ("digits", "mnist")
+NETWORKS = ("dense", "conv")
+NEURONS = ("cuba", "if", "alif")
+NORMS = ("none", "mean", "scale")
 
 
 def option(default: Any, text: str) -> Any:
@@ -24,7 +27,12 @@ class Settings:
 
     data: str = option("mnist", "digits (embedded) or mnist")
     epochs: int = option(100, "passes over the training set")
-    hidden: tuple[int, ...] = option((512, 512), "neurons of each hidden layer")
+    network: str = option("dense", "dense, or conv: convolution and pooling layers before the dense ones")
+    hidden: tuple[int, ...] = option((512, 512), "neurons of each hidden dense layer")
+    channels: tuple[int, ...] = option((16, 32), "conv: channels of each convolution, each followed by pooling over 2 x 2 pixels")
+    kernel: int = option(5, "conv: height and width of the kernels")
+    padding: int = option(0, "conv: zeros on each side of a convolution's input")
+    pool_scale: float = option(0.5, "conv: weight of the pooling")
     time_steps: int = option(16, "steps T of the spiking network")
     batch_size: int = option(32, "images a training step")
     lr: float = option(0.001, "step size of Adam")
@@ -32,6 +40,12 @@ class Settings:
     threshold: float = option(1.25, "firing threshold, rounded down to 1/64")
     current_decay: float = option(1.0, "decay of the current, 0..1")
     voltage_decay: float = option(0.03, "decay of the voltage, 0..1")
+    neuron: str = option("cuba", "cuba, if (integrate-and-fire: no decays) or alif (adaptive threshold)")
+    reset: str = option("zero", "what a spike does to the voltage of cuba and if: zero, subtract (the threshold) or none")
+    threshold_step: float = option(0.25, "alif: what a spike adds to the threshold")
+    threshold_decay: float = option(0.1, "alif: decay of what spikes added to the threshold, 0..1")
+    refractory_decay: float = option(0.5, "alif: decay of the refractory response, 0..1")
+    norm: str = option("none", "batch norm of hidden layers: none, mean (mean only) or scale (also a power of two)")
     tau_grad: float = option(1.0, "width of the surrogate gradient")
     scale_grad: float = option(1.0, "height of the surrogate gradient")
     input_weight: float = option(1.0, "initial weight of the input layer")
@@ -50,14 +64,17 @@ class Settings:
     augment: bool = option(True, "augment the training images")
 
     def __post_init__(self) -> None:
-        if self.data not in DATASETS:
-            raise RangeError("data", repr(self.data), f"one of {DATASETS}")
-        for name in ("epochs", "time_steps", "batch_size", "sample_period"):
+        choices = {"data": DATASETS, "network": NETWORKS, "neuron": NEURONS, "norm": NORMS}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise RangeError(name, repr(getattr(self, name)), f"one of {allowed}")
+        for name in ("epochs", "time_steps", "batch_size", "sample_period", "kernel"):
             arrays.whole(name, getattr(self, name))
         for name in ("seed", "num_sample_iter"):
             arrays.whole(name, getattr(self, name), 0, 2**63 - 1)
-        for size in self.hidden:
-            arrays.whole("hidden", size)
+        for name in ("hidden", "channels"):
+            for size in getattr(self, name):
+                arrays.whole(name, size)
         arrays.number("dropout", self.dropout, 0, 0.999)
         arrays.number("scale", self.scale, 0, 0.999)
 
@@ -76,6 +93,7 @@ class Settings:
         return cls(**given)
 
 
+CONV = {"hidden": (128,), "weight_scale": 1.0}
 DIGITS = {
     "data": "digits",
     "hidden": (256, 256),
@@ -86,3 +104,10 @@ DIGITS = {
     "scale": 0.1,
     "shear": 0.0,
 }
+DIGITS_CONV = {"hidden": (64,), "channels": (8, 16), "kernel": 3, "padding": 1}
+
+
+def preset(data: str, network: str) -> dict[str, Any]:
+    """The defaults of `refboot train` for this data and network, where they are not those of Settings."""
+    chosen: dict[str, Any] = (DIGITS if data == "digits" else {}) | (CONV if network == "conv" else {})
+    return chosen | (DIGITS_CONV if (data, network) == ("digits", "conv") else {}) | {"data": data, "network": network}

@@ -1,33 +1,176 @@
-"""How many threads NumPy's BLAS uses: its spinning threads cost small products more than they bring, and on a busy machine far more."""
+"""Threads: NumPy's BLAS on one while refboot computes, and a small pool of our own that works on parts of an array.
+
+BLAS threads spin while they wait: they cost small products more than they bring, and on a busy machine far more. So work is cut
+into parts that do not depend on the number of threads (the results have the same bits for any), and the pool does the parts.
+
+`REFBOOT_THREADS` in the environment says how many threads work (default: the machine's processors, at most `PARTS`).
+"""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+import os
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
 
 import numpy as np
 
+from refboot.errors import RangeError
+
+PARTS = 2
 PREFIXES = ("scipy_openblas", "openblas")
 SUFFIXES = ("64_", "")
+
+Work = Callable[[slice], Any]
+
+
+@contextmanager
+def use(count: int) -> Iterator[None]:
+    """Within the `with` block at most `count` threads (1 or more) work; raises RangeError."""
+    before = _pool.count
+    _pool.count = checked(count)
+    try:
+        yield
+    finally:
+        _pool.count = before
+
+
+def count() -> int:
+    """How many threads work."""
+    return _pool.count
+
+
+def checked(number: object) -> int:
+    """`number`, or its text, as a number of threads; raises RangeError."""
+    text = str(number)
+    if not text.isdecimal() or not 1 <= int(text) <= 1024:
+        raise RangeError("the number of threads (REFBOOT_THREADS)", repr(number), "a whole number in [1, 1024]")
+    return int(text)
+
+
+def parts(size: int, unit: int = 1) -> list[slice]:
+    """[0, size) cut into at most `PARTS` slices of equal length, up to a multiple of `unit`; the same for any number of threads."""
+    length = -(-size // (PARTS * unit)) * unit
+    return [slice(start, min(start + length, size)) for start in range(0, size, max(length, 1))]
+
+
+def over(size: int, work: Work, unit: int = 1, alone: bool = False) -> None:
+    """Call `work(part)` for each of `parts(size, unit)`, on as many threads as there are (on this one `alone`); BLAS has one for each."""
+    slices = parts(size, unit)
+    with blas(1):
+        if alone or len(slices) < 2 or _pool.count < 2 or _pool.inside.active:
+            for part in slices:
+                work(part)
+        else:
+            _pool.run(work, slices)
+
+
+class _Inside(threading.local):
+    """Whether this thread belongs to the pool: it does not ask the pool for help."""
+
+    active = False
+
+
+class _Pool:
+    """Threads that take the parts of a piece of work; they are started when first needed, and again in a forked process."""
+
+    def __init__(self) -> None:
+        default = min(PARTS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        self.count = checked(os.environ.get("REFBOOT_THREADS", default))
+        self.inside = _Inside()
+        self.forget()
+
+    def forget(self) -> None:
+        """Start without threads."""
+        self.tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self.started = 0
+
+    def run(self, work: Work, slices: list[slice]) -> None:
+        """This thread takes the first slice, the pool the others; the first error of any is raised when all are done."""
+        while self.started < min(self.count, PARTS) - 1:
+            self.started += 1
+            threading.Thread(target=self._serve, args=(self.tasks,), name="refboot", daemon=True).start()
+        pending = [_Task(work, part) for part in slices[1:]]
+        for task in pending:
+            self.tasks.put(task)
+        mine = _Task(work, slices[0])
+        mine()
+        for task in (mine, *pending):
+            task.result()
+
+    def _serve(self, tasks: SimpleQueue[Callable[[], None]]) -> None:
+        self.inside.active = True
+        while True:
+            tasks.get()()
+
+
+class _Task:
+    """One part of a piece of work, to be done once and waited for."""
+
+    def __init__(self, work: Work, part: slice) -> None:
+        self.work, self.part = work, part
+        self.error: BaseException | None = None
+        self.done = threading.Lock()
+        self.done.acquire()
+
+    def __call__(self) -> None:
+        try:
+            self.work(self.part)
+        except BaseException as error:  # handed to the thread that waits
+            self.error = error
+        finally:
+            self.done.release()
+
+    def result(self) -> None:
+        """Wait until it is done; raises what it raised."""
+        self.done.acquire()
+        if self.error is not None:
+            raise self.error
+
+
+class _Blas:
+    """How many threads OpenBLAS had before the first of those who changed it, of any thread, came, and how many of them there are."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.depth = self.before = 0
 
 
 @contextmanager
 def blas(count: int) -> Iterator[None]:
-    """Within the `with` block NumPy's bundled OpenBLAS uses `count` threads, then as many as before; nothing happens with another BLAS."""
+    """Within the `with` block NumPy's bundled OpenBLAS uses `count` threads, then as many as before; nothing happens with another BLAS.
+
+    Blocks within it, on any thread, leave the number as it is.
+    """
     library = _openblas()
     if library is None:
         yield
         return
-    get, put = library
-    before = get()
-    put(count)
+    _enter(*library, count)
     try:
         yield
     finally:
-        put(before)
+        _leave(library[1])
+
+
+def _enter(get: Callable[[], int], put: Callable[[int], None], count: int) -> None:
+    with _state.lock:
+        if not _state.depth:
+            _state.before = get()
+            put(count)
+        _state.depth += 1
+
+
+def _leave(put: Callable[[int], None]) -> None:
+    with _state.lock:
+        _state.depth -= 1
+        if not _state.depth:
+            put(_state.before)
 
 
 @cache
@@ -42,3 +185,9 @@ def _openblas() -> tuple[ctypes._NamedFuncPointer, ctypes._NamedFuncPointer] | N
                 if all(hasattr(library, name) for name in names):
                     return getattr(library, names[0]), getattr(library, names[1])
     return None
+
+
+_state = _Blas()
+_pool = _Pool()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.forget)

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from dataclasses import replace
+from typing import Any, Protocol
 
 import numpy as np
 
 from refboot import arrays
 from refboot.ann_sampler import AnnSampler
 from refboot.arrays import Axes, Floats
+from refboot.block.layer import describe
 from refboot.errors import FormatError, OrderError
-from refboot.neuron.dropout import Dropout
+from refboot.exchange import LayerSpec, write_layer
+from refboot.neuron import Spiking, cuba
+from refboot.neuron.cuba import Trace
 from refboot.parameter import Parameter
 from refboot.reference.fit import Curve
 from refboot.routine import Mode
 
 
 class Synapse(Protocol):
-    """From input to weighted input: the parameters by name, forward and backward."""
+    """From input to weighted input: parameters by name, the shape (without N and T) it makes of another, forward and backward."""
 
     def parameters(self) -> dict[str, Parameter]: ...
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]: ...
     def forward(self, x: Floats) -> Floats: ...
-    def backward(self, grad: Floats) -> Floats: ...
-
-
-class Spiking(Protocol):
-    """From weighted input to spikes over T steps; `drop` acts on them, `parameters` are saved and, where trainable, learned."""
-
-    drop: Dropout | None
-
-    def parameters(self) -> dict[str, Parameter]: ...
-    def forward(self, z: Floats) -> Floats: ...
     def backward(self, grad: Floats) -> Floats: ...
 
 
@@ -40,7 +35,11 @@ class Block:
 
     In a rate mode an input of several steps is averaged first: that is the bridge of hybrid training.
     `delay_shift` moves the spikes one step later; `count_log` keeps the firing rate of the last call in `count`.
+    Where the neuron has a norm, the sampled weighted input is the normed one, because that is what the curve is given in a rate
+    mode. lava-dl samples it before the norm; `sample_before_norm` does so, too.
     """
+
+    sample_before_norm = False
 
     def __init__(
         self,
@@ -54,12 +53,21 @@ class Block:
         self.synapse = synapse
         self.neuron = neuron
         self.axes = axes
+        self.rng = rng
         self.f = AnnSampler(rng=rng)
         self.delay_shift = delay_shift
         self.count_log = count_log
         self.count: float | None = None
         self.training = True
+        self.input_shape: tuple[int, ...] | None = None
         self._ran: tuple[bool, int] | None = None
+
+    def build(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Make what depends on the shape of the input (C, ...), without N and T, and return that of the output; raises ShapeError."""
+        out = self.synapse.output_shape(shape)
+        self.input_shape = shape
+        self.neuron.build(out[0], self.rng)
+        return out
 
     def parameters(self) -> dict[str, Parameter]:
         """Every parameter by name: `synapse.weight_v`, `neuron.voltage_decay`, ..."""
@@ -73,6 +81,9 @@ class Block:
 
     def load_buffers(self, buffers: Mapping[str, np.ndarray]) -> None:
         """Take back what `buffers` gave; a curve that is not there leaves the block unfitted. Raises FormatError."""
+        unknown = sorted(buffers.keys() - {"curve.knots", "curve.slopes"})
+        if unknown:
+            raise FormatError("the state of a block", f"with unknown {unknown}", "parameters and a curve")
         knots, slopes = buffers.get("curve.knots"), buffers.get("curve.slopes")
         self.f.curve = None if knots is None and slopes is None else checked_curve(knots, slopes)
 
@@ -80,6 +91,7 @@ class Block:
         """Run x (N, C, ..., T) in `mode`: spikes (N, C', ..., T) or, in FIT and ANN mode, rates (N, C', ..., 1); float32.
 
         Raises ShapeError, TypeMismatchError or RangeError for a wrong x, OrderError in ANN mode before a fit.
+        Spec: MOD-1, MOD-2, MOD-3, MOD-4.
         """
         return self.run(arrays.floats("x", x, self.axes), mode)
 
@@ -88,13 +100,17 @@ class Block:
     def run(self, x: Floats, mode: Mode) -> Floats:
         """`forward` for an x that was checked."""
         self._ran = mode.spiking, x.shape[-1]
+        self.neuron.training = self.training
         y = self._spikes(x, mode is Mode.SAMPLE) if mode.spiking else self._rates(x, mode is Mode.FIT)
         if self.count_log:
             self.count = float(np.mean(y > 0))
         return y
 
     def backward(self, grad: Floats) -> Floats:
-        """Gradient for the x of the last call, given that of its output; adds those of the parameters. Raises OrderError before a call."""
+        """Gradient for the x of the last call, given that of its output; adds those of the parameters. Raises OrderError before a call.
+
+        Spec: MOD-14, MOD-15.
+        """
         if self._ran is None:
             raise OrderError(f"{type(self).__name__}.backward", "called first", "a forward pass before it")
         spiking, steps = self._ran
@@ -104,10 +120,16 @@ class Block:
         z = self.synapse.forward(x)
         s = self.neuron.forward(z)
         if sample:
-            self.f.append_means(s.mean(axis=-1), z.mean(axis=-1))
+            self.f.append_means(s.mean(axis=-1), self._mean_input(z))
         if self.neuron.drop is not None:
             s = self.neuron.drop.forward(s, self.training)
         return later(s) if self.delay_shift else s
+
+    def _mean_input(self, z: Floats) -> Floats:
+        mean = z.mean(axis=-1)
+        if self.neuron.norm is None or self.sample_before_norm:
+            return mean
+        return self.neuron.norm.again(mean[..., None])[..., 0]
 
     def _spikes_backward(self, grad: Floats) -> Floats:
         grad = earlier(grad) if self.delay_shift else grad
@@ -118,18 +140,48 @@ class Block:
     def _rates(self, x: Floats, fit: bool) -> Floats:
         if fit:
             self.fit()
-        a = self.f.forward(self.synapse.forward(mean_rate(x)))
+        z = self.synapse.forward(mean_rate(x))
+        if self.neuron.norm is not None:
+            z = self.neuron.norm.forward(z, self.training)
+        a = self.f.forward(z)
         return a if self.neuron.drop is None else self.neuron.drop.forward(a, self.training)
 
     def _rates_backward(self, grad: Floats, steps: int) -> Floats:
         if self.neuron.drop is not None:
             grad = self.neuron.drop.backward(grad)
-        return mean_rate_backward(self.synapse.backward(self.f.backward(grad)), steps)
+        grad = self.f.backward(grad)
+        if self.neuron.norm is not None:
+            grad = self.neuron.norm.backward(grad)
+        return mean_rate_backward(self.synapse.backward(grad), steps)
+
+    def trace(self, x: Floats) -> Trace | None:
+        """Current, voltage and spikes of every step for x (N, C, ..., T), from rest; None for a neuron that shows none."""
+        neuron = self.neuron
+        return neuron.trace(self.synapse.forward(arrays.floats("x", x, self.axes))) if isinstance(neuron, cuba.Neuron) else None
+
+    def layer_spec(self, shape: tuple[int, ...]) -> LayerSpec:
+        """The block as integers, as an exchange file holds it, for inputs of `shape` (without N and T); raises FormatError."""
+        layer = describe(self.synapse, self.neuron, shape)
+        return replace(layer, delay_shift=self.delay_shift, curve=self.f.curve)
+
+    def export_hdf5(self, group: Any, input_shape: tuple[int, ...] | None = None) -> None:
+        """Write the block into an h5py group, as lava.lib.dl.netx reads it.
+
+        `input_shape` is that of the last `build` if it is None. Raises OrderError before one, FormatError; warns (ExchangeWarning).
+        """
+        write_layer(group, self.layer_spec(known_shape(self, input_shape or self.input_shape)))
 
     def fit(self) -> None:
         """Fit the curve to the samples, then drop half of them."""
         self.f.fit()
         self.f.soft_clear()
+
+
+def known_shape(block: object, shape: tuple[int, ...] | None) -> tuple[int, ...]:
+    """`shape`; raises OrderError where it is None."""
+    if shape is None:
+        raise OrderError(f"{type(block).__name__}.export_hdf5", "called without an input shape", "build(shape) before it, or input_shape")
+    return shape
 
 
 def checked_curve(knots: np.ndarray | None, slopes: np.ndarray | None) -> Curve:
@@ -144,24 +196,24 @@ def checked_curve(knots: np.ndarray | None, slopes: np.ndarray | None) -> Curve:
 
 
 def mean_rate(x: Floats) -> Floats:
-    """The bridge from spikes to rates: the mean over time of x (N, C, ..., T), as one step; float32."""
+    """The bridge from spikes to rates: the mean over time of x (N, C, ..., T), as one step; float32. Spec: SPK-4, MOD-12, TRN-3."""
     return x if x.shape[-1] == 1 else x.mean(axis=-1, keepdims=True)
 
 
 def mean_rate_backward(grad: Floats, steps: int) -> Floats:
-    """Gradient of `mean_rate` for x (N, C, ..., T): each of the T steps gets grad / T."""
+    """Gradient of `mean_rate` for x (N, C, ..., T): each of the T steps gets grad / T. Spec: GRD-12."""
     return grad if steps == 1 else np.repeat(grad / np.float32(steps), steps, axis=-1)
 
 
 def later(x: Floats) -> Floats:
-    """x (..., T) one step later: zero first, the last step lost."""
+    """x (..., T) one step later: zero first, the last step lost. Spec: MOD-7."""
     shifted = np.zeros_like(x)
     shifted[..., 1:] = x[..., :-1]
     return shifted
 
 
 def earlier(grad: Floats) -> Floats:
-    """Gradient of `later`: one step earlier, zero last."""
+    """Gradient of `later`: one step earlier, zero last. Spec: GRD-13."""
     shifted = np.zeros_like(grad)
     shifted[..., :-1] = grad[..., 1:]
     return shifted

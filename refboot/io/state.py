@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from refboot.errors import FormatError
-from refboot.io.hdf5 import read_floats, reading, walk, writing
+from refboot.hdf5 import read_floats, reading, walk, writing
 from refboot.network import Network
 
 FORMAT = "refboot-state"
@@ -18,15 +18,18 @@ VERSION = 1
 
 
 def save(network: Network, path: str | os.PathLike[str], notes: Mapping[str, Any] | None = None) -> None:
-    """Write the state of `network` and `notes` (plain values, kept as JSON) to `path`, whole or not at all. Raises FormatError."""
-    with writing(path) as file:
+    """Write the state of `network` and `notes` (plain values, kept as JSON) to `path`, whole or not at all. Raises FormatError.
+
+    Spec: NET-14, NET-15.
+    """
+    with writing(path, sealed=True) as file:
         file.attrs.update({"format": FORMAT, "version": VERSION, "notes": json.dumps(dict(notes or {}))})
         for name, array in network.state().items():
             file[name.replace(".", "/")] = array
 
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays by dotted name and the notes in a file that `save` wrote; raises FormatError for any other file."""
+    """The arrays by dotted name and the notes in a file that `save` wrote; raises FormatError for another or a changed file."""
     with reading(path) as file:
         found = file.attrs.get("format"), file.attrs.get("version")
         if found[0] != FORMAT or found[1] != VERSION:
@@ -36,7 +39,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
 
 
 def load(network: Network, path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Load the state in `path` into `network`, all or nothing, and return the notes. Raises FormatError."""
+    """Load the state in `path` into `network`, all or nothing, and return the notes. Raises FormatError. Spec: NET-16."""
     state, notes = read(path)
     network.load_state(state)
     return notes

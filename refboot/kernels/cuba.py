@@ -1,6 +1,7 @@
 """Kernels of refboot.reference.cuba: forward equal to it in every bit, backward to 4 ulps of what |grad| would give.
 
-Arrays come as (N, C, S, T); state is int64. The stages of a step are decay, integrate, fire, reset.
+The stages of a step are decay, integrate, fire, reset. Arrays (N, C, T) are worked on as (N, T, C), many neurons at a time, and in
+32-bit integers where the state provably fits; else, and with space, as (N, C, S, T), neuron by neuron, in 64-bit integers.
 """
 
 from __future__ import annotations
@@ -9,25 +10,68 @@ import numpy as np
 
 from refboot.arrays import Floats, Ints
 from refboot.kernels.jit import jit
+from refboot.kernels.layout import empty, over_samples, time_major
 from refboot.kernels.leaky import DECAY_SCALE, four, leaky_step
+from refboot.kernels.magnitude import largest
 from refboot.kernels.spike import surrogate
+
+LIMIT = 2.0**31 - 1
 
 
 def cuba_forward(z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints) -> tuple[Floats, Floats, Ints, Ints]:
     """See reference.cuba_forward."""
+    if z.ndim == 3 and fits(z, i_decay, v_decay, threshold, u, v):
+        return _narrow(z, i_decay, v_decay, threshold, u, v)
     spikes, voltage = np.empty(z.shape, np.float32), np.empty(z.shape, np.float32)
     u, v = np.ascontiguousarray(u).copy(), np.ascontiguousarray(v).copy()
-    state = four(u[..., None])[..., 0], four(v[..., None])[..., 0]
-    _cuba(four(z), i_decay, v_decay, threshold, *state, four(spikes), four(voltage))
+    arrays = four(z), four(u[..., None])[..., 0], four(v[..., None])[..., 0], four(spikes), four(voltage)
+    over_samples(z.shape, lambda part: _cuba(i_decay, v_decay, threshold, *(a[part] for a in arrays)))
     return spikes, voltage, u, v
 
 
 def cuba_backward(grad: Floats, voltage: Floats, i_decay: Ints, v_decay: Ints, threshold: float, tau: float, scale: float) -> Floats:
     """See reference.cuba_backward."""
-    gz = np.empty(grad.shape, np.float32)
     i_keep, v_keep = (1 - decay.astype(np.float32) / np.float32(DECAY_SCALE) for decay in (i_decay, v_decay))
     constants = np.float32(threshold), np.float32(scale / (2 * tau)), np.float32(-1 / tau)
-    _cuba_backward(four(grad), four(voltage), i_keep, v_keep, *constants, four(gz))
+    if grad.ndim == 3:
+        return _narrow_backward(grad, voltage, i_keep, v_keep, *constants)
+    gz = np.empty(grad.shape, np.float32)
+    arrays = four(grad), four(voltage), four(gz)
+    over_samples(grad.shape, lambda part: _cuba_backward(i_keep, v_keep, *constants, *(a[part] for a in arrays)))
+    return gz
+
+
+def fits(z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints) -> bool:
+    """Whether no current or voltage can leave 32 bits: drives are at most |4096 z|, and a decay sums them geometrically."""
+    size = largest(z)
+    if not size * DECAY_SCALE < LIMIT:  # nor where it is not finite
+        return False
+    start_u, start_v = (float(max(x.max(), -x.min())) for x in (u, v))
+    current = start_u + size * DECAY_SCALE * gathered(i_decay, z.shape[-1])
+    return max(start_v + current * gathered(v_decay, z.shape[-1]), threshold) < LIMIT
+
+
+def gathered(decay: Ints, steps: int) -> float:
+    """The most that a constant drive gathers in `steps` steps, in units of the drive."""
+    least = int(decay.min())
+    return min(steps, DECAY_SCALE / least) if least else steps
+
+
+def _narrow(z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints) -> tuple[Floats, Floats, Ints, Ints]:
+    (spikes, s), (voltage, w) = empty(z.shape), empty(z.shape)
+    keep = [np.broadcast_to((DECAY_SCALE - decay).astype(np.int32), z.shape[1:2]).copy() for decay in (i_decay, v_decay)]
+    arrays = time_major(z), u.astype(np.int32, order="C"), v.astype(np.int32, order="C"), s, w
+    over_samples(z.shape, lambda part: _cuba_narrow(*keep, np.int32(threshold), *(a[part] for a in arrays)))
+    return spikes, voltage, arrays[1].astype(np.int64), arrays[2].astype(np.int64)
+
+
+def _narrow_backward(
+    grad: Floats, voltage: Floats, i_keep: Floats, v_keep: Floats, threshold: np.float32, slope: np.float32, inverse: np.float32
+) -> Floats:
+    gz, g = empty(grad.shape)
+    keep = [np.broadcast_to(k, grad.shape[1:2]).copy() for k in (i_keep, v_keep)]
+    arrays = time_major(grad), time_major(voltage), g
+    over_samples(grad.shape, lambda part: _cuba_narrow_backward(*keep, threshold, slope, inverse, *(a[part] for a in arrays)))
     return gz
 
 
@@ -39,7 +83,24 @@ def cuba_step(z, u, v, i_keep, v_keep):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _cuba(z, i_decay, v_decay, threshold, u, v, spikes, voltage):  # type: ignore[no-untyped-def]
+def narrow_step(state, drive, keep):  # type: ignore[no-untyped-def]
+    """`leaky_step` in 32 bits: the product by its upper and lower part. Numba widens each operation, hence the many int32."""
+    size = np.int32(abs(state))
+    low = np.int32(np.int32(np.int32(size & 4095) * keep) >> 12)
+    left = np.int32(np.int32(np.int32(size >> 12) * keep) + low)
+    return np.int32(drive + (left if state >= 0 else np.int32(-left)))
+
+
+@jit
+def gradient_step(grad, voltage, gu, later, i_keep, v_keep, threshold, slope, inverse):  # type: ignore[no-untyped-def]
+    """One step back: through the spike's surrogate, the voltage and the current."""
+    gv = grad * surrogate(voltage, threshold, slope, inverse)
+    gu = gv + v_keep * gu
+    return gu, gu + i_keep * later
+
+
+@jit
+def _cuba(i_decay, v_decay, threshold, z, u, v, spikes, voltage):  # type: ignore[no-untyped-def]
     samples, channels, space, steps = z.shape
     for n in range(samples):
         for c in range(channels):
@@ -58,7 +119,22 @@ def _cuba(z, i_decay, v_decay, threshold, u, v, spikes, voltage):  # type: ignor
 
 
 @jit
-def _cuba_backward(grad, voltage, i_keep, v_keep, threshold, slope, inverse, gz):  # type: ignore[no-untyped-def]
+def _cuba_narrow(i_keep, v_keep, threshold, z, u, v, spikes, voltage):  # type: ignore[no-untyped-def]
+    samples, steps, channels = z.shape
+    for n in range(samples):
+        for t in range(steps):
+            for c in range(channels):
+                now = narrow_step(u[n, c], np.int32(z[n, t, c] * np.float32(4096)), i_keep[c])
+                u[n, c] = now
+                now = narrow_step(v[n, c], now, v_keep[c])
+                voltage[n, t, c] = np.float32(now) * np.float32(1 / 4096)
+                fires = now > threshold
+                spikes[n, t, c] = np.float32(1) if fires else np.float32(0)
+                v[n, c] = np.int32(0) if fires else now
+
+
+@jit
+def _cuba_backward(i_keep, v_keep, threshold, slope, inverse, grad, voltage, gz):  # type: ignore[no-untyped-def]
     samples, channels, space, steps = grad.shape
     for n in range(samples):
         for c in range(channels):
@@ -67,7 +143,21 @@ def _cuba_backward(grad, voltage, i_keep, v_keep, threshold, slope, inverse, gz)
             for k in range(space):
                 gu, later = np.float32(0), np.float32(0)
                 for t in range(steps - 1, -1, -1):
-                    gv = grad[n, c, k, t] * surrogate(voltage[n, c, k, t], threshold, slope, inverse)
-                    gu = gv + v_factor * gu
-                    later = gu + i_factor * later
+                    near = voltage[n, c, k, t]
+                    gu, later = gradient_step(grad[n, c, k, t], near, gu, later, i_factor, v_factor, threshold, slope, inverse)
                     gz[n, c, k, t] = later
+
+
+@jit
+def _cuba_narrow_backward(i_keep, v_keep, threshold, slope, inverse, grad, voltage, gz):  # type: ignore[no-untyped-def]
+    samples, steps, channels = grad.shape
+    gu, later = np.empty(channels, np.float32), np.empty(channels, np.float32)
+    for n in range(samples):
+        gu[:] = 0
+        later[:] = 0
+        for t in range(steps - 1, -1, -1):
+            for c in range(channels):
+                gu[c], later[c] = gradient_step(
+                    grad[n, t, c], voltage[n, t, c], gu[c], later[c], i_keep[c], v_keep[c], threshold, slope, inverse
+                )
+                gz[n, t, c] = later[c]

@@ -33,7 +33,7 @@ def _saturation(a, high):  # type: ignore[no-untyped-def]
         limit = max(limit, np.float64(a[i]))
     for i in range(a.size):
         if a[i] > high * limit:
-            total += a[i]
+            total += np.float64(a[i])
             count += 1
     return max(total / count if count else limit, 0.8)
 

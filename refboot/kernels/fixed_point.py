@@ -6,34 +6,38 @@ import numpy as np
 
 from refboot.arrays import Floats
 from refboot.kernels.jit import jit
+from refboot.kernels.layout import axes_of, empty_like, flat, over_elements
 
 STEP = np.float32(2 / 64)
+PER_STEP = np.float32(64 / 2)  # a power of two: to multiply by it is to divide by the step, in every bit
 LOW = np.float32(-256 / 64)
 HIGH = np.float32(254 / 64)
 
 
 def quantize_8bit(x: Floats) -> Floats:
     """See reference.quantize_8bit."""
-    out = np.empty(x.shape, np.float32)
-    _quantize(np.ascontiguousarray(x).reshape(-1), out.reshape(-1))
+    axes = axes_of(x)
+    (out, to), values = empty_like(x, axes), flat(x, axes)
+    over_elements(x.size, lambda part: _quantize(values[part], to[part]))
     return out
 
 
 def quantize_8bit_backward(grad: Floats, x: Floats) -> Floats:
     """See reference.quantize_8bit_backward."""
-    out = np.empty(x.shape, np.float32)
-    _quantize_backward(np.ascontiguousarray(grad).reshape(-1), np.ascontiguousarray(x).reshape(-1), out.reshape(-1))
+    axes = axes_of(x)
+    (out, to), values, grads = empty_like(x, axes), flat(x, axes), flat(grad, axes)
+    over_elements(x.size, lambda part: _quantize_backward(grads[part], values[part], to[part]))
     return out
 
 
 @jit
 def _quantize(x, out):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        out[i] = min(max(np.rint(x[i] / STEP) * STEP, LOW), HIGH)
+        out[i] = min(max(np.rint(x[i] * PER_STEP) * STEP, LOW), HIGH)
 
 
 @jit
 def _quantize_backward(grad, x, out):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        rounded = np.rint(x[i] / STEP) * STEP
-        out[i] = grad[i] if LOW <= rounded <= HIGH else np.float32(0)
+        rounded = np.rint(x[i] * PER_STEP) * STEP
+        out[i] = grad[i] if (rounded >= LOW) & (rounded <= HIGH) else np.float32(0)

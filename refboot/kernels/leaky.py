@@ -11,14 +11,19 @@ from refboot.arrays import Floats, Ints
 from refboot.kernels.jit import jit
 
 DECAY_SCALE = 4096
-NO_THRESHOLD = 2**62
+NO_LIMIT = 2**62
 
 
-def leaky_forward(drive: Ints, decay: Ints, state: Ints, threshold: int | None = None) -> tuple[Ints, Ints]:
+def leaky_forward(drive: Ints, decay: Ints, state: Ints, threshold: int | None = None, subtract: bool = False) -> tuple[Ints, Ints]:
     """See reference.leaky_forward."""
+    return integrate(drive, decay, state, threshold, subtract, NO_LIMIT)
+
+
+def integrate(drive: Ints, decay: Ints, state: Ints, threshold: int | None, subtract: bool, largest: int) -> tuple[Ints, Ints]:
+    """The recurrence with states clipped to +-largest."""
     y, last = np.empty(drive.shape, np.int64), np.ascontiguousarray(state).copy()
-    limit = NO_THRESHOLD if threshold is None else threshold
-    _leaky(four(drive), decay, four(last[..., None])[..., 0], limit, four(y))
+    limit = NO_LIMIT if threshold is None else threshold
+    _leaky(four(drive), decay, four(last[..., None])[..., 0], limit, limit if subtract else NO_LIMIT, largest, four(y))
     return y, last
 
 
@@ -51,7 +56,8 @@ def leaky_step(state, drive, keep):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _leaky(drive, decay, state, threshold, y):  # type: ignore[no-untyped-def]
+def _leaky(drive, decay, state, threshold, less, largest, y):  # type: ignore[no-untyped-def]
+    """A state above `threshold` loses `less`, or all of itself if that is larger."""
     samples, channels, space, steps = drive.shape
     for n in range(samples):
         for c in range(channels):
@@ -59,10 +65,10 @@ def _leaky(drive, decay, state, threshold, y):  # type: ignore[no-untyped-def]
             for k in range(space):
                 now = state[n, c, k]
                 for t in range(steps):
-                    now = leaky_step(now, drive[n, c, k, t], keep)
+                    now = max(min(leaky_step(now, drive[n, c, k, t], keep), largest), -largest)
                     y[n, c, k, t] = now
                     if now > threshold:
-                        now = 0
+                        now = max(now - less, 0)
                 state[n, c, k] = now
 
 

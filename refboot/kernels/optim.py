@@ -8,6 +8,7 @@ import numpy as np
 
 from refboot.arrays import Floats
 from refboot.kernels.jit import jit
+from refboot.kernels.layout import axes_of, flat, over_elements
 
 
 def sgd_step(p: Floats, grad: Floats, velocity: Floats, lr: float, momentum: float) -> None:
@@ -23,12 +24,14 @@ def adam_step(p: Floats, grad: Floats, m: Floats, v: Floats, step: int, lr: floa
 
 
 def _in_place(kernel: Callable[..., None], changed: tuple[Floats, ...], grad: Floats, *constants: np.float32) -> None:
-    """Run `kernel` on flat views; an array that is not contiguous has none: its flat copy is written back."""
-    p, *moments = flat = [x.reshape(-1) for x in changed]
-    kernel(p, grad.reshape(-1), *moments, *constants)
-    for array, result in zip(changed, flat, strict=True):
-        if not array.flags.c_contiguous:
-            array[...] = result.reshape(array.shape)
+    """Run `kernel` on flat views in the memory order of the parameter; of an array that lies otherwise a copy is written back."""
+    axes = axes_of(changed[0])
+    p, *moments = flats = [flat(x, axes) for x in changed]
+    grads = flat(grad, axes)
+    over_elements(p.size, lambda part: kernel(p[part], grads[part], *(m[part] for m in moments), *constants))
+    for array, result in zip(changed, flats, strict=True):
+        if not np.shares_memory(array, result):
+            array.transpose(axes)[...] = result.reshape(array.transpose(axes).shape)
 
 
 @jit

@@ -7,27 +7,31 @@ from numpy.typing import NDArray
 
 from refboot.arrays import Floats
 from refboot.kernels.jit import jit
+from refboot.kernels.layout import axes_of, empty_like, flat
 
 
 def pwl_forward(z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float64]) -> Floats:
     """See reference.pwl_forward."""
-    a = np.zeros(z.shape, np.float32)
+    axes = axes_of(z)
+    a, to = empty_like(z, axes)
     edges, bases = knots[:, 0].astype(np.float32), knots[:, 1].astype(np.float32)
-    _pwl(np.ascontiguousarray(z).reshape(-1), edges, bases, slopes.astype(np.float32), a.reshape(-1))
+    _pwl(flat(z, axes), edges, bases, slopes.astype(np.float32), to)
     return a
 
 
 def pwl_backward(grad: Floats, z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float64], scale: float, eps: float) -> Floats:
     """See reference.pwl_backward."""
-    gain = np.zeros(z.shape, np.float32)
-    flat = np.ascontiguousarray(grad).reshape(-1), np.ascontiguousarray(z).reshape(-1), gain.reshape(-1)
-    _pwl_backward(*flat, knots[:, 0].astype(np.float32), slopes.astype(np.float32), np.float32(scale), np.float32(eps))
+    axes = axes_of(z)
+    gain, to = empty_like(z, axes)
+    arrays = flat(grad, axes), flat(z, axes), to
+    _pwl_backward(*arrays, knots[:, 0].astype(np.float32), slopes.astype(np.float32), np.float32(scale), np.float32(eps))
     return gain
 
 
 @jit
 def _pwl(z, edges, bases, slopes, a):  # type: ignore[no-untyped-def]
     """Pieces in the outer loop: the inner one has no branches and is vectorised."""
+    a[:] = 0
     for k in range(slopes.size):
         left, right, base, slope = edges[k], edges[k + 1], bases[k], slopes[k]
         for i in range(z.size):
@@ -38,6 +42,7 @@ def _pwl(z, edges, bases, slopes, a):  # type: ignore[no-untyped-def]
 
 @jit
 def _pwl_backward(grad, z, gain, edges, slopes, scale, eps):  # type: ignore[no-untyped-def]
+    gain[:] = 0
     for k in range(slopes.size):
         left, right, slope = edges[k], edges[k + 1], slopes[k]
         for i in range(z.size):

@@ -8,37 +8,73 @@ from __future__ import annotations
 
 import numpy as np
 
+from refboot import threads
 from refboot.arrays import Floats
+from refboot.kernels.events import FEW_OUTPUTS, gather_gradient, rows_of, spiking, sum_events
 from refboot.kernels.jit import jit
+from refboot.kernels.layout import SMALL, axes_of, empty, flat, time_major
+
+FEW_PRODUCTS = 1 << 19  # multiplications below which another thread is not worth asking
 
 
 def dense_forward(x: Floats, weight: Floats) -> Floats:
     """See reference.dense_forward."""
-    if x.shape[-1] == 1:
-        return np.matmul(x[..., 0], weight.T)[..., None]
-    return np.matmul(weight, x)
+    (z, out), inputs = empty((len(x), len(weight), x.shape[-1])), time_major(x)
+    rows = rows_of(weight.T) if len(weight) >= FEW_OUTPUTS and spiking(inputs) else None
+    if rows is None:
+        product(by_step(inputs), weight.T, by_step(out))
+    else:
+        spikes, sums = by_step(inputs), by_step(out)
+        threads.over(len(spikes), lambda part: sum_events(spikes[part], rows, sums[part]), alone=inputs.size < SMALL)
+    return z
 
 
 def dense_backward(grad: Floats, x: Floats, weight: Floats) -> tuple[Floats, Floats]:
     """See reference.dense_backward."""
-    if x.shape[-1] == 1:
-        flat = grad[..., 0]
-        return np.matmul(flat, weight)[..., None], np.matmul(flat.T, x[..., 0])
-    return np.matmul(weight.T, grad), np.tensordot(grad, x, axes=((0, 2), (0, 2)))
+    gx, to = empty(x.shape)
+    gz = by_step(time_major(grad))
+    product(gz, weight, by_step(to))
+    return gx, weight_gradient(gz, by_step(time_major(x))).T
+
+
+def weight_gradient(gz: Floats, x: Floats) -> Floats:
+    """The sum over rows of x gz, (I, O), for gz (R, O) and x (R, I)."""
+    gw = np.empty((x.shape[1], gz.shape[1]), np.float32)
+    if gz.shape[1] >= FEW_OUTPUTS and spiking(x):
+        threads.over(len(gw), lambda part: gather_gradient(x, gz, part.start, part.stop, gw), alone=x.size < SMALL)
+    else:
+        product(x.T, gz, gw)
+    return gw
+
+
+def product(a: Floats, b: Floats, out: Floats) -> None:
+    """a b into `out`, its columns, or its rows where these are more, in parts that do not depend on the number of threads."""
+    few = len(a) * b.size < FEW_PRODUCTS
+    if len(a) > b.shape[1]:
+        threads.over(len(a), lambda part: np.matmul(a[part], b, out=out[part]), unit=16, alone=few)
+    else:
+        threads.over(b.shape[1], lambda part: np.matmul(a, b[:, part], out=out[:, part]), unit=16, alone=few)
+
+
+def by_step(x: Floats) -> Floats:
+    """x (N, T, C) as (N T, C)."""
+    return x.reshape(-1, x.shape[-1])
 
 
 def weight_norm_forward(v: Floats, g: Floats) -> Floats:
     """See reference.weight_norm_forward."""
-    w = np.empty(v.shape, np.float32)
-    _weight_norm(_rows(v), g, _rows(w))
-    return w
+    columns = _columns(v)
+    w = np.empty(columns.shape, np.float32)
+    _over_columns(v, lambda part: _weight_norm(columns, g, part.start, part.stop, w))
+    return _as_rows(w, v)
 
 
 def weight_norm_backward(grad: Floats, v: Floats, g: Floats) -> tuple[Floats, Floats]:
     """See reference.weight_norm_backward."""
-    gv, gg = np.empty(v.shape, np.float32), np.empty(g.shape, np.float32)
-    _weight_norm_backward(_rows(grad), _rows(v), g, _rows(gv), gg)
-    return gv, gg
+    columns, grads = _columns(v), _columns(grad)
+    gv, gg = np.empty(columns.shape, np.float32), np.empty(g.shape, np.float32)
+    _over_columns(v, lambda part: _weight_norm_backward(grads, columns, g, part.start, part.stop, gv, gg))
+    return _as_rows(gv, v), gg
 
 
 def input_forward(x: Floats, weight: Floats, bias: Floats) -> Floats:
@@ -48,42 +84,60 @@ def input_forward(x: Floats, weight: Floats, bias: Floats) -> Floats:
 
 def input_backward(grad: Floats, x: Floats, weight: Floats) -> tuple[Floats, Floats, Floats]:
     """See reference.input_backward."""
-    flat, inputs = np.ascontiguousarray(grad).reshape(-1), np.ascontiguousarray(x).reshape(-1)
-    gw, gb = _input_sums(flat, inputs)
+    axes = axes_of(grad)
+    gw, gb = _input_sums(flat(grad, axes), flat(x, axes))
     return grad * weight, np.array([gw], np.float32), np.array([gb], np.float32)
 
 
-def _rows(v: Floats) -> Floats:
-    return np.ascontiguousarray(v).reshape(len(v), -1)
+def _columns(v: Floats) -> Floats:
+    """v (O, ...) as (inputs, O), contiguous."""
+    return np.ascontiguousarray(v.reshape(len(v), -1).T)
+
+
+def _as_rows(w: Floats, v: Floats) -> Floats:
+    """w (inputs, O) in the shape of v; contiguous if it has space."""
+    return w.T if v.ndim == 2 else np.ascontiguousarray(w.T).reshape(v.shape)
+
+
+def _over_columns(v: Floats, work: threads.Work) -> None:
+    threads.over(len(v), work, unit=16, alone=v.size < SMALL)
 
 
 @jit
-def _length(row):  # type: ignore[no-untyped-def]
-    total = 0.0
-    for k in range(row.size):
-        total += np.float64(row[k]) * np.float64(row[k])
-    return np.float32(np.sqrt(total))
+def _lengths(v, low, high):  # type: ignore[no-untyped-def]
+    """The length of the columns of v (inputs, O) in [low, high)."""
+    totals = np.zeros(high - low, np.float64)
+    for i in range(len(v)):
+        row = v[i, low:high]
+        for o in range(row.size):
+            totals[o] += np.float64(row[o]) * np.float64(row[o])
+    return np.sqrt(totals).astype(np.float32)
 
 
 @jit
-def _weight_norm(v, g, w):  # type: ignore[no-untyped-def]
-    for o in range(len(v)):
-        factor = g[o] / _length(v[o])
-        for k in range(v.shape[1]):
-            w[o, k] = v[o, k] * factor
+def _weight_norm(v, g, low, high, w):  # type: ignore[no-untyped-def]
+    factor = g[low:high] / _lengths(v, low, high)
+    for i in range(len(v)):
+        row, out = v[i, low:high], w[i, low:high]
+        for o in range(row.size):
+            out[o] = row[o] * factor[o]
 
 
 @jit
-def _weight_norm_backward(grad, v, g, gv, gg):  # type: ignore[no-untyped-def]
-    for o in range(len(v)):
-        norm = _length(v[o])
-        total = 0.0
-        for k in range(v.shape[1]):
-            total += np.float64(grad[o, k]) * np.float64(v[o, k])
-        gg[o] = np.float32(total / norm)
-        factor, along = g[o] / norm, gg[o] / norm
-        for k in range(v.shape[1]):
-            gv[o, k] = factor * (grad[o, k] - v[o, k] * along)
+def _weight_norm_backward(grad, v, g, low, high, gv, gg):  # type: ignore[no-untyped-def]
+    length, totals = _lengths(v, low, high), np.zeros(high - low, np.float64)
+    for i in range(len(v)):
+        row, along = v[i, low:high], grad[i, low:high]
+        for o in range(row.size):
+            totals[o] += np.float64(along[o]) * np.float64(row[o])
+    share, factor = np.empty(high - low, np.float32), g[low:high] / length
+    for o in range(high - low):
+        gg[low + o] = np.float32(totals[o] / length[o])
+        share[o] = gg[low + o] / length[o]
+    for i in range(len(v)):
+        row, along, out = v[i, low:high], grad[i, low:high], gv[i, low:high]
+        for o in range(row.size):
+            out[o] = factor[o] * (along[o] - row[o] * share[o])
 
 
 @jit

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from refboot import arrays, ops
 from refboot.arrays import Floats, Ints
-from refboot.errors import OrderError, RangeError
+from refboot.errors import OrderError, RangeError, TypeMismatchError
+from refboot.neuron.decay import Decay, Range
 from refboot.neuron.dropout import Dropout
+from refboot.neuron.norm import MeanOnlyBatchNorm
+from refboot.neuron.spiking import Spiking
 from refboot.parameter import Parameter
-from refboot.reference.fixed_point import DECAY_SCALE, STATE_SCALE, WEIGHT_SCALE, decay_mantissa, threshold_mantissa, to_real, to_state
+from refboot.reference.fixed_point import STATE_SCALE, WEIGHT_SCALE, threshold_mantissa, to_real, to_state
+
+State = tuple[Ints, ...]
+RESETS = ("zero", "subtract", "none")
 
 
 class Trace(NamedTuple):
@@ -22,99 +29,122 @@ class Trace(NamedTuple):
     s: Floats
 
 
-class Neuron:
-    """Current-based leaky integrate-and-fire neuron with a strict threshold and reset to zero.
+class Neuron(Spiking):
+    """Current-based leaky integrate-and-fire neuron with a strict threshold.
 
-    `threshold` > 0, decays in [0, 1], `tau_grad` and `scale_grad` > 0 shape the surrogate; `dropout` acts on the spikes.
-    `persistent_state` carries u and v from call to call (a new batch shape starts from zero), `requires_grad` trains the decays,
-    `graded_spike` fires the voltage instead of 1. Raises TypeMismatchError and RangeError.
+    `threshold` > 0, decays in [0, 1], `tau_grad` and `scale_grad` > 0 shape the surrogate. `norm` (its class or another maker) acts
+    on the current, `dropout` on the spikes. `shared_param=False` draws each channel's decays (see Decay), `requires_grad` trains
+    them. `persistent_state` carries u and v from call to call (a new batch shape starts from zero). `graded_spike` fires the voltage
+    instead of 1. After a spike `reset` puts the voltage to "zero", makes it "subtract" the threshold, or "none". `loihi_limits`
+    wraps u and saturates v at Loihi's 24 bits. Raises TypeMismatchError and RangeError. Spec: LIF-8, LIF-12, SPK-5, TRN-9.
     """
+
+    states = 2  # u and v
 
     def __init__(
         self,
         threshold: float,
-        current_decay: float,
-        voltage_decay: float,
+        current_decay: Range,
+        voltage_decay: Range,
         tau_grad: float = 1,
         scale_grad: float = 1,
+        norm: Callable[[], MeanOnlyBatchNorm] | None = None,
         dropout: Dropout | None = None,
+        shared_param: bool = True,
         persistent_state: bool = False,
         requires_grad: bool = False,
         graded_spike: bool = False,
+        reset: str = "zero",
+        loihi_limits: bool = False,
     ) -> None:
-        self.v_th_mant = threshold_mantissa(arrays.number("threshold", threshold, 0, 2**20, above=True))
-        if not self.v_th_mant:
-            raise RangeError("threshold", threshold, "at least 1/64, its grid")
+        self.v_th_mant = mantissa("threshold", threshold)
         self.threshold = self.v_th_mant / WEIGHT_SCALE
         self.tau = 100 * arrays.number("tau_grad", tau_grad, 0, above=True) * self.threshold
         self.scale = 0.1 * arrays.number("scale_grad", scale_grad, 0, above=True)
-        self.current_decay = _decay("current_decay", current_decay, requires_grad)
-        self.voltage_decay = _decay("voltage_decay", voltage_decay, requires_grad)
-        self.drop = dropout
+        self.decays = {
+            "current_decay": Decay("current_decay", current_decay, shared_param, requires_grad),
+            "voltage_decay": Decay("voltage_decay", voltage_decay, shared_param, requires_grad),
+        }
+        self.norm = make_norm(norm, current_decay)
+        self.drop = None if dropout is None else Dropout(dropout.p, dropout.rng)
         self.persistent_state = persistent_state
         self.requires_grad = requires_grad
         self.graded_spike = graded_spike
-        self.state: tuple[Ints, Ints] | None = None
+        if reset not in RESETS:
+            raise RangeError("reset", repr(reset), f"one of {RESETS}")
+        self.reset = reset
+        self.loihi_limits = loihi_limits
         self._cache: tuple[Floats, Ints | None, Ints | None] | None = None
 
     @property
+    def current_decay(self) -> Parameter:
+        """4096 times the current decay, (1,) or (C,)."""
+        return self.decays["current_decay"].parameter
+
+    @property
+    def voltage_decay(self) -> Parameter:
+        """4096 times the voltage decay, (1,) or (C,)."""
+        return self.decays["voltage_decay"].parameter
+
+    @property
     def cx_current_decay(self) -> Ints:
-        """The current decay as an integer in 0..4096, (1,)."""
-        return decay_mantissa(self.current_decay.data)
+        """The current decay as an integer in 0..4096, (1,) or (C,)."""
+        return self.decays["current_decay"].mantissa
 
     @property
     def cx_voltage_decay(self) -> Ints:
-        """The voltage decay as an integer in 0..4096, (1,)."""
-        return decay_mantissa(self.voltage_decay.data)
+        """The voltage decay as an integer in 0..4096, (1,) or (C,)."""
+        return self.decays["voltage_decay"].mantissa
 
     @property
     def device_params(self) -> dict[str, object]:
-        """The integers a chip is programmed with: type, iDecay, vDecay, vThMant, refDelay, gradedSpike."""
+        """The integers a chip is programmed with: type, iDecay, vDecay (arrays (C,) where each channel has its own), vThMant, ..."""
         return {
             "type": "CUBA",
-            "iDecay": int(self.cx_current_decay[0]),
-            "vDecay": int(self.cx_voltage_decay[0]),
+            "iDecay": self.decays["current_decay"].device,
+            "vDecay": self.decays["voltage_decay"].device,
             "vThMant": self.v_th_mant,
             "refDelay": 1,
             "gradedSpike": self.graded_spike,
         }
 
+    def build(self, channels: int, rng: np.random.Generator | None) -> None:
+        """Draw each channel's decays, where they are not shared, and make the norm's state."""
+        super().build(channels, rng)
+        for decay in self.decays.values():
+            decay.build(channels, rng)
+
     def parameters(self) -> dict[str, Parameter]:
-        """The decays, stored as 4096 * decay; trained with `requires_grad` only."""
-        return {"current_decay": self.current_decay, "voltage_decay": self.voltage_decay}
+        """The decays, stored as 4096 * decay and trained with `requires_grad` only; and the norm's running values."""
+        return {name: decay.parameter for name, decay in self.decays.items()} | super().parameters()
 
     def forward(self, z: Floats) -> Floats:
         """Spikes (N, C, ..., T) for weighted input z of that shape, float32; raises RangeError where z could overflow the state."""
-        u, v = self._initial(z)
-        check_range(z, u, v)
-        if self.graded_spike or self.requires_grad:
-            currents, voltages, u, v = self._integrate(z, u, v)
-            self._cache = to_real(voltages), currents, voltages
-            fire = ops.active().graded_forward if self.graded_spike else ops.active().spike_forward
-            spikes = fire(voltages, self.v_th_mant * (STATE_SCALE // WEIGHT_SCALE))
-        else:
-            threshold = self.v_th_mant * (STATE_SCALE // WEIGHT_SCALE)
-            spikes, voltage, u, v = ops.active().cuba_forward(z, self.cx_current_decay, self.cx_voltage_decay, threshold, u, v)
-            self._cache = voltage, None, None
+        state = self._initial(z)
+        check_range(z, *state)
+        spikes, last = self._run(z, state)
         if self.persistent_state:
-            self.state = u, v
+            self.state = last
         return spikes
 
     def backward(self, grad: Floats) -> Floats:
-        """Gradient for the z of the last `forward`, given that of its spikes; adds those of the decays if they are trained."""
+        """Gradient for the z of the last `forward`, given that of its spikes; adds those of the decays if they are trained.
+
+        The resets have no part in it. Spec: GRD-16.
+        """
         if self._cache is None:
             raise OrderError("Neuron.backward", "called first", "a forward pass before it")
         o, (voltage, currents, voltages) = ops.active(), self._cache
         if currents is None or voltages is None:
             decays = self.cx_current_decay, self.cx_voltage_decay
-            return o.cuba_backward(grad, voltage, *decays, self.threshold, self.tau, self.scale)
-        fire_back = o.graded_backward if self.graded_spike else o.spike_backward
-        gv = fire_back(grad, voltage, self.threshold, self.tau, self.scale)
-        gu = o.leaky_backward(gv, self.cx_voltage_decay)
+            return o.cuba_backward(grad, voltage, *decays, self._level, self.tau, self.scale)
+        gv = (o.graded_backward if self.graded_spike else o.spike_backward)(grad, voltage, self._level, self.tau, self.scale)
+        gi = o.leaky_backward(gv, self.cx_voltage_decay)
+        gu = gi if self.norm is None else self.norm.backward(gi)
         gz = o.leaky_backward(gu, self.cx_current_decay)
         if self.requires_grad:
-            self.voltage_decay.add_grad(o.leaky_decay_backward(gu, voltages, True))
-            self.current_decay.add_grad(o.leaky_decay_backward(gz, currents, True))
+            for decay, gradient, states in ((self.decays["voltage_decay"], gi, voltages), (self.decays["current_decay"], gz, currents)):
+                decay.parameter.add_grad(o.leaky_decay_backward(gradient, states, decay.shared))
         return gz
 
     def trace(self, z: Floats) -> Trace:
@@ -122,37 +152,87 @@ class Neuron:
         z = arrays.floats("z", z)
         state = self._initial(z)
         check_range(z, *state)
-        currents, voltages, _, _ = self._integrate(z, *state)
-        return Trace(currents, voltages, ops.active().spike_forward(voltages, self.v_th_mant * (STATE_SCALE // WEIGHT_SCALE)))
+        currents, voltages, _ = self._integrate(z, state, training=False)
+        return Trace(currents, voltages, self._fire(voltages))
 
-    def reset_state(self) -> None:
-        """Start the next call from zero."""
-        self.state = None
+    @property
+    def _limit(self) -> int:
+        return self.v_th_mant * (STATE_SCALE // WEIGHT_SCALE)
 
-    def _integrate(self, z: Floats, u: Ints, v: Ints) -> tuple[Ints, Ints, Ints, Ints]:
-        o, threshold = ops.active(), self.v_th_mant * (STATE_SCALE // WEIGHT_SCALE)
-        currents, u = o.leaky_forward(to_state(z), self.cx_current_decay, u)
-        voltages, v = o.leaky_forward(currents, self.cx_voltage_decay, v, threshold)
-        return currents, voltages, u, v
+    @property
+    def _plain(self) -> bool:
+        """Whether the one fast function for the usual neuron will do."""
+        unusual = self.graded_spike or self.requires_grad or self.norm is not None or self.loihi_limits
+        return self.reset == "zero" and not unusual
 
-    def _initial(self, z: Floats) -> tuple[Ints, Ints]:
+    @property
+    def _level(self) -> float:
+        """Where the surrogate has its peak, in the real units of what it is given."""
+        return self.threshold
+
+    def _run(self, z: Floats, state: State) -> tuple[Floats, State]:
+        """Spikes and last state; leaves behind what `backward` needs."""
+        if self._plain:
+            decays = self.cx_current_decay, self.cx_voltage_decay
+            spikes, voltage, u, v = ops.active().cuba_forward(z, *decays, self._limit, *state[:2])
+            self._cache = voltage, None, None
+            return spikes, (u, v)
+        currents, voltages, last = self._integrate(z, state, self.training)
+        self._cache = to_real(voltages), currents, voltages
+        return self._fire(voltages), last
+
+    def _integrate(self, z: Floats, state: State, training: bool) -> tuple[Ints, Ints, State]:
+        """Current and voltage before reset of every step, and the last current and voltage after it."""
+        o, (u, v) = ops.active(), state[:2]
+        currents, u = (o.wrapped_forward if self.loihi_limits else o.leaky_forward)(to_state(z), self.cx_current_decay, u)
+        drive = currents if self.norm is None else to_state(self.norm.forward(to_real(currents), training))
+        threshold = None if self.reset == "none" else self._limit
+        leak = o.saturated_forward if self.loihi_limits else o.leaky_forward
+        voltages, v = leak(drive, self.cx_voltage_decay, v, threshold, self.reset == "subtract")
+        return currents, voltages, (u, v)
+
+    def _fire(self, voltages: Ints) -> Floats:
+        return (ops.active().graded_forward if self.graded_spike else ops.active().spike_forward)(voltages, self._limit)
+
+    def _initial(self, z: Floats) -> State:
         if self.persistent_state and self.state is not None and self.state[0].shape == z.shape[:-1]:
             return self.state
-        return np.zeros(z.shape[:-1], np.int64), np.zeros(z.shape[:-1], np.int64)
+        return tuple(np.zeros(z.shape[:-1], np.int64) for _ in range(self.states))
 
 
-def check_range(z: Floats, u: Ints, v: Ints) -> None:
-    """Raise RangeError if z is not finite or the state could overflow: T^2 (|z| + |u| + |v|), in real units, must be below 2^39."""
-    largest = _size(z) + (_size(u) + _size(v)) / STATE_SCALE
+def check_range(z: Floats, *state: Ints) -> None:
+    """Raise RangeError if z is not finite or the state could overflow: T^2 (|z| + |u| + |v|), in real units, must be below 2^39.
+
+    Spec: LIF-10, LIF-11.
+    """
+    largest = _size(z) + sum(map(_size, state)) / STATE_SCALE
     limit = 2.0**39 / z.shape[-1] ** 2
     if not largest < limit:
         raise RangeError("the weighted input (with the state)", largest, f"a finite size below 2^39 / T^2 = {limit:g} (64-bit state)")
 
 
+def mantissa(name: str, threshold: float) -> int:
+    """A threshold as a positive integer in units of 1/64; raises RangeError for one that is nothing on that grid."""
+    found = threshold_mantissa(arrays.number(name, threshold, 0, 2**20, above=True))
+    if not found:
+        raise RangeError(name, threshold, "at least 1/64, its grid")
+    return found
+
+
+def make_norm(norm: Callable[[], MeanOnlyBatchNorm] | None, current_decay: Range) -> MeanOnlyBatchNorm | None:
+    """A norm of the neuron's own; raises TypeMismatchError for what makes none, RangeError unless the current passes unchanged.
+
+    Only with a current decay of 1 is the current the weighted input, on which the norm acts in a rate mode.
+    """
+    if norm is None:
+        return None
+    made = norm() if callable(norm) else None
+    if not isinstance(made, MeanOnlyBatchNorm):
+        raise TypeMismatchError("norm", repr(norm), "the class of a norm, or what makes one (each layer needs its own)")
+    if current_decay != 1:
+        raise RangeError("current_decay", current_decay, "1 beside a norm")
+    return made
+
+
 def _size(x: Floats | Ints) -> float:
     return max(float(x.max()), -float(x.min()))
-
-
-def _decay(name: str, value: float, trainable: bool) -> Parameter:
-    scaled = arrays.number(name, value, 0, 1) * DECAY_SCALE
-    return Parameter(np.array([scaled], np.float32), trainable)

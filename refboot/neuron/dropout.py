@@ -9,7 +9,10 @@ from refboot.arrays import Floats
 
 
 class Dropout:
-    """In training, zero each (sample, neuron) with chance `p` for all its steps and scale the rest by 1 / (1 - p); `rng` draws."""
+    """In training, zero each (sample, neuron) with chance `p` for all its steps and scale the rest by 1 / (1 - p); `rng` draws.
+
+    Spec: NRM-9, NRM-10.
+    """
 
     def __init__(self, p: float, rng: np.random.Generator) -> None:
         self.p = arrays.number("dropout p", p, 0, 0.999)
@@ -26,5 +29,5 @@ class Dropout:
         return x * self._mask
 
     def backward(self, grad: Floats) -> Floats:
-        """Gradient for x of the last `forward`: the same mask."""
+        """Gradient for x of the last `forward`: the same mask. Spec: GRD-14."""
         return grad if self._mask is None else grad * self._mask

@@ -1,16 +1,29 @@
 """The definition: Bootstrap SNN training in plain NumPy, forward beside backward, one module per chapter of the spec.
 
-Read in this order: fixed_point, leaky, spike, cuba, synapse, fit, pwl, loss, optim. Arrays are float32 (real values) or
-int64 (values on a grid); time is the last axis.
+Read in this order: fixed_point, leaky, spike, cuba, adaptive, loihi, synapse, conv, pool, norm, fit, pwl, loss, rate_loss, optim.
+Arrays are float32 (real values) or int64 (values on a grid); time is the last axis.
 """
 
+from refboot.reference.adaptive import adaptive_forward
+from refboot.reference.conv import conv_backward, conv_forward
 from refboot.reference.cuba import cuba_backward, cuba_forward
 from refboot.reference.fit import band_medians, saturation
 from refboot.reference.fixed_point import quantize_8bit, quantize_8bit_backward
 from refboot.reference.leaky import leaky_backward, leaky_decay_backward, leaky_forward
+from refboot.reference.loihi import saturated_forward, wrapped_forward
 from refboot.reference.loss import cross_entropy_backward, cross_entropy_forward
+from refboot.reference.norm import norm_backward, norm_forward, norm_statistics
 from refboot.reference.optim import adam_step, sgd_step
+from refboot.reference.pool import average_backward, average_forward, pool_backward, pool_forward
 from refboot.reference.pwl import pwl_backward, pwl_forward
+from refboot.reference.rate_loss import (
+    rate_error_backward,
+    rate_error_forward,
+    share_backward,
+    share_forward,
+    share_loss_backward,
+    share_loss_forward,
+)
 from refboot.reference.spike import graded_backward, graded_forward, spike_backward, spike_forward
 from refboot.reference.synapse import (
     dense_backward,
@@ -23,7 +36,12 @@ from refboot.reference.synapse import (
 
 __all__ = [
     "adam_step",
+    "adaptive_forward",
+    "average_backward",
+    "average_forward",
     "band_medians",
+    "conv_backward",
+    "conv_forward",
     "cross_entropy_backward",
     "cross_entropy_forward",
     "cuba_backward",
@@ -37,14 +55,27 @@ __all__ = [
     "leaky_backward",
     "leaky_decay_backward",
     "leaky_forward",
+    "norm_backward",
+    "norm_forward",
+    "norm_statistics",
+    "pool_backward",
+    "pool_forward",
     "pwl_backward",
     "pwl_forward",
     "quantize_8bit",
     "quantize_8bit_backward",
+    "rate_error_backward",
+    "rate_error_forward",
+    "saturated_forward",
     "saturation",
     "sgd_step",
+    "share_backward",
+    "share_forward",
+    "share_loss_backward",
+    "share_loss_forward",
     "spike_backward",
     "spike_forward",
     "weight_norm_backward",
     "weight_norm_forward",
+    "wrapped_forward",
 ]

@@ -15,6 +15,7 @@ def cuba_forward(z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Int
     """Run T steps of weighted input z (N, C, ..., T): spikes and real voltage before reset (float32), last u and v (int64).
 
     `i_decay`, `v_decay` (1,) or (C,) in 0..4096; `threshold` in state units; `u`, `v` (N, C, ...) are the initial state.
+    Spec: LIF-4, LIF-6, LIF-7, LIF-9.
     """
     currents, u = leaky_forward(to_state(z), i_decay, u)
     voltages, v = leaky_forward(currents, v_decay, v, threshold)
@@ -22,7 +23,7 @@ def cuba_forward(z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Int
 
 
 def cuba_backward(grad: Floats, voltage: Floats, i_decay: Ints, v_decay: Ints, threshold: float, tau: float, scale: float) -> Floats:
-    """Gradient for z of `cuba_forward`, given that of the spikes; `voltage` and `threshold` in real units. float32."""
+    """Gradient for z of `cuba_forward`, given that of the spikes; `voltage` and `threshold` in real units. float32. Spec: GRD-1, GRD-3."""
     gv = spike_backward(grad, voltage, threshold, tau, scale)
     gu = leaky_backward(gv, v_decay)
     return leaky_backward(gu, i_decay)

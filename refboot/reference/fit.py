@@ -29,7 +29,7 @@ class Curve(NamedTuple):
 
     @property
     def scale(self) -> float:
-        """z over a at the last knot, by which the gradient is multiplied; 1 where that z is not positive."""
+        """z over a at the last knot, by which the gradient is multiplied; 1 where that z is not positive. Spec: ACT-5."""
         z, a = self.knots[-1]
         return float(z / a) if z > 0 else 1.0
 
@@ -37,7 +37,7 @@ class Curve(NamedTuple):
 def saturation(a: Doubles, high: float) -> float:
     """The mean of the rates above `high` times the largest (or the largest, if none is), but at least 0.8.
 
-    So 0.8 for no data and for a silent layer. Computed in float64.
+    So 0.8 for no data and for a silent layer. Computed in float64. Spec: FIT-1, FIT-2.
 
     >>> saturation(np.array([0.1, 0.95, 1.0]), 0.9), saturation(np.zeros(3), 0.9)
     (0.975, 0.8)
@@ -50,7 +50,7 @@ def saturation(a: Doubles, high: float) -> float:
 
 
 def band_medians(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:
-    """The medians (z, a) of the points of each band (level_i, level_i+1]: (B, 2) float64, NaN where a band is empty."""
+    """The medians (z, a) of the points of each band (level_i, level_i+1]: (B, 2) float64, NaN where a band is empty. Spec: FIT-4, FIT-5."""
     z, a = z.astype(np.float64), a.astype(np.float64)
     medians = np.full((len(levels) - 1, 2), np.nan)
     for i in range(len(medians)):
@@ -76,6 +76,7 @@ def fit_curve(
     lava-dl's fit wherever that rises strictly with slopes below 1/eps. Elsewhere: without points the previous curve stays;
     a silent layer saturates at 0.8; centres that coincide or fall are pooled into their mean; one centre alone is joined to
     the origin, or, where that is not to its left, given unit slope; no centre gives unit slope from the origin.
+    Spec: FIT-3, FIT-11, FIT-12.
     """
     if not len(a) and previous is not None:
         return previous
@@ -87,7 +88,10 @@ def fit_curve(
 
 
 def blend(medians: Doubles, previous: Curve | None, levels: Doubles, alpha: float) -> Doubles:
-    """One centre per band: alpha * new + (1 - alpha) * mean of the previous knots in the band, or the one there is; (B', 2)."""
+    """One centre per band: alpha * new + (1 - alpha) * mean of the previous knots in the band, or the one there is; (B', 2).
+
+    Spec: FIT-6, FIT-7.
+    """
     centers = []
     for i, new in enumerate(medians):
         old = np.full(2, np.nan)
@@ -103,7 +107,7 @@ def blend(medians: Doubles, previous: Curve | None, levels: Doubles, alpha: floa
 
 
 def pool_falling(centers: Doubles, eps: float) -> Doubles:
-    """Merge neighbours whose z does not rise by more than eps times their a into their mean, until all rise; (B'', 2)."""
+    """Merge neighbours whose z does not rise by more than eps times their a into their mean, until all rise; (B'', 2). Spec: FIT-8."""
     pools: list[tuple[Doubles, int]] = []
     for center in centers:
         mean, size = center, 1
@@ -115,7 +119,7 @@ def pool_falling(centers: Doubles, eps: float) -> Doubles:
 
 
 def anchor(centers: Doubles, top: float, eps: float) -> Doubles:
-    """At least two rising centres: fewer are completed by the origin, or by a line of unit slope."""
+    """At least two rising centres: fewer are completed by the origin, or by a line of unit slope. Spec: FIT-9."""
     if len(centers) >= 2:
         return centers
     if not len(centers):
@@ -126,7 +130,7 @@ def anchor(centers: Doubles, top: float, eps: float) -> Doubles:
 
 
 def draw(centers: Doubles, top: float) -> Curve:
-    """Join the centres by lines and prolong the first down to a = 0, the last up to a = top."""
+    """Join the centres by lines and prolong the first down to a = 0, the last up to a = top. Spec: FIT-10."""
     rise = np.diff(centers, axis=0)
     inner = rise[:, 1] / rise[:, 0]
     slopes = np.concatenate([inner[:1], inner, inner[-1:]])

@@ -8,7 +8,7 @@ from refboot.arrays import Floats, Ints
 
 
 def cross_entropy_forward(logits: Floats, labels: Ints) -> tuple[float, Floats]:
-    """Mean over N of -log softmax(logits)[label] for logits (N, K), labels (N,), and the softmax (N, K); in float32.
+    """Mean over N of -log softmax(logits)[label] for logits (N, K), labels (N,), and the softmax (N, K); in float32. Spec: TRN-1.
 
     >>> loss, p = cross_entropy_forward(np.float32([[0, 0]]), np.array([1]))
     >>> round(loss, 6), p.tolist()
@@ -23,7 +23,7 @@ def cross_entropy_forward(logits: Floats, labels: Ints) -> tuple[float, Floats]:
 
 
 def cross_entropy_backward(softmax: Floats, labels: Ints) -> Floats:
-    """Gradient for the logits (N, K): (softmax - onehot(label)) / N, float32."""
+    """Gradient for the logits (N, K): (softmax - onehot(label)) / N, float32. Spec: TRN-2."""
     grad = softmax.copy()
     grad[np.arange(len(labels)), labels] -= 1
     return grad / np.float32(len(labels))

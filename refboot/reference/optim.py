@@ -8,7 +8,7 @@ from refboot.arrays import Floats
 
 
 def sgd_step(p: Floats, grad: Floats, velocity: Floats, lr: float, momentum: float) -> None:
-    """velocity = momentum * velocity + grad; p -= lr * velocity. In place, float32."""
+    """velocity = momentum * velocity + grad; p -= lr * velocity. In place, float32. Spec: TRN-5."""
     velocity *= np.float32(momentum)
     velocity += grad
     p -= np.float32(lr) * velocity
@@ -17,7 +17,7 @@ def sgd_step(p: Floats, grad: Floats, velocity: Floats, lr: float, momentum: flo
 def adam_step(p: Floats, grad: Floats, m: Floats, v: Floats, step: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
     """One Adam step (Kingma & Ba, 2015, algorithm 1) number `step` >= 1, in place on p and its moments m and v; float32.
 
-    m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; p -= lr / (1-b1^t) * m / (sqrt(v) / sqrt(1-b2^t) + eps).
+    m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; p -= lr / (1-b1^t) * m / (sqrt(v) / sqrt(1-b2^t) + eps). Spec: TRN-4.
     """
     m *= np.float32(beta1)
     m += np.float32(1 - beta1) * grad

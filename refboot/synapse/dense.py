@@ -6,7 +6,7 @@ import numpy as np
 
 from refboot import arrays, ops
 from refboot.arrays import Floats
-from refboot.errors import OrderError
+from refboot.errors import OrderError, ShapeError
 from refboot.parameter import Parameter
 from refboot.synapse.hook import PreHook, quantize_8bit
 from refboot.synapse.weight import Weight
@@ -35,6 +35,12 @@ class Dense:
     def axes(self) -> tuple[int | str, ...]:
         """The shape of an input."""
         return ("N", self.in_neurons, "T")
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the output for an input (in,), both without N and T; raises ShapeError."""
+        if shape != (self.in_neurons,):
+            raise ShapeError("the input of Dense", f"of shape {shape}", f"({self.in_neurons},) (after a Flatten, if it has more axes)")
+        return (self.out_neurons,)
 
     def parameters(self) -> dict[str, Parameter]:
         """The weight's parameters."""

@@ -22,7 +22,7 @@ identity = PreHook(lambda x: x, lambda grad, x: grad)
 
 
 def pre_hook(choice: PreHook | None) -> PreHook:
-    """`choice`, or no quantisation for None; raises TypeMismatchError for anything else."""
+    """`choice`, or no quantisation for None; raises TypeMismatchError for anything else. Spec: SYN-12."""
     if choice is None:
         return identity
     if not isinstance(choice, PreHook):

@@ -20,6 +20,10 @@ class Scalar:
         self.bias = None if bias is None else Parameter(np.array([arrays.number("bias", bias)], np.float32))
         self._cache: tuple[Floats, Floats, Floats] | None = None
 
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of the output: that of the input."""
+        return shape
+
     def parameters(self) -> dict[str, Parameter]:
         """`weight` and `bias`, where there are any, each (1,)."""
         named = {"weight": self.weight, "bias": self.bias}

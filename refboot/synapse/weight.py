@@ -15,6 +15,7 @@ class Weight:
     """A weight of `shape` (O, ...), drawn uniformly from +-weight_scale / sqrt(fan_in) with `rng`.
 
     With `weight_norm` it is g * v / ||v|| per output, g starting at ||v||; `mask` (its shape) multiplies it, then `pre_hook_fx` quantises.
+    Spec: SYN-4, TRN-7.
     """
 
     def __init__(
@@ -30,7 +31,8 @@ class Weight:
         drawn = arrays.generator("rng", rng).uniform(-bound, bound, shape) * arrays.number("weight_scale", weight_scale, 0, above=True)
         self.hook = pre_hook(pre_hook_fx)
         self.mask = None if mask is None else arrays.floats("mask", mask, shape)
-        self.v = Parameter(drawn.astype(np.float32))
+        # Of one input the weights to all outputs lie together (axes (O, I) with I outside): see spec/speed.md.
+        self.v = Parameter(drawn.astype(np.float32, order="F" if len(shape) == 2 else "C"))
         self.g = Parameter(np.sqrt((drawn.reshape(len(drawn), -1) ** 2).sum(axis=1)).astype(np.float32)) if weight_norm else None
         self._full: Floats | None = None
 
@@ -44,7 +46,7 @@ class Weight:
         return w if self.mask is None else w * self.mask
 
     def quantised(self) -> Floats:
-        """The weight as it is used; float32, multiples of 1/32 with the default quantisation."""
+        """The weight as it is used; float32, multiples of 1/32 with the default quantisation. Spec: NET-5."""
         return self.hook.forward(self.full())
 
     def forward(self) -> Floats:
@@ -53,7 +55,7 @@ class Weight:
         return self.hook.forward(self._full)
 
     def backward(self, grad: Floats) -> None:
-        """Add to the parameters' gradients, given that of the weight as used in the last `forward`."""
+        """Add to the parameters' gradients, given that of the weight as used in the last `forward`. Spec: GRD-8."""
         if self._full is None:
             raise OrderError("Weight.backward", "called first", "a forward pass before it")
         grad = self.hook.backward(grad, self._full)

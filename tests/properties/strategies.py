@@ -114,7 +114,7 @@ def rising_curves(draw):
     """Any curve that rises, fitted or not: K knots with gaps of at least 2^-6, and the slopes of its pieces."""
     gaps = draw(hnp.arrays(np.float64, (draw(st.integers(1, 6)), 2), elements=st.floats(2**-6, 2)))
     start = draw(st.floats(-4, 4))
-    knots = np.vstack([[start, 0.0], [start, 0.0] + np.cumsum(gaps, axis=0)])
+    knots = np.vstack([[0.0, 0.0], np.cumsum(gaps, axis=0)]) + np.array([start, 0.0])
     return Curve(knots, gaps[:, 1] / gaps[:, 0])
 
 

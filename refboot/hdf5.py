@@ -1,0 +1,97 @@
+"""HDF5 with a belt: files appear whole or not at all, and nothing in a foreign file is trusted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import h5py
+import numpy as np
+
+from refboot import files
+from refboot.errors import FormatError, RefbootError
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+MAX_ELEMENTS = 1 << 28
+# An array may be declared that is not stored: what is small may be empty, what is larger can be packed by deflate to a 1030th at most.
+SMALL, MOST_COMPRESSED = 1 << 16, 1030
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str], sealed: bool = False) -> Iterator[h5py.File]:
+    """An HDF5 file, built in memory, that replaces `path` when the block ends: synced, whole or not at all; `sealed` as `files.seal`.
+
+    Raises FormatError where it cannot be written: no such folder, a full disk. Spec: NET-17.
+    """
+    files.as_path("path", path)
+    with h5py.File(os.fspath(path), "w", driver="core", backing_store=False) as file:
+        yield file
+        file.flush()
+        image = file.id.get_file_image()
+    files.replace(path, *([files.seal(image)] if sealed else []), image)
+
+
+@contextmanager
+def reading(path: str | os.PathLike[str], sealed: bool = False) -> Iterator[h5py.File]:
+    """The HDF5 file `path`; whatever HDF5 says against it becomes a FormatError that names it.
+
+    A seal is checked before HDF5 sees the file, which is refused when it was torn or changed; with `sealed` it must have one.
+    """
+    if not files.as_path("path", path).is_file():
+        raise FormatError(str(path), "not there", "an HDF5 file")
+    files.check_seal(path, None if sealed else SIGNATURE)
+    try:
+        file = h5py.File(path, "r")
+    except (OSError, RuntimeError) as error:
+        raise FormatError(str(path), f"unreadable ({error})", "an HDF5 file") from error
+    with file:
+        try:
+            yield file
+        except RefbootError:
+            raise
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
+            raise FormatError(str(path), f"damaged ({error})", "a whole HDF5 file") from error
+
+
+def read_floats(dataset: h5py.Dataset) -> np.ndarray:
+    """A dataset of floats of any shape, refused before it is read as `read_array` does. Raises FormatError."""
+    return read_array(dataset, "f", "floats")
+
+
+def read_array(dataset: h5py.Dataset, kinds: str, what: str) -> np.ndarray:
+    """A dataset whose dtype is of one of the NumPy `kinds` (called `what` in the error), of any shape.
+
+    Raises FormatError, before anything is read, for what is virtual, external, too large, or larger than its bytes in the file can hold.
+    """
+    name = where(dataset)
+    if dataset.dtype.kind not in kinds or dataset.shape is None or dataset.is_virtual or dataset.external:
+        raise FormatError(name, f"of type {dataset.dtype}, shape {dataset.shape}", f"a plain array of {what} in the file itself")
+    if dataset.size > MAX_ELEMENTS:
+        raise FormatError(name, f"of {dataset.size} elements", f"at most {MAX_ELEMENTS}")
+    stored = dataset.id.get_storage_size()
+    if dataset.nbytes > SMALL + MOST_COMPRESSED * stored:
+        raise FormatError(name, f"of {dataset.nbytes} bytes, {stored} of them stored", "an array that is in the file")
+    return np.asarray(dataset[()])
+
+
+def where(item: h5py.Group | h5py.Dataset) -> str:
+    """The file and the path in it, for messages: `net.h5:/layer/0`."""
+    return f"{item.file.filename}:{item.name}"
+
+
+def walk(group: h5py.Group, prefix: str = "") -> Iterator[tuple[str, h5py.Dataset]]:
+    """Every dataset below `group` with its dotted name; raises FormatError for links (soft, external) and what lies deeper than 8."""
+    if prefix.count(".") > 8:
+        raise FormatError(f"{group.file.filename}:{group.name}", "nested too deep", "at most 8 levels")
+    for key in group:
+        if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+            raise FormatError(f"{group.file.filename}:{group.name}/{key}", "a link", "a group or dataset in the file itself")
+        child: Any = group[key]
+        if isinstance(child, h5py.Group):
+            yield from walk(child, f"{prefix}{key}.")
+        elif isinstance(child, h5py.Dataset):
+            yield f"{prefix}{key}", child
+        else:
+            raise FormatError(f"{child.name}", f"a {type(child).__name__}", "a group or a dataset")

@@ -1,0 +1,179 @@
+"""Dense sums over still pictures. Quantised pixels have few values: each has a code, and one row of a table is its train (or its rate).
+
+So an output sums its weights per code first, x[n, i, t] = table[codes[n, i], t], z = sum over k of table[k] * (sum of the weights of the
+pixels of code k), and the gradients follow by the same sums. What most pixels are, background, is not summed: it is the rest of a total.
+Letters: N samples, I pixels, K codes, T steps, O outputs. Weights are the bytes of `events.rows_of`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refboot import threads
+from refboot.arrays import Floats
+from refboot.kernels.events import AT_ONCE, UNIT, Bytes, active, add_rows
+from refboot.kernels.jit import jit, jit_sum
+from refboot.kernels.layout import empty, time_major
+
+Codes = np.ndarray
+
+
+def encode(x: Floats) -> tuple[Codes, Floats]:
+    """x (N, I) quantised as weights are: codes (N, I) uint8 and the value of each code (K,) float32, rising; each occurs."""
+    codes, counts = np.empty(x.shape, np.uint8), np.zeros(256, np.int64)
+    _encode(np.ascontiguousarray(x).reshape(-1), codes.reshape(-1), counts)
+    present = np.flatnonzero(counts)
+    places = np.zeros(256, np.uint8)
+    places[present] = np.arange(len(present))
+    return places[codes], ((present - 128) * UNIT).astype(np.float32)
+
+
+def coded_forward(codes: Codes, table: Floats, rows: Bytes) -> Floats:
+    """z (N, O, T) for codes (N, I), table (K, T) and weights `rows` (I + 1, O): exact for a table of zeros and ones. float32."""
+    z, out = empty((len(codes), rows.shape[1], table.shape[1]))
+    steps, usual, total = np.ascontiguousarray(table.T), commonest(codes, table), rows.sum(axis=0, dtype=np.int16)
+    binary = bool(((table == 0) | (table == 1)).all())
+    threads.over(len(codes), lambda part: _forward(codes[part], steps, rows, usual, total, binary, out[part]))
+    return z
+
+
+def coded_backward(grad: Floats, codes: Codes, table: Floats, rows: Bytes) -> tuple[Floats, Floats]:
+    """Gradients of `coded_forward` for the table (K, T) and the weight (O, I), given that of z (N, O, T). float32."""
+    gz, width, pixels = time_major(grad), rows.shape[1], codes.shape[1]
+    gw = np.zeros((pixels, width), np.float32)
+    steps, usual = np.ascontiguousarray(table.T), commonest(codes, table)
+    total = rows.sum(axis=0, dtype=np.int16)
+    parts = {part.start: np.zeros(table.shape, np.float64) for part in threads.parts(width, 16)}
+
+    def work(part: slice) -> None:
+        _backward(codes, steps, rows, usual, total, gz, part.start, part.stop, gw, parts[part.start])
+
+    threads.over(width, work, unit=16)
+    return np.sum([parts[start] for start in sorted(parts)], axis=0).astype(np.float32), gw.T
+
+
+def commonest(codes: Codes, table: Floats) -> int:
+    """The code that most pixels have."""
+    return int(np.bincount(codes.reshape(-1), minlength=len(table)).argmax())
+
+
+@jit
+def _encode(x, codes, counts):  # type: ignore[no-untyped-def]
+    for i in range(x.size):
+        whole = np.rint(x[i] * np.float32(32))
+        codes[i] = np.uint8(min(max(whole, np.float32(-128)), np.float32(127)) + np.float32(128))
+    for i in range(codes.size):
+        counts[codes[i]] += 1
+
+
+@jit
+def sums_by_code(codes, rows, usual, wanted, order, start, sums):  # type: ignore[no-untyped-def]
+    """The weights of each code in `wanted` but the `usual` one summed, sums (K + 1, O); pixels in `order`, those of k from start[k] on.
+
+    The pixels of each code are followed by none (the zero row) up to a multiple of AT_ONCE.
+    """
+    count, pixels, some = np.zeros(wanted.size, np.int64), codes.size, 0
+    others = np.empty(pixels + 1, np.int64)
+    for i in range(pixels):
+        others[some] = i
+        some += np.int64(wanted[codes[i]] & (codes[i] != usual))
+    for j in range(some):
+        count[codes[others[j]]] += 1
+    for k in range(wanted.size):
+        start[k + 1] = start[k] + -(-count[k] // AT_ONCE) * AT_ONCE
+    order[: start[wanted.size]] = pixels
+    count[:] = start[:-1]
+    for j in range(some):
+        k = codes[others[j]]
+        order[count[k]] = others[j]
+        count[k] += 1
+    for k in range(wanted.size):
+        if start[k + 1] > start[k]:
+            sums[k, :] = 0
+            for j in range(start[k], start[k + 1], AT_ONCE):
+                add_rows(rows, order, j, sums[k])
+
+
+@jit
+def rest_of(total, usual, start, sums):  # type: ignore[no-untyped-def]
+    """The sum of the `usual` code: the total without the others."""
+    sums[usual] = total
+    for k in range(len(start) - 1):
+        if start[k + 1] > start[k]:
+            for o in range(total.size):
+                sums[usual, o] = np.int16(sums[usual, o] - sums[k, o])
+
+
+@jit
+def _forward(codes, steps, rows, usual, total, binary, z):  # type: ignore[no-untyped-def]
+    """Steps in the outer loop: at each, the sums of the codes that are active."""
+    kinds, width = steps.shape[1], rows.shape[1]
+    wanted = np.zeros(kinds, np.bool_)
+    for t in range(len(steps)):
+        wanted |= steps[t] != 0
+    order, start = np.empty(codes.shape[1] + kinds * AT_ONCE, np.int64), np.zeros(kinds + 1, np.int64)
+    sums, whole, found = np.zeros((kinds + 1, width), np.int16), np.empty(width, np.int16), np.empty(kinds + AT_ONCE, np.int64)
+    here, none = np.empty(kinds, np.float32), np.int64(kinds)
+    for n in range(len(codes)):
+        sums_by_code(codes[n], rows, usual, wanted, order, start, sums)
+        if wanted[usual]:
+            rest_of(total, usual, start, sums)
+        for t in range(len(steps)):
+            for k in range(kinds):
+                here[k] = steps[t, k] if (start[k + 1] > start[k]) | (k == usual) else np.float32(0)
+            count, out = active(here, none, found), z[n, t]
+            if binary:
+                whole[:] = 0
+                for j in range(0, count, AT_ONCE):
+                    add_rows(sums, found, j, whole)
+                for o in range(width):
+                    out[o] = np.float32(whole[o]) * UNIT
+            else:
+                out[:] = 0
+                for j in range(count):
+                    if found[j] != none:
+                        add_times(sums[found[j]], here[found[j]] * UNIT, out)
+
+
+@jit
+def _backward(codes, steps, rows, usual, total, gz, low, high, gw, g_table):  # type: ignore[no-untyped-def]
+    """For the outputs in [low, high): adds to gw (I, O) and to g_table (K, T)."""
+    kinds, width = steps.shape[1], high - low
+    alive, wanted = np.zeros(kinds, np.bool_), np.ones(kinds, np.bool_)
+    for t in range(len(steps)):
+        alive |= steps[t] != 0
+    order, start = np.empty(codes.shape[1] + kinds * AT_ONCE, np.int64), np.zeros(kinds + 1, np.int64)
+    sums, trains = np.zeros((kinds + 1, rows.shape[1]), np.int16), np.empty((kinds, width), np.float32)
+    part = np.empty(width, np.float32)
+    for n in range(len(codes)):
+        sums_by_code(codes[n], rows, usual, wanted, order, start, sums)
+        rest_of(total, usual, start, sums)
+        for k in range(kinds):
+            if (start[k + 1] > start[k]) | (k == usual):
+                part[:] = sums[k, low:high]
+                for t in range(len(steps)):
+                    g_table[k, t] += np.float64(dot(part, gz[n, t, low:high]) * UNIT)
+                if alive[k]:
+                    trains[k, :] = 0
+                    for t in range(len(steps)):
+                        if steps[t, k] != 0:
+                            add_times(gz[n, t, low:high], steps[t, k], trains[k])
+        for i in range(codes.shape[1]):
+            if alive[codes[n, i]]:
+                add_times(trains[codes[n, i]], np.float32(1), gw[i, low:high])
+
+
+@jit
+def add_times(x, factor, total):  # type: ignore[no-untyped-def]
+    """total += factor * x."""
+    for o in range(total.size):
+        total[o] += factor * np.float32(x[o])
+
+
+@jit_sum
+def dot(x, y):  # type: ignore[no-untyped-def]
+    """The sum of x y, in an order that the compiler chooses."""
+    total = np.float32(0)
+    for o in range(x.size):
+        total += x[o] * y[o]
+    return total

@@ -1,0 +1,129 @@
+"""Dense sums driven by events: a spike adds its weights, and no spike costs nothing.
+
+Weights on their grid are bytes in units of 1/32, and where no sum of an output's weights can leave 16 bits, sums are taken there: they
+are whole numbers, hence equal to any other way of summing them, in every bit. Letters: N samples, T steps, R = N T, I inputs, O outputs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refboot.arrays import Floats
+from refboot.kernels.jit import jit
+
+Bytes = np.ndarray
+RATE = 0.35  # spikes per input and step above which a product of matrices is faster
+FEW_OUTPUTS = 32  # below which it is faster, too
+UNIT = np.float32(1 / 32)
+AT_ONCE = 8  # rows added in one pass
+
+
+def spiking(x: Floats) -> bool:
+    """Whether x (any shape, contiguous) holds zeros and ones alone, and few ones."""
+    count = int(_count(x.reshape(-1)))
+    return 0 <= count < RATE * x.size
+
+
+def rows_of(weight: Floats) -> Bytes | None:
+    """`weight` (I, O) as bytes, in units of 1/32, and a row of zeros (I + 1, O); None where that is not the same, or a sum may overflow."""
+    rows, sums = np.zeros((len(weight) + 1, weight.shape[1]), np.int8), np.zeros(weight.shape[1], np.int32)
+    on_grid = _to_bytes(np.ascontiguousarray(weight), rows, sums)
+    return rows if on_grid and sums.max() < 1 << 15 else None
+
+
+@jit
+def _count(x):  # type: ignore[no-untyped-def]
+    """How many ones there are, -1 for anything but zeros and ones."""
+    count, other = np.int32(0), np.int32(0)
+    for i in range(x.size):
+        count += np.int32(x[i] == 1)
+        other += np.int32((x[i] != 0) & (x[i] != 1))
+    return -1 if other else count
+
+
+@jit
+def _to_bytes(weight, rows, sums):  # type: ignore[no-untyped-def]
+    inputs, outputs = weight.shape
+    on_grid = True
+    for i in range(inputs):
+        for o in range(outputs):
+            scaled = weight[i, o] * np.float32(32)
+            whole = np.int32(scaled)
+            on_grid &= (np.float32(whole) == scaled) & (whole >= -128) & (whole <= 127)
+            rows[i, o] = np.int8(whole)
+            sums[o] += np.int32(abs(whole))
+    return on_grid
+
+
+@jit
+def active(x, silent, found):  # type: ignore[no-untyped-def]
+    """The inputs of x (I,) that are not zero into `found`, filled up with `silent` to a multiple of AT_ONCE; how many these are."""
+    count = 0
+    for i in range(x.size):
+        found[count] = i
+        count += np.int64(x[i] != 0)
+    while count % AT_ONCE:
+        found[count] = silent
+        count += 1
+    return count
+
+
+@jit
+def add_rows(rows, found, j, total):  # type: ignore[no-untyped-def]
+    """Add the eight rows that `found` names from j on to `total`, in 16 bits."""
+    a, b, c, d = rows[found[j]], rows[found[j + 1]], rows[found[j + 2]], rows[found[j + 3]]
+    e, f, g, h = rows[found[j + 4]], rows[found[j + 5]], rows[found[j + 6]], rows[found[j + 7]]
+    for o in range(total.size):
+        first = np.int16(a[o]) + np.int16(b[o]) + np.int16(c[o]) + np.int16(d[o])
+        total[o] = np.int16(total[o] + first + np.int16(e[o]) + np.int16(f[o]) + np.int16(g[o]) + np.int16(h[o]))
+
+
+@jit
+def sum_events(x, rows, z):  # type: ignore[no-untyped-def]
+    """z (R, O) of spikes x (R, I) and weights `rows` (I + 1, O), whose last row is zero."""
+    inputs = x.shape[1]
+    total, found = np.empty(rows.shape[1], np.int16), np.empty(inputs + AT_ONCE, np.int64)
+    for r in range(len(x)):
+        total[:] = 0
+        for j in range(0, active(x[r], inputs, found), AT_ONCE):
+            add_rows(rows, found, j, total)
+        for o in range(total.size):
+            z[r, o] = np.float32(total[o]) * UNIT
+
+
+@jit
+def by_input(x, low, high, start, where):  # type: ignore[no-untyped-def]
+    """For each input i in [low, high): the rows r of x (R, I) in which it spikes are where[start[i - low] : start[i - low + 1]]."""
+    start[:] = 0
+    for r in range(len(x)):
+        part = x[r, low:high]
+        for i in range(part.size):
+            start[i + 1] += np.int32(part[i] != 0)
+    for i in range(high - low):
+        start[i + 1] += start[i]
+    at, found = start[:-1].copy(), np.empty(high - low + AT_ONCE, np.int64)
+    for r in range(len(x)):
+        for j in range(active(x[r, low:high], -1, found)):
+            if found[j] >= 0:
+                where[at[found[j]]] = r
+                at[found[j]] += 1
+
+
+@jit
+def gather_gradient(x, gz, low, high, gw):  # type: ignore[no-untyped-def]
+    """gw (I, O) for the inputs in [low, high): the sum of the rows of gz (R, O) in which each spikes, in order, four at a time."""
+    start, where = np.empty(high - low + 1, np.int32), np.empty((high - low) * len(x), np.int32)
+    by_input(x, low, high, start, where)
+    for i in range(high - low):
+        j, end, total = start[i], start[i + 1], gw[low + i]
+        total[:] = 0
+        while j + 4 <= end:
+            a, b, c, d = gz[where[j]], gz[where[j + 1]], gz[where[j + 2]], gz[where[j + 3]]
+            for o in range(total.size):
+                total[o] += (a[o] + b[o]) + (c[o] + d[o])
+            j += 4
+        while j < end:
+            a = gz[where[j]]
+            for o in range(total.size):
+                total[o] += a[o]
+            j += 1

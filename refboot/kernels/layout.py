@@ -1,0 +1,55 @@
+"""Memory order: neighbours in memory are worked on together, so what is summed or stepped through lies on the outside.
+
+Arrays (N, C, T) lie as (N, T, C), weights (O, I) as (I, O). Kernels get contiguous arrays of the second kind; the public shape is a view.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from refboot import threads
+from refboot.arrays import Floats
+
+SMALL = 1 << 15  # elements below which another thread is not worth asking
+
+
+def time_major(x: Floats) -> Floats:
+    """x (N, C, T) as (N, T, C), contiguous: a view where it lies so already, else a copy."""
+    return np.ascontiguousarray(x.transpose(0, 2, 1))
+
+
+def empty(shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """A new array (N, C, T) and its contiguous view (N, T, C), float32."""
+    samples, channels, steps = shape
+    buffer = np.empty((samples, steps, channels), np.float32)
+    return buffer.transpose(0, 2, 1), buffer
+
+
+def axes_of(x: np.ndarray) -> tuple[int, ...]:
+    """The order of axes (its own inverse) in which x is contiguous: its own, the two above, or, if none of these is, its own."""
+    own = tuple(range(x.ndim))
+    swapped = (*own[:-2], *own[:-3:-1])
+    return swapped if x.ndim in (2, 3) and not x.flags.c_contiguous and x.transpose(swapped).flags.c_contiguous else own
+
+
+def flat(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """The elements of x with its axes in the order `axes`, contiguous: a view where x lies so, else a copy."""
+    return np.ascontiguousarray(x.transpose(axes)).reshape(-1)
+
+
+def empty_like(x: np.ndarray, axes: tuple[int, ...], dtype: Any = np.float32) -> tuple[np.ndarray, np.ndarray]:
+    """A new array of the shape of x and its flat view, its axes in memory in the order `axes`."""
+    buffer = np.empty([x.shape[i] for i in axes], dtype)
+    return buffer.transpose(axes), buffer.reshape(-1)
+
+
+def over_samples(shape: tuple[int, ...], work: threads.Work) -> None:
+    """Call `work(part)` for the parts of the samples N of an array of `shape`, on one thread if it is small."""
+    threads.over(shape[0], work, alone=shape[0] * int(np.prod(shape[1:])) < SMALL)
+
+
+def over_elements(size: int, work: threads.Work) -> None:
+    """Call `work(part)` for the parts of `size` elements, on one thread if they are few."""
+    threads.over(size, work, unit=16, alone=size < SMALL)

@@ -1,0 +1,23 @@
+"""The size of the largest number in an array, in one pass that also finds NaN and infinity."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refboot.arrays import Floats
+from refboot.kernels.jit import jit
+from refboot.kernels.layout import axes_of, flat
+
+
+def largest(x: Floats) -> float:
+    """The largest |x|, NaN or infinity where x has such; any shape and order, float32, 0 for an empty x."""
+    return float(np.int32(_largest_bits(flat(x, axes_of(x)).view(np.int32))).view(np.float32))
+
+
+@jit
+def _largest_bits(bits):  # type: ignore[no-untyped-def]
+    """Without their sign, floats are ordered as their bits are as integers: infinity above all numbers, NaN above infinity."""
+    most = np.int32(0)
+    for i in range(bits.size):
+        most = max(most, np.int32(bits[i] & 0x7FFFFFFF))
+    return most
