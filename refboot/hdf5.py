@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from refboot import files
 from refboot.errors import FormatError, RefbootError
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-MAX_ELEMENTS = 1 << 28
+MAX_ELEMENTS, MOST_ITEMS = 1 << 28, 10_000
 # An array may be declared that is not stored: what is small may be empty, what is larger can be packed by deflate to a 1030th at most.
 SMALL, MOST_COMPRESSED = 1 << 16, 1030
 
@@ -81,17 +82,27 @@ def where(item: h5py.Group | h5py.Dataset) -> str:
     return f"{item.file.filename}:{item.name}"
 
 
-def walk(group: h5py.Group, prefix: str = "") -> Iterator[tuple[str, h5py.Dataset]]:
-    """Every dataset below `group` with its dotted name; raises FormatError for links (soft, external) and what lies deeper than 8."""
+def walk(group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Every dataset below `group` with its dotted name.
+
+    Raises FormatError for links (soft, external), and for what lies deeper than 8 levels or has more than 10,000 items: few bytes can
+    hold groups that contain each other.
+    """
+    yield from _walk(group, "", itertools.count(1))
+
+
+def _walk(group: h5py.Group, prefix: str, items: Iterator[int]) -> Iterator[tuple[str, h5py.Dataset]]:
     if prefix.count(".") > 8:
-        raise FormatError(f"{group.file.filename}:{group.name}", "nested too deep", "at most 8 levels")
+        raise FormatError(where(group), "nested too deep", "at most 8 levels")
     for key in group:
+        if next(items) > MOST_ITEMS:
+            raise FormatError(where(group), "one of too many groups", f"at most {MOST_ITEMS} items")
         if not isinstance(group.get(key, getlink=True), h5py.HardLink):
-            raise FormatError(f"{group.file.filename}:{group.name}/{key}", "a link", "a group or dataset in the file itself")
+            raise FormatError(f"{where(group)}/{key}", "a link", "a group or dataset in the file itself")
         child: Any = group[key]
         if isinstance(child, h5py.Group):
-            yield from walk(child, f"{prefix}{key}.")
+            yield from _walk(child, f"{prefix}{key}.", items)
         elif isinstance(child, h5py.Dataset):
             yield f"{prefix}{key}", child
         else:
-            raise FormatError(f"{child.name}", f"a {type(child).__name__}", "a group or a dataset")
+            raise FormatError(f"{where(group)}/{key}", f"a {type(child).__name__}", "a group or a dataset")

@@ -11,6 +11,7 @@ import numpy as np
 from refboot import arrays, exchange
 from refboot.arrays import Floats
 from refboot.block.base import Block
+from refboot.block.still import Held, hold
 from refboot.errors import FormatError, OrderError, RangeError, RefbootError, ShapeError
 from refboot.exchange import LayerSpec, NetSpec
 from refboot.neuron.cuba import Trace
@@ -47,6 +48,7 @@ class Network:
         self.training = True
         self.input_shape: tuple[int, ...] = ()
         self.shapes: list[tuple[int, ...]] = []
+        self._held: Held | None = None
         if input_shape is not None:
             self.build(input_shape)
 
@@ -71,9 +73,10 @@ class Network:
         T' is `time_steps` (or T) where the last block spikes, else 1. A still x is held for all steps; raises as the blocks do.
         """
         x = self.over_time(arrays.floats("x", x), mode)
+        held = self._held = hold(self.blocks, x)
         for i, (block, m) in enumerate(zip(self.blocks, mode, strict=False)):
             try:
-                x = block.forward(x, m)
+                x = block.forward(x, m) if held is None or i > 1 else held.run(i, m)
             except RefbootError as error:
                 raise _of_block(i, block, error) from error
         return x
@@ -82,9 +85,17 @@ class Network:
 
     def backward(self, grad: Floats) -> Floats:
         """Gradient for the input of the last `forward`, given that of its output; adds those of the parameters."""
+        if self._held is not None:
+            self._held.unfold()
+            self._held = None
         for block in reversed(self.blocks):
             grad = block.backward(grad)
         return grad
+
+    def backward_parameters(self, grad: Floats) -> None:
+        """`backward` where the gradient for the input is not wanted, which is quicker: adds those of the parameters."""
+        for block in reversed(self.blocks):
+            grad = block.backward(grad)
 
     def over_time(self, x: Floats, mode: LayerMode) -> Floats:
         """x with its time axis, as the first block wants it in `mode`: (N, *input_shape, 1 or T); raises ShapeError. Spec: MOD-13."""
@@ -183,7 +194,8 @@ class Network:
         for name, p in self.named_parameters().items():
             if p.grad is not None:
                 key = ".".join(name.split(".")[:2])
-                sums[key] = sums.get(key, 0.0) + float(np.dot(p.grad.ravel(), p.grad.ravel()))
+                with np.errstate(over="ignore"):  # infinity says it
+                    sums[key] = sums.get(key, 0.0) + float(np.dot(p.grad.ravel(), p.grad.ravel()))
         return {key: float(np.sqrt(total)) for key, total in sums.items()}
 
     def firing_rates(self) -> dict[str, float]:

@@ -14,11 +14,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import SimpleNamespace
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,6 +119,12 @@ def use(choice: str | object) -> Iterator[Ops]:
         yield active()
     finally:
         _active.reset(token)
+
+
+def shortcuts() -> Any:
+    """Ways around that the set in use has beside the functions in `Ops`, for the same results: refboot.kernels.shortcuts, or None."""
+    numba = sys.modules.get(MODULES["numba"])
+    return None if numba is None or active() is not numba else importlib.import_module("refboot.kernels.shortcuts")
 
 
 def resolve(choice: str | object) -> Ops:

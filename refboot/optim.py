@@ -10,13 +10,15 @@ from refboot import arrays, ops
 from refboot.errors import OrderError
 from refboot.parameter import Parameter
 
+LARGEST_LR = 1e30  # Adam's first steps enlarge it, in float32
+
 
 class SGD:
     """Gradient descent with step `lr` and `momentum` in [0, 1)."""
 
     def __init__(self, parameters: Iterable[Parameter], lr: float, momentum: float = 0) -> None:
         self.parameters = list(parameters)
-        self.lr = arrays.number("lr", lr, 0, above=True)
+        self.lr = arrays.number("lr", lr, 0, LARGEST_LR, above=True)
         self.momentum = arrays.number("momentum", momentum, 0, 0.9999999)
         self.velocity = [np.zeros_like(p.data) for p in self.parameters]
 
@@ -40,7 +42,7 @@ class Adam:
         self, parameters: Iterable[Parameter], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
     ) -> None:
         self.parameters = list(parameters)
-        self.lr = arrays.number("lr", lr, 0, above=True)
+        self.lr = arrays.number("lr", lr, 0, LARGEST_LR, above=True)
         self.beta1, self.beta2 = (arrays.number("betas", beta, 0, 0.9999999) for beta in betas)
         self.eps = arrays.number("eps", eps, 0, above=True)
         self.m = [np.zeros_like(p.data) for p in self.parameters]

@@ -32,7 +32,7 @@ class Settings:
     channels: tuple[int, ...] = option((16, 32), "conv: channels of each convolution, each followed by pooling over 2 x 2 pixels")
     kernel: int = option(5, "conv: height and width of the kernels")
     padding: int = option(0, "conv: zeros on each side of a convolution's input")
-    pool_scale: float = option(0.5, "conv: weight of the pooling")
+    pool_scale: float = option(1.3, "conv: weight of the pooling; just above the threshold, one spike in a window makes one")
     time_steps: int = option(16, "steps T of the spiking network")
     batch_size: int = option(32, "images a training step")
     lr: float = option(0.001, "step size of Adam")
@@ -93,7 +93,7 @@ class Settings:
         return cls(**given)
 
 
-CONV = {"hidden": (128,), "weight_scale": 1.0}
+CONV = {"hidden": (128,)}
 DIGITS = {
     "data": "digits",
     "hidden": (256, 256),
@@ -104,7 +104,7 @@ DIGITS = {
     "scale": 0.1,
     "shear": 0.0,
 }
-DIGITS_CONV = {"hidden": (64,), "channels": (8, 16), "kernel": 3, "padding": 1}
+DIGITS_CONV = {"hidden": (64,), "channels": (8, 16), "kernel": 3, "padding": 1, "reset": "subtract"}
 
 
 def preset(data: str, network: str) -> dict[str, Any]:

@@ -61,6 +61,7 @@ class Block:
         self.training = True
         self.input_shape: tuple[int, ...] | None = None
         self._ran: tuple[bool, int] | None = None
+        self._codes: np.ndarray | None = None
 
     def build(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Make what depends on the shape of the input (C, ...), without N and T, and return that of the output; raises ShapeError."""
@@ -103,8 +104,20 @@ class Block:
         self.neuron.training = self.training
         y = self._spikes(x, mode is Mode.SAMPLE) if mode.spiking else self._rates(x, mode is Mode.FIT)
         if self.count_log:
-            self.count = float(np.mean(y > 0))
+            self.count = float(np.mean(self._pixels(y) > 0))
         return y
+
+    def run_coded(self, values: Floats, codes: np.ndarray, mode: Mode) -> Floats:
+        """`run` on the values (1, K, T) of K codes in the place of pixels with `codes` (N, C): see block.still."""
+        self._codes = codes
+        try:
+            return self.run(values, mode)
+        finally:
+            self._codes = None
+
+    def _pixels(self, y: Floats) -> Floats:
+        """y (N, C, ...) as it is, or, with one row per code, y (1, K, ...), spread out to that."""
+        return y if self._codes is None else y[0][self._codes]
 
     def backward(self, grad: Floats) -> Floats:
         """Gradient for the x of the last call, given that of its output; adds those of the parameters. Raises OrderError before a call.
@@ -120,7 +133,7 @@ class Block:
         z = self.synapse.forward(x)
         s = self.neuron.forward(z)
         if sample:
-            self.f.append_means(s.mean(axis=-1), self._mean_input(z))
+            self.f.append_means(self._pixels(s.mean(axis=-1)), self._pixels(self._mean_input(z)))
         if self.neuron.drop is not None:
             s = self.neuron.drop.forward(s, self.training)
         return later(s) if self.delay_shift else s

@@ -53,7 +53,7 @@ def neuron_spec(neuron: Spiking) -> NeuronSpec:
     """The integers of a CUBA neuron; raises FormatError for any other, for decays of each channel's own and for a reset not to zero."""
     params = neuron.device_params
     if params.get("type") != "CUBA" or not isinstance(neuron, cuba.Neuron):
-        raise FormatError("the neuron", type(neuron).__name__, "a CUBA neuron")
+        raise FormatError("the neuron", f"{type(neuron).__module__}.{type(neuron).__name__}", "a CUBA neuron")
     if neuron.reset != "zero":
         raise FormatError("the reset of the neuron", repr(neuron.reset), "'zero'")
     i_decay, v_decay = params["iDecay"], params["vDecay"]

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from refboot import __version__, ops, threads
-from refboot.cli import evaluate, train
+from refboot.cli import evaluate, export, inspect, plot, train, vectors, verify
 from refboot.errors import RefbootError
 
-COMMANDS = (train, evaluate)
+COMMANDS = (train, evaluate, inspect, export, plot, verify, vectors)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

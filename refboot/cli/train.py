@@ -12,8 +12,9 @@ from typing import Any
 from refboot.arrays import extra
 from refboot.errors import MissingExtraError
 from refboot.routine import LayerMode
-from refboot.settings import DATASETS, DIGITS, Settings
-from refboot.training import Run
+from refboot.settings import CONV, DATASETS, DIGITS, DIGITS_CONV, Settings, preset
+from refboot.training import Run, resumed_settings
+from refboot.training.guard import ACTIONS
 
 Track = Callable[[int, int, int, LayerMode], None]
 
@@ -24,6 +25,7 @@ def add(commands: Any) -> None:
     command.add_argument("data", choices=DATASETS, help="the data to train on")
     command.add_argument("--run", metavar="DIR", help="folder of the run (default: runs/digits, runs/mnist)")
     data_options(command)
+    run_options(command)
     for field in dataclasses.fields(Settings)[1:]:
         _setting(command, field)
     command.set_defaults(command=run)
@@ -35,15 +37,26 @@ def data_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--download", action="store_true", help="fetch MNIST into the cache if it is not there")
 
 
+def run_options(command: argparse.ArgumentParser) -> None:
+    """The options that say what becomes of a run that is there, and of one that goes wrong."""
+    command.add_argument("--resume", action="store_true", help="go on with the run in the folder, from its newest checkpoint")
+    command.add_argument("--overwrite", action="store_true", help="begin anew, whatever run is in the folder")
+    command.add_argument("--checkpoint-steps", type=int, default=0, metavar="N", help="a checkpoint every N steps too, not only each epoch")
+    text = "stop where numbers explode (and, strict, where a layer is silent or saturated, or a fit stands on too few points), or only warn"
+    command.add_argument("--on-trouble", choices=ACTIONS, default="stop", help=f"{text} (default: stop)")
+
+
 def run(chosen: argparse.Namespace) -> int:
     """A run, its lines on standard output, its files in the folder."""
-    settings = Settings(**_given(chosen))
-    training = Run(settings, chosen.run or os.path.join("runs", settings.data), chosen.data_root, chosen.download)
+    folder = chosen.run or os.path.join("runs", chosen.data)
+    settings = resumed_settings(folder, _named(chosen)) if chosen.resume else Settings(**_given(chosen))
+    options = {name: getattr(chosen, name) for name in ("resume", "overwrite", "checkpoint_steps", "on_trouble")}
+    training = Run(settings, folder, chosen.data_root, chosen.download, **options)
     track, line = progress()
     try:
         found = training.run(line, track)
     except KeyboardInterrupt:
-        print(f"\nrefboot: interrupted in epoch {training.epoch}; the last whole one is in {training.folder}/last.h5", file=sys.stderr)
+        print(f"\nrefboot: interrupted in epoch {training.epoch}; go on with --resume --run {training.folder}", file=sys.stderr)
         return 130
     gap = 100 * (found["ANN"] - found["SNN"])
     print(f"\nBest network (epoch {found['epoch']}), {len(training.testing.dataset)} test images, T = {settings.time_steps}:")
@@ -73,8 +86,10 @@ def progress() -> tuple[Track, Callable[[str], None]]:
 
 
 def _setting(command: argparse.ArgumentParser, field: dataclasses.Field[Any]) -> None:
-    flag, small = f"--{field.name.replace('_', '-')}", DIGITS.get(field.name)
-    text = f"{field.metadata['help']} (default: {_shown(field.default)}" + (")" if small is None else f"; digits: {_shown(small)})")
+    flag = f"--{field.name.replace('_', '-')}"
+    others = {"digits": DIGITS, "conv": CONV, "digits conv": DIGITS_CONV}
+    differs = "".join(f"; {name}: {_shown(given[field.name])}" for name, given in others.items() if field.name in given)
+    text = f"{field.metadata['help']} (default: {_shown(field.default)}{differs})"
     if isinstance(field.default, bool):
         command.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
     elif isinstance(field.default, tuple):
@@ -84,9 +99,13 @@ def _setting(command: argparse.ArgumentParser, field: dataclasses.Field[Any]) ->
 
 
 def _given(chosen: argparse.Namespace) -> dict[str, Any]:
+    return preset(chosen.data, chosen.network or "dense") | _named(chosen)
+
+
+def _named(chosen: argparse.Namespace) -> dict[str, Any]:
+    """The settings that the command line names."""
     named = {f.name: getattr(chosen, f.name) for f in dataclasses.fields(Settings)}
-    given = {name: tuple(v) if isinstance(v, list) else v for name, v in named.items() if v is not None}
-    return (DIGITS if chosen.data == "digits" else {}) | given
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in named.items() if v is not None}
 
 
 def _shown(value: Any) -> str:

@@ -23,6 +23,7 @@ def check_layer(name: str, layer: LayerSpec) -> None:
         check_input(name, layer)
     elif layer.weight is not None:
         check_loader(f"the weight of {name}", layer.weight)
+        check_bias(name, layer)
 
 
 def check_weight(name: str, weight: Ints) -> None:
@@ -44,6 +45,13 @@ def check_input(name: str, layer: LayerSpec) -> None:
     """Warn of an input current that leaks: the input is injected as a bias of the voltage, past the current."""
     if layer.neuron is not None and layer.neuron.i_decay != DECAY_HIGH:
         text = f"{name} has iDecay {layer.neuron.i_decay}: an injected input does not pass through the leaky current it was trained with"
+        warnings.warn(text, ExchangeWarning, stacklevel=2)
+
+
+def check_bias(name: str, layer: LayerSpec) -> None:
+    """Warn of a bias: the chip adds it from the first step on, while the layer still waits for its first spikes."""
+    if layer.bias is not None and layer.bias.any():
+        text = f"{name} has a bias (of a norm): a chip adds it from the first step on, before the first spikes arrive, SNN mode with them"
         warnings.warn(text, ExchangeWarning, stacklevel=2)
 
 

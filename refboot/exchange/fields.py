@@ -46,10 +46,11 @@ def integers(group: h5py.Group, name: str) -> Ints:
     """Integers of any shape, stored as integers or as whole floats; int64."""
     item = dataset(group, name)
     found = read_array(item, "iuf", "numbers")
-    small = np.isfinite(found) & (np.abs(found.astype(np.float64)) < BIGGEST)
-    if not small.all() or (found != np.rint(found)).any():
-        worst = found[~small | (found != np.rint(found))].flat[0]
-        raise FormatError(where(item), f"{worst} somewhere", "whole numbers below 2^31")
+    good = (found > -BIGGEST) & (found < BIGGEST)
+    if found.dtype.kind == "f":
+        good &= found == np.rint(found)
+    if not good.all():
+        raise FormatError(where(item), f"{found[~good].flat[0]} somewhere", "whole numbers below 2^31")
     return found.astype(np.int64)
 
 

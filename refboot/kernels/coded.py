@@ -7,69 +7,87 @@ Letters: N samples, I pixels, K codes, T steps, O outputs. Weights are the bytes
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from refboot import threads
 from refboot.arrays import Floats
-from refboot.kernels.events import AT_ONCE, UNIT, Bytes, active, add_rows
+from refboot.kernels.events import AT_ONCE, UNIT, Rows, active, add_rows
 from refboot.kernels.jit import jit, jit_sum
 from refboot.kernels.layout import empty, time_major
 
-Codes = np.ndarray
+
+class Picture(NamedTuple):
+    """Still pictures: the code of each pixel (N, I) uint8, the value of each code (K,) float32, rising, and a code that many have."""
+
+    codes: np.ndarray
+    values: Floats
+    usual: int
 
 
-def encode(x: Floats) -> tuple[Codes, Floats]:
-    """x (N, I) quantised as weights are: codes (N, I) uint8 and the value of each code (K,) float32, rising; each occurs."""
-    codes, counts = np.empty(x.shape, np.uint8), np.zeros(256, np.int64)
-    _encode(np.ascontiguousarray(x).reshape(-1), codes.reshape(-1), counts)
-    present = np.flatnonzero(counts)
+def encode(x: Floats) -> Picture:
+    """x (N, I), float32, quantised as weights are; each code occurs."""
+    codes, present, some = np.empty(x.shape, np.uint8), np.zeros(256, np.bool_), np.zeros(256, np.int64)
+    flat = codes.reshape(-1)
+    _quantised(np.ascontiguousarray(x).reshape(-1), flat)
+    _seen(flat, present, some)
+    kinds = np.flatnonzero(present)
     places = np.zeros(256, np.uint8)
-    places[present] = np.arange(len(present))
-    return places[codes], ((present - 128) * UNIT).astype(np.float32)
+    places[kinds] = np.arange(len(kinds))
+    _replace(flat, places)
+    return Picture(codes, ((kinds - 128) * UNIT).astype(np.float32), int(some[kinds].argmax()))
 
 
-def coded_forward(codes: Codes, table: Floats, rows: Bytes) -> Floats:
-    """z (N, O, T) for codes (N, I), table (K, T) and weights `rows` (I + 1, O): exact for a table of zeros and ones. float32."""
-    z, out = empty((len(codes), rows.shape[1], table.shape[1]))
-    steps, usual, total = np.ascontiguousarray(table.T), commonest(codes, table), rows.sum(axis=0, dtype=np.int16)
-    binary = bool(((table == 0) | (table == 1)).all())
-    threads.over(len(codes), lambda part: _forward(codes[part], steps, rows, usual, total, binary, out[part]))
+def coded_forward(picture: Picture, table: Floats, rows: Rows) -> Floats:
+    """z (N, O, T) for a `picture`, its table (K, T) and a weight: exact for a table of zeros and ones. float32."""
+    codes, usual = picture.codes, picture.usual
+    z, out = empty((len(codes), len(rows.total), table.shape[1]))
+    steps, binary = np.ascontiguousarray(table.T), bool(((table == 0) | (table == 1)).all())
+    threads.over(len(codes), lambda part: _forward(codes[part], steps, rows.each, usual, rows.total, binary, out[part]))
     return z
 
 
-def coded_backward(grad: Floats, codes: Codes, table: Floats, rows: Bytes) -> tuple[Floats, Floats]:
+def coded_backward(grad: Floats, picture: Picture, table: Floats, rows: Rows) -> tuple[Floats, Floats]:
     """Gradients of `coded_forward` for the table (K, T) and the weight (O, I), given that of z (N, O, T). float32."""
-    gz, width, pixels = time_major(grad), rows.shape[1], codes.shape[1]
-    gw = np.zeros((pixels, width), np.float32)
-    steps, usual = np.ascontiguousarray(table.T), commonest(codes, table)
-    total = rows.sum(axis=0, dtype=np.int16)
+    gz, (codes, _, usual), width = time_major(grad), picture, len(rows.total)
+    gw, steps = np.zeros((codes.shape[1], width), np.float32), np.ascontiguousarray(table.T)
     parts = {part.start: np.zeros(table.shape, np.float64) for part in threads.parts(width, 16)}
 
     def work(part: slice) -> None:
-        _backward(codes, steps, rows, usual, total, gz, part.start, part.stop, gw, parts[part.start])
+        _backward(codes, steps, rows.each, usual, rows.total, gz, part.start, part.stop, gw, parts[part.start])
 
     threads.over(width, work, unit=16)
     return np.sum([parts[start] for start in sorted(parts)], axis=0).astype(np.float32), gw.T
 
 
-def commonest(codes: Codes, table: Floats) -> int:
-    """The code that most pixels have."""
-    return int(np.bincount(codes.reshape(-1), minlength=len(table)).argmax())
-
-
 @jit
-def _encode(x, codes, counts):  # type: ignore[no-untyped-def]
+def _quantised(x, codes):  # type: ignore[no-untyped-def]
     for i in range(x.size):
         whole = np.rint(x[i] * np.float32(32))
-        codes[i] = np.uint8(min(max(whole, np.float32(-128)), np.float32(127)) + np.float32(128))
-    for i in range(codes.size):
-        counts[codes[i]] += 1
+        codes[i] = np.uint8(np.int32(min(max(whole, np.float32(-128)), np.float32(127))) + 128)
 
 
 @jit
-def sums_by_code(codes, rows, usual, wanted, order, start, sums):  # type: ignore[no-untyped-def]
-    """The weights of each code in `wanted` but the `usual` one summed, sums (K + 1, O); pixels in `order`, those of k from start[k] on.
+def _seen(codes, present, some):  # type: ignore[no-untyped-def]
+    """Which codes there are, and how often in a sixteenth of the pixels: any may be called usual, a common one makes it fast."""
+    for i in range(codes.size):
+        present[codes[i]] = True
+    for i in range(0, codes.size, 16):
+        some[codes[i]] += 1
 
+
+@jit
+def _replace(codes, places):  # type: ignore[no-untyped-def]
+    for i in range(codes.size):
+        codes[i] = places[codes[i]]
+
+
+@jit
+def sums_by_code(codes, rows, low, usual, wanted, order, start, sums):  # type: ignore[no-untyped-def]
+    """The weights of each code in `wanted` but the `usual` one summed, sums (K + 1, outputs from `low` on).
+
+    The pixels are in `order`, those of code k from start[k] on.
     The pixels of each code are followed by none (the zero row) up to a multiple of AT_ONCE.
     """
     count, pixels, some = np.zeros(wanted.size, np.int64), codes.size, 0
@@ -91,17 +109,19 @@ def sums_by_code(codes, rows, usual, wanted, order, start, sums):  # type: ignor
         if start[k + 1] > start[k]:
             sums[k, :] = 0
             for j in range(start[k], start[k + 1], AT_ONCE):
-                add_rows(rows, order, j, sums[k])
+                add_rows(rows, order, j, low, sums[k])
 
 
 @jit
-def rest_of(total, usual, start, sums):  # type: ignore[no-untyped-def]
-    """The sum of the `usual` code: the total without the others."""
-    sums[usual] = total
+def rest_of(total, start, sums, rest):  # type: ignore[no-untyped-def]
+    """The sum of the usual code into `rest`: the total without the others."""
+    for o in range(rest.size):
+        rest[o] = total[o]
     for k in range(len(start) - 1):
         if start[k + 1] > start[k]:
-            for o in range(total.size):
-                sums[usual, o] = np.int16(sums[usual, o] - sums[k, o])
+            own = sums[k]
+            for o in range(rest.size):
+                rest[o] -= own[o]
 
 
 @jit
@@ -111,13 +131,16 @@ def _forward(codes, steps, rows, usual, total, binary, z):  # type: ignore[no-un
     wanted = np.zeros(kinds, np.bool_)
     for t in range(len(steps)):
         wanted |= steps[t] != 0
+    if wanted[usual]:
+        wanted[:] = True  # its sum is the rest that all others leave
     order, start = np.empty(codes.shape[1] + kinds * AT_ONCE, np.int64), np.zeros(kinds + 1, np.int64)
     sums, whole, found = np.zeros((kinds + 1, width), np.int16), np.empty(width, np.int16), np.empty(kinds + AT_ONCE, np.int64)
     here, none = np.empty(kinds, np.float32), np.int64(kinds)
     for n in range(len(codes)):
-        sums_by_code(codes[n], rows, usual, wanted, order, start, sums)
+        sums_by_code(codes[n], rows, 0, usual, wanted, order, start, sums)
         if wanted[usual]:
-            rest_of(total, usual, start, sums)
+            rest_of(total, start, sums, whole)
+            sums[usual, :] = whole
         for t in range(len(steps)):
             for k in range(kinds):
                 here[k] = steps[t, k] if (start[k + 1] > start[k]) | (k == usual) else np.float32(0)
@@ -125,7 +148,7 @@ def _forward(codes, steps, rows, usual, total, binary, z):  # type: ignore[no-un
             if binary:
                 whole[:] = 0
                 for j in range(0, count, AT_ONCE):
-                    add_rows(sums, found, j, whole)
+                    add_rows(sums, found, j, 0, whole)
                 for o in range(width):
                     out[o] = np.float32(whole[o]) * UNIT
             else:
@@ -143,14 +166,17 @@ def _backward(codes, steps, rows, usual, total, gz, low, high, gw, g_table):  # 
     for t in range(len(steps)):
         alive |= steps[t] != 0
     order, start = np.empty(codes.shape[1] + kinds * AT_ONCE, np.int64), np.zeros(kinds + 1, np.int64)
-    sums, trains = np.zeros((kinds + 1, rows.shape[1]), np.int16), np.empty((kinds, width), np.float32)
-    part = np.empty(width, np.float32)
+    sums, trains = np.zeros((kinds + 1, width), np.int16), np.empty((kinds, width), np.float32)
+    part, rest = np.empty(width, np.float32), np.empty(width, np.int16)
     for n in range(len(codes)):
-        sums_by_code(codes[n], rows, usual, wanted, order, start, sums)
-        rest_of(total, usual, start, sums)
+        sums_by_code(codes[n], rows, low, usual, wanted, order, start, sums)
+        rest_of(total[low:high], start, sums, rest)
+        sums[usual, :] = rest
         for k in range(kinds):
             if (start[k + 1] > start[k]) | (k == usual):
-                part[:] = sums[k, low:high]
+                own = sums[k]
+                for o in range(width):
+                    part[o] = np.float32(own[o])
                 for t in range(len(steps)):
                     g_table[k, t] += np.float64(dot(part, gz[n, t, low:high]) * UNIT)
                 if alive[k]:

@@ -6,16 +6,24 @@ are whole numbers, hence equal to any other way of summing them, in every bit. L
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from refboot.arrays import Floats
 from refboot.kernels.jit import jit
 
-Bytes = np.ndarray
 RATE = 0.35  # spikes per input and step above which a product of matrices is faster
 FEW_OUTPUTS = 32  # below which it is faster, too
 UNIT = np.float32(1 / 32)
 AT_ONCE = 8  # rows added in one pass
+
+
+class Rows(NamedTuple):
+    """A weight as bytes in units of 1/32, a row per input and a row of zeros (I + 1, O) int8, and the sum of its rows (O,) int16."""
+
+    each: np.ndarray
+    total: np.ndarray
 
 
 def spiking(x: Floats) -> bool:
@@ -24,11 +32,12 @@ def spiking(x: Floats) -> bool:
     return 0 <= count < RATE * x.size
 
 
-def rows_of(weight: Floats) -> Bytes | None:
-    """`weight` (I, O) as bytes, in units of 1/32, and a row of zeros (I + 1, O); None where that is not the same, or a sum may overflow."""
-    rows, sums = np.zeros((len(weight) + 1, weight.shape[1]), np.int8), np.zeros(weight.shape[1], np.int32)
-    on_grid = _to_bytes(np.ascontiguousarray(weight), rows, sums)
-    return rows if on_grid and sums.max() < 1 << 15 else None
+def rows_of(weight: Floats) -> Rows | None:
+    """`weight` (I, O) as bytes; None where that is not the same, or where the sum of some weights of an output may leave 16 bits."""
+    inputs, outputs = weight.shape
+    each, total, size = np.empty((inputs + 1, outputs), np.int8), np.zeros(outputs, np.int32), np.zeros(outputs, np.int32)
+    on_grid = _to_bytes(np.ascontiguousarray(weight), each, total, size)
+    return Rows(each, total.astype(np.int16)) if on_grid and size.max() < 1 << 15 else None
 
 
 @jit
@@ -42,7 +51,7 @@ def _count(x):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _to_bytes(weight, rows, sums):  # type: ignore[no-untyped-def]
+def _to_bytes(weight, rows, total, size):  # type: ignore[no-untyped-def]
     inputs, outputs = weight.shape
     on_grid = True
     for i in range(inputs):
@@ -51,7 +60,9 @@ def _to_bytes(weight, rows, sums):  # type: ignore[no-untyped-def]
             whole = np.int32(scaled)
             on_grid &= (np.float32(whole) == scaled) & (whole >= -128) & (whole <= 127)
             rows[i, o] = np.int8(whole)
-            sums[o] += np.int32(abs(whole))
+            total[o] += whole
+            size[o] += np.int32(abs(whole))
+    rows[inputs, :] = 0
     return on_grid
 
 
@@ -69,10 +80,11 @@ def active(x, silent, found):  # type: ignore[no-untyped-def]
 
 
 @jit
-def add_rows(rows, found, j, total):  # type: ignore[no-untyped-def]
-    """Add the eight rows that `found` names from j on to `total`, in 16 bits."""
-    a, b, c, d = rows[found[j]], rows[found[j + 1]], rows[found[j + 2]], rows[found[j + 3]]
-    e, f, g, h = rows[found[j + 4]], rows[found[j + 5]], rows[found[j + 6]], rows[found[j + 7]]
+def add_rows(rows, found, j, low, total):  # type: ignore[no-untyped-def]
+    """Add the eight rows that `found` names from j on to `total`, from their column `low` on, in 16 bits."""
+    high = low + total.size
+    a, b, c, d = rows[found[j], low:high], rows[found[j + 1], low:high], rows[found[j + 2], low:high], rows[found[j + 3], low:high]
+    e, f, g, h = rows[found[j + 4], low:high], rows[found[j + 5], low:high], rows[found[j + 6], low:high], rows[found[j + 7], low:high]
     for o in range(total.size):
         first = np.int16(a[o]) + np.int16(b[o]) + np.int16(c[o]) + np.int16(d[o])
         total[o] = np.int16(total[o] + first + np.int16(e[o]) + np.int16(f[o]) + np.int16(g[o]) + np.int16(h[o]))
@@ -86,7 +98,7 @@ def sum_events(x, rows, z):  # type: ignore[no-untyped-def]
     for r in range(len(x)):
         total[:] = 0
         for j in range(0, active(x[r], inputs, found), AT_ONCE):
-            add_rows(rows, found, j, total)
+            add_rows(rows, found, j, 0, total)
         for o in range(total.size):
             z[r, o] = np.float32(total[o]) * UNIT
 

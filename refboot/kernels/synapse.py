@@ -25,7 +25,7 @@ def dense_forward(x: Floats, weight: Floats) -> Floats:
         product(by_step(inputs), weight.T, by_step(out))
     else:
         spikes, sums = by_step(inputs), by_step(out)
-        threads.over(len(spikes), lambda part: sum_events(spikes[part], rows, sums[part]), alone=inputs.size < SMALL)
+        threads.over(len(spikes), lambda part: sum_events(spikes[part], rows.each, sums[part]), alone=inputs.size < SMALL)
     return z
 
 

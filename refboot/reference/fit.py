@@ -135,5 +135,6 @@ def draw(centers: Doubles, top: float) -> Curve:
     inner = rise[:, 1] / rise[:, 0]
     slopes = np.concatenate([inner[:1], inner, inner[-1:]])
     (z0, a0), (z1, a1) = centers[0], centers[-1]
+    top = max(top, a1)  # with a range up to 1, rounding may bring the last centre an ulp above it
     first, last = (z0 - a0 / slopes[0], 0.0), (z1 + (top - a1) / slopes[-1], top)
     return Curve(np.vstack([first, centers, last]), slopes)

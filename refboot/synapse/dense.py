@@ -9,6 +9,7 @@ from refboot.arrays import Floats
 from refboot.errors import OrderError, ShapeError
 from refboot.parameter import Parameter
 from refboot.synapse.hook import PreHook, quantize_8bit
+from refboot.synapse.still import Still
 from refboot.synapse.weight import Weight
 
 
@@ -29,7 +30,7 @@ class Dense:
         self.in_neurons = arrays.whole("in_neurons", in_neurons)
         self.out_neurons = arrays.whole("out_neurons", out_neurons)
         self.weight = Weight((out_neurons, in_neurons), weight_scale, weight_norm, mask, pre_hook_fx, rng)
-        self._cache: tuple[Floats, Floats] | None = None
+        self._cache: tuple[Floats | Still, Floats] | None = None
 
     @property
     def axes(self) -> tuple[int | str, ...]:
@@ -46,16 +47,22 @@ class Dense:
         """The weight's parameters."""
         return self.weight.parameters()
 
-    def forward(self, x: Floats) -> Floats:
+    def forward(self, x: Floats | Still) -> Floats:
         """z (N, out, T) for x (N, in, T), float32."""
         weight = self.weight.forward()
         self._cache = x, weight
-        return ops.active().dense_forward(x, weight)
+        return x.dense_forward(weight) if isinstance(x, Still) else ops.active().dense_forward(x, weight)
 
     def backward(self, grad: Floats) -> Floats:
         """Gradient for the x of the last `forward`; adds those of the weight's parameters."""
         if self._cache is None:
             raise OrderError("Dense.backward", "called first", "a forward pass before it")
-        gx, gw = ops.active().dense_backward(grad, *self._cache)
+        x, weight = self._cache
+        gx, gw = x.dense_backward(grad, weight) if isinstance(x, Still) else ops.active().dense_backward(grad, x, weight)
         self.weight.backward(gw)
         return gx
+
+    def unfold(self, still: Still, x: Floats) -> None:
+        """Where the last `forward` was on `still`, take x (N, in, T), which is the same, in its place."""
+        if self._cache is not None and self._cache[0] is still:
+            self._cache = (x if still.shape[-1] == x.shape[-1] else x.mean(axis=-1, keepdims=True)), self._cache[1]

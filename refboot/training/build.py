@@ -8,33 +8,70 @@ from typing import Any
 
 import numpy as np
 
+from refboot import neuron as neurons
 from refboot.block import cuba
 from refboot.data import Compose, DataLoader, Dataset, Normalize, RandomAffine, ToTensor, load_digits, load_mnist
 from refboot.network import Layer, Network
-from refboot.neuron import Dropout
+from refboot.neuron import Dropout, Spiking, alif, integrate_fire, norm
 from refboot.settings import Settings
 
-PIXELS = {"digits": 64, "mnist": 784}
+SIZES = {"digits": 8, "mnist": 28}
 CLASSES = 10
+NORMS = {"none": None, "mean": norm.MeanOnlyBatchNorm, "scale": norm.WgtScaleBatchNorm}
 
 
 def build(settings: Settings, rng: np.random.Generator) -> Network:
-    """The tutorial's kind of network for `settings`: an input layer, dense layers, and an affine read-out; weights drawn from `rng`."""
-    neuron: dict[str, Any] = {
-        "threshold": settings.threshold,
-        "current_decay": settings.current_decay,
-        "voltage_decay": settings.voltage_decay,
-        "tau_grad": settings.tau_grad,
-        "scale_grad": settings.scale_grad,
-    }
-    hidden = neuron | ({"dropout": Dropout(settings.dropout, rng)} if settings.dropout else {})
-    weight = settings.weight_scale, settings.weight_norm
-    sizes = [PIXELS[settings.data], *settings.hidden]
-    blocks: list[Layer] = [cuba.Input(neuron, settings.input_weight, settings.input_bias, delay_shift=settings.delay_shift, rng=rng)]
-    for inputs, outputs in pairwise(sizes):
-        blocks.append(cuba.Dense(hidden, inputs, outputs, *weight, delay_shift=settings.delay_shift, rng=rng))
-    blocks.append(cuba.Affine(neuron, sizes[-1], CLASSES, *weight, rng=rng))
-    return Network(blocks, (sizes[0],), settings.time_steps)
+    """The network that `settings` describes; weights drawn from `rng`.
+
+    The tutorial's kind: an input layer, dense layers, and an affine read-out; or with convolution and pooling before the dense ones.
+
+    Spec: TRN-8.
+    """
+    size = SIZES[settings.data]
+    shape: tuple[int, ...] = (1, size, size) if settings.network == "conv" else (size * size,)
+    scale, bias = settings.input_weight, settings.input_bias
+    blocks: list[Layer] = [cuba.Input(make_neuron(settings), scale, bias, delay_shift=settings.delay_shift, rng=rng)]
+    if settings.network == "conv":
+        blocks += conv_blocks(settings, rng)
+    inputs = Network(blocks, shape).shapes[-1][0]
+    for outputs in settings.hidden:
+        neuron = make_neuron(settings, hidden=True, rng=rng)
+        blocks.append(cuba.Dense(neuron, inputs, outputs, *weight(settings), delay_shift=settings.delay_shift, rng=rng))
+        inputs = outputs
+    blocks.append(cuba.Affine(make_neuron(settings), inputs, CLASSES, *weight(settings), rng=rng))
+    return Network(blocks, shape, settings.time_steps)
+
+
+def conv_blocks(settings: Settings, rng: np.random.Generator) -> list[Layer]:
+    """A convolution and a pooling layer for each of `settings.channels`, then a Flatten."""
+    blocks: list[Layer] = []
+    shift, (scale, weight_norm) = settings.delay_shift, weight(settings)
+    for inputs, outputs in pairwise((1, *settings.channels)):
+        neuron = make_neuron(settings, hidden=True, rng=rng)
+        window = inputs, outputs, settings.kernel, 1, settings.padding
+        blocks.append(cuba.Conv(neuron, *window, weight_scale=scale, weight_norm=weight_norm, delay_shift=shift, rng=rng))
+        blocks.append(cuba.Pool(make_neuron(settings), 2, weight_scale=settings.pool_scale, delay_shift=shift, rng=rng))
+    return [*blocks, cuba.Flatten()]
+
+
+def weight(settings: Settings) -> tuple[float, bool]:
+    """Scale and norm of the weights."""
+    return settings.weight_scale, settings.weight_norm
+
+
+def make_neuron(settings: Settings, hidden: bool = False, rng: np.random.Generator | None = None) -> Spiking:
+    """A neuron of the kind that `settings` names; in a hidden layer with its norm and, drawing from `rng`, its dropout."""
+    given: dict[str, Any] = {name: getattr(settings, name) for name in ("threshold", "tau_grad", "scale_grad")}
+    if hidden:
+        dropout = None if not settings.dropout or rng is None else Dropout(settings.dropout, rng)
+        given |= {"norm": NORMS[settings.norm], "dropout": dropout}
+    if settings.neuron == "if":
+        return integrate_fire.Neuron(**given, reset=settings.reset)
+    given |= {"current_decay": settings.current_decay, "voltage_decay": settings.voltage_decay}
+    if settings.neuron == "cuba":
+        return neurons.cuba.Neuron(**given, reset=settings.reset)
+    adaptive = {name: getattr(settings, name) for name in ("threshold_step", "threshold_decay", "refractory_decay")}
+    return alif.Neuron(**given, **adaptive)
 
 
 def loaders(
@@ -49,8 +86,9 @@ def loaders(
 
 
 def evaluation_loader(settings: Settings, root: str | os.PathLike[str] | None = None, download: bool = False) -> DataLoader:
-    """The test images in order, pixels scaled to [-1, 1], in batches of 500."""
-    return DataLoader(images(settings, root, download), 500, transform=Compose([ToTensor(), Normalize(0.5, 0.5)]))
+    """The test images in order, pixels scaled to [-1, 1], in batches of 500, or of 100 where the network is convolutional and large."""
+    size = 100 if settings.network == "conv" else 500
+    return DataLoader(images(settings, root, download), size, transform=Compose([ToTensor(), Normalize(0.5, 0.5)]))
 
 
 def images(settings: Settings, root: str | os.PathLike[str] | None, download: bool, train: bool = False) -> Dataset:

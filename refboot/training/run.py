@@ -1,87 +1,220 @@
-"""A whole run: epochs of training and evaluation, reported as in the tutorial, saved into a folder."""
+"""A whole run: epochs of training and evaluation, reported as in the tutorial, saved into a folder, and resumed from it."""
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from refboot import arrays
+from refboot.errors import FormatError, OrderError, RefbootError
 from refboot.io import state
 from refboot.optim import Adam
 from refboot.routine import LayerMode, Mode, Scheduler
 from refboot.settings import Settings
 from refboot.stats import LearningStat, LearningStats
+from refboot.training import checkpoint, snapshot
 from refboot.training.build import build, loaders
-from refboot.training.step import evaluate, train_epoch
+from refboot.training.folder import BEST, LAST, RunFolder
+from refboot.training.guard import Guard
+from refboot.training.step import evaluate, train_epoch, watched
 
 Report = Callable[[str], None]
 Track = Callable[[int, int, int, LayerMode], None]
 
 
 class Run:
-    """A run of `settings` in `folder`, which gets settings.json, log.jsonl, loss.txt, accuracy.txt, best.h5 and last.h5.
+    """A run of `settings` in `folder`: settings.json, log.jsonl, loss.txt, accuracy.txt, networks and checkpoints.
 
-    best.h5 is the network of the best spiking test accuracy, last.h5 that of the last whole epoch. `root` and `download` say
-    where MNIST is. Raises what Settings, the data and the files raise, before any training.
+    best.h5 is the network of the best spiking test accuracy, last.h5 that of the last whole epoch. A checkpoint is kept at the end of
+    each epoch, and every `checkpoint_steps` steps (0: never) within; with `resume` the run goes on from the newest, with the same bits
+    as if it had never stopped, and may have more epochs than before, but no other settings. A folder with an unfinished or another
+    run is refused, unless `overwrite` says that it may go; a finished one of the same settings is done again. `on_trouble`: see Guard.
+    `root` and `download` say where MNIST is. Raises what Settings, the data and the files raise, before any training. Spec: TRN-10.
     """
 
     def __init__(
-        self, settings: Settings, folder: str | os.PathLike[str], root: str | os.PathLike[str] | None = None, download: bool = False
+        self,
+        settings: Settings,
+        folder: str | os.PathLike[str],
+        root: str | os.PathLike[str] | None = None,
+        download: bool = False,
+        *,
+        resume: bool = False,
+        overwrite: bool = False,
+        checkpoint_steps: int = 0,
+        on_trouble: str = "stop",
     ) -> None:
-        network_seed, data_seed = np.random.SeedSequence(settings.seed).spawn(2)
         self.settings = settings
-        self.training, self.testing = loaders(settings, np.random.default_rng(data_seed), root, download)
-        self.network = build(settings, np.random.default_rng(network_seed))
-        self.optimizer = Adam(self.network.parameters(), lr=settings.lr)
-        self.scheduler = Scheduler(settings.num_sample_iter, settings.sample_period, settings.crossover_epochs)
-        self.stats = LearningStats()
-        self.epoch = 0
-        self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "settings.json").write_text(json.dumps(settings.to_dict(), indent=1) + "\n")
-        (self.folder / "log.jsonl").write_text("")
+        self.checkpoint_steps = arrays.whole("checkpoint_steps", checkpoint_steps, 0)
+        self.guard = Guard(on_trouble)
+        self.epoch = self.iteration = 0
+        self.notices: list[str] = []
+        self._broken = False
+        self._where = root, download
+        self._build()
+        self.place = RunFolder(folder, create=not resume)
+        self.folder = self.place.path
+        try:
+            self._resume() if resume else self._begin(overwrite)
+        except BaseException:
+            self.place.release()
+            raise
+
+    @property
+    def finished(self) -> bool:
+        """Whether every epoch is done."""
+        return self.epoch >= self.settings.epochs
 
     def run(self, report: Report = print, track: Track = lambda epoch, iteration, total, mode: None) -> dict[str, Any]:
-        """Train to the last epoch, `report` getting each line and `track` each step; returns the results of the best network."""
-        while self.epoch < self.settings.epochs:
-            self.run_epoch(report, track)
-            self.epoch += 1
-        return self.results()
+        """Train to the last epoch, `report` getting each line and `track` each step; returns the results of the best network.
+
+        After an interruption it goes on from the newest checkpoint. Raises TroubleError as Guard does, FormatError where a file
+        cannot be written, OrderError while another run holds the folder.
+        """
+        self.place.hold()
+        try:
+            if self._broken:
+                self._resume()
+            self._broken = True
+            while self.notices:
+                report(self.notices.pop(0))
+            while not self.finished:
+                self.run_epoch(report, track)
+            found = self.results()
+            self._broken = False
+            return found
+        finally:
+            self.place.release()
 
     def run_epoch(self, report: Report, track: Track) -> None:
-        """Train, test, report, log and save one epoch."""
-        begun, epoch, total = time.perf_counter(), self.epoch, len(self.training)
-        stat = self.stats.training
-        train_epoch(self.network, self.optimizer, self.training, self.scheduler, epoch, stat, lambda i, mode: track(epoch, i, total, mode))
+        """Train, test, report, log and save one epoch, or the rest of one."""
+        begun, epoch = time.perf_counter(), self.epoch
+        self._train(track)
         trained = time.perf_counter()
         mode = self.scheduler.mode(epoch, 0, train=False)
-        evaluate(self.network, self.testing, mode, self.stats.testing)
+        with watched(self.guard, epoch, self.iteration):
+            self.guard.weights(self.network)
+            evaluate(self.network, self.testing, mode, self.stats.testing)
         if mode.base_mode is Mode.SNN:
             self._spiking(mode, report)
         report(f"[Epoch {epoch:2d}/{self.settings.epochs}] {self.stats}")
-        self._log(mode, trained - begun, time.perf_counter() - trained)
-        self.stats.update()
+        for note in self.guard.notes.values():
+            report(f"Trouble: {note}")
+        self.place.log(self._line(mode, trained - begun, time.perf_counter() - trained))
+        self._close()
+
+    def results(self) -> dict[str, Any]:
+        """Test accuracy of the best network saved: as SNN and, with the same weights, as ANN."""
+        notes = state.load(self.network, self.folder / BEST)
+        found: dict[str, Any] = {"epoch": notes["epoch"], "time_steps": self.settings.time_steps}
+        for mode in (Mode.SNN, Mode.ANN):
+            stat = LearningStat()
+            evaluate(self.network, self.testing, LayerMode(0, mode), stat)
+            found[mode.name] = stat.accuracy
+        return found
+
+    def _build(self) -> None:
+        settings = self.settings
+        network_rng, self._data_rng = (np.random.default_rng(seed) for seed in np.random.SeedSequence(settings.seed).spawn(2))
+        self.training, self.testing = loaders(settings, self._data_rng, *self._where)
+        self.network = build(settings, network_rng)
+        self.optimizer = Adam(self.network.parameters(), lr=settings.lr)
+        self.scheduler = Scheduler(settings.num_sample_iter, settings.sample_period, settings.crossover_epochs)
+        self.stats = LearningStats()
+        self._order = self._data_rng.bit_generator.state
+        generators = {"network": network_rng, "data": self._data_rng}
+        self._parts = snapshot.Parts(self.network, self.optimizer, self.scheduler, self.stats, generators)
+
+    def _begin(self, overwrite: bool) -> None:
+        if not overwrite:
+            self._refuse_to_lose(self.place)
+        self.place.clear()
+        self.place.write_settings(self.settings.to_dict())
+        self.place.cut_log(0)
+        self.checkpoint()
+
+    def _refuse_to_lose(self, place: RunFolder) -> None:
+        way_out = "--resume to go on, --overwrite to begin anew, or another folder"
+        found = checkpoint.newest(place.path)
+        if found is None and place.networks():
+            raise OrderError(str(place.path), f"a folder with {' and '.join(place.networks())} of another run", way_out)
+        if found is None:
+            return
+        old, epoch, iteration = progress(found.notes)
+        if epoch + iteration and epoch < old.epochs:
+            raise OrderError(str(place.path), f"the folder of a run stopped in epoch {epoch} of {old.epochs}", way_out)
+        if epoch and old != self.settings:
+            changed = ", ".join(_changes(old, self.settings.to_dict()))
+            raise OrderError(str(place.path), f"the folder of a finished run with another {changed}", way_out)
+
+    def _resume(self) -> None:
+        found = _newest(self.folder)
+        agreed(found.notes, self.settings.to_dict())
+        snapshot.put_back(self._parts, found)
+        _, self.epoch, self.iteration = progress(found.notes)
+        self._order = self._data_rng.bit_generator.state
+        self.place.cut_log(self.epoch)
         self.stats.save(self.folder)
-        state.save(self.network, self.folder / "last.h5", self._notes())
+        self.place.write_settings(self.settings.to_dict())
+        self.notices = [f"Passed over: {what}" for what in found.damaged] + self._resumed(found.notes["made_by"])
+
+    def _resumed(self, made_by: dict[str, str]) -> list[str]:
+        own = snapshot.made_by()
+        others = [f"{name} {made_by.get(name)} (now {own[name]})" for name in own if made_by.get(name) != own[name]]
+        differs = [f"It began with {', '.join(others)}: rates may differ in their last bits"] if others else []
+        if self.finished:
+            return [f"The run in {self.folder} is finished: all {self.epoch} epochs are done", *differs]
+        return [f"Resumed in epoch {self.epoch}, step {self.iteration}", *differs]
+
+    def _train(self, track: Track) -> None:
+        epoch, total, start = self.epoch, len(self.training), self.iteration
+        self._order = self._data_rng.bit_generator.state
+
+        def after(iteration: int, mode: LayerMode) -> None:
+            track(epoch, iteration, total, mode)
+            self.iteration = iteration + 1
+            if self.checkpoint_steps and self.iteration % self.checkpoint_steps == 0 and self.iteration < total:
+                self.checkpoint()
+
+        batches = self.training.epoch(start)
+        train_epoch(self.network, self.optimizer, batches, self.scheduler, epoch, self.stats.training, after, self.guard, start)
 
     def _spiking(self, mode: LayerMode, report: Report) -> None:
         self.scheduler.sync_snn_stat(self.stats.testing)
         report(f"{mode}\n[Epoch {self.epoch:2d}/{self.settings.epochs}]\nSNN Testing: {self.scheduler.snn_stat}")
         if self.scheduler.snn_stat.best_accuracy:
-            state.save(self.network, self.folder / "best.h5", self._notes())
+            state.save(self.network, self.folder / BEST, self._notes())
         self.scheduler.update_snn_stat()
+
+    def _close(self) -> None:
+        """End the epoch: its statistics, its network and the checkpoint from which the next one begins."""
+        notes = self._notes()
+        self.stats.update()
+        self.stats.save(self.folder)
+        state.save(self.network, self.folder / LAST, notes)
+        self.guard.notes.clear()
+        self.epoch, self.iteration = self.epoch + 1, 0
+        self._order = self._data_rng.bit_generator.state
+        self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Save all that the run remembers; the checkpoint before is kept too. Raises FormatError, and then both are as they were."""
+        where = {"settings": self.settings.to_dict(), "epoch": self.epoch, "iteration": self.iteration}
+        notes = snapshot.notes_of(self._parts)
+        notes["generators"]["data"] = self._order  # the epoch's order and augmentation follow from it
+        checkpoint.save(self.folder, snapshot.arrays_of(self._parts), where | notes)
 
     def _notes(self) -> dict[str, Any]:
         return {"settings": self.settings.to_dict(), "epoch": self.epoch, "accuracy": self.stats.testing.accuracy}
 
-    def _log(self, mode: LayerMode, seconds: float, test_seconds: float) -> None:
+    def _line(self, mode: LayerMode, seconds: float, test_seconds: float) -> dict[str, Any]:
         train, test = self.stats.training, self.stats.testing
-        line = {
+        line: dict[str, Any] = {
             "epoch": self.epoch,
             "test_mode": mode.base_mode.name,
             "train_loss": train.loss,
@@ -92,15 +225,46 @@ class Run:
             "seconds": round(seconds, 3),
             "test_seconds": round(test_seconds, 3),
         }
-        with open(self.folder / "log.jsonl", "a") as log:
-            log.write(json.dumps(line) + "\n")
+        if mode.base_mode is Mode.SNN:
+            named = self.network.state()
+            line["curves"] = {name.split(".curve.")[0]: a.tolist() for name, a in named.items() if name.endswith(".curve.knots")}
+        return line | ({"trouble": list(self.guard.notes.values())} if self.guard.notes else {})
 
-    def results(self) -> dict[str, Any]:
-        """Test accuracy of the best network saved: as SNN and, with the same weights, as ANN."""
-        notes = state.load(self.network, self.folder / "best.h5")
-        found: dict[str, Any] = {"epoch": notes["epoch"], "time_steps": self.settings.time_steps}
-        for mode in (Mode.SNN, Mode.ANN):
-            stat = LearningStat()
-            evaluate(self.network, self.testing, LayerMode(0, mode), stat)
-            found[mode.name] = stat.accuracy
-        return found
+
+def resumed_settings(folder: str | os.PathLike[str], given: Mapping[str, Any]) -> Settings:
+    """The settings of the run in `folder`, with its `epochs` as `given` (more than before); raises FormatError for any other change."""
+    return agreed(_newest(Path(folder)).notes, given)
+
+
+def agreed(notes: Mapping[str, Any], given: Mapping[str, Any]) -> Settings:
+    """The settings in `notes`, changed as `given`: only to more epochs. Raises FormatError that names the setting otherwise."""
+    stored, done, _ = progress(notes)
+    for name in _changes(stored, given):
+        old = getattr(stored, name)
+        if name != "epochs" or not isinstance(given[name], int) or given[name] < done:
+            raise FormatError(f"the setting {name}", repr(given[name]), f"{old!r}, as the run to resume has it")
+    return Settings.from_dict(notes["settings"] | dict(given))
+
+
+def progress(notes: Mapping[str, Any]) -> tuple[Settings, int, int]:
+    """The settings of a checkpoint's run, and the epoch and iteration that come next; raises FormatError where it does not say."""
+    if not isinstance(notes.get("settings"), dict):
+        raise FormatError("the checkpoint", "without settings", "what refboot train saved")
+    try:
+        settings = Settings.from_dict(notes["settings"])
+        return settings, arrays.whole("epoch", notes.get("epoch"), 0), arrays.whole("iteration", notes.get("iteration"), 0)
+    except (RefbootError, TypeError) as error:
+        raise FormatError("the checkpoint", f"damaged ({error})", "what refboot train saved") from error
+
+
+def _changes(stored: Settings, given: Mapping[str, Any]) -> list[str]:
+    old = stored.to_dict()
+    plain = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+    return [name for name, value in plain.items() if old.get(name) != value]
+
+
+def _newest(folder: Path) -> checkpoint.Checkpoint:
+    found = checkpoint.newest(folder)
+    if found is None:
+        raise FormatError(str(folder), "without a checkpoint", "the folder of a run (without --resume a new one begins)")
+    return found

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
 
 from refboot.arrays import Floats, Ints
 from refboot.block.base import mean_rate, mean_rate_backward
+from refboot.errors import RangeError, TroubleError
 from refboot.loss import cross_entropy
 from refboot.network import Network
-from refboot.routine import LayerMode, Scheduler
+from refboot.routine import LayerMode, Mode, Scheduler
 from refboot.stats import LearningStat
+from refboot.training.guard import Guard
 
 Batches = Iterable[tuple[Floats, Ints]]
 
@@ -24,14 +27,26 @@ class Optimizer(Protocol):
     def step(self) -> None: ...
 
 
-def train_step(network: Network, optimizer: Optimizer, x: Floats, labels: Ints, mode: LayerMode, stat: LearningStat) -> float:
-    """One step on a batch: forward in `mode`, cross-entropy on the mean rates, backward, update; adds to `stat`, returns the loss."""
+def train_step(
+    network: Network, optimizer: Optimizer, x: Floats, labels: Ints, mode: LayerMode, stat: LearningStat, guard: Guard | None = None
+) -> float:
+    """One step on a batch: forward in `mode`, cross-entropy on the mean rates, backward, update; adds to `stat`, returns the loss.
+
+    `guard` sees the samples before a fit, the curves after it, and loss and gradients before the update, which it may forbid.
+    Spec: TRN-6.
+    """
+    watching = guard if mode.base_mode is Mode.FIT else None
+    if watching is not None:
+        watching.sampled(network)
     output = network.forward(x, mode)
+    if watching is not None:
+        watching.fitted(network, mode)
     rates = mean_rate(output)[..., 0]
     loss, grad = cross_entropy(rates, labels)
     optimizer.zero_grad()
-    network.backward(mean_rate_backward(grad[..., None], output.shape[-1]))
-    optimizer.step()
+    network.backward_parameters(mean_rate_backward(grad[..., None], output.shape[-1]))
+    if guard is None or guard.passes(network, loss):
+        optimizer.step()
     add(stat, loss, rates, labels)
     return loss
 
@@ -44,13 +59,32 @@ def train_epoch(
     epoch: int,
     stat: LearningStat,
     after: Callable[[int, LayerMode], None] = lambda iteration, mode: None,
+    guard: Guard | None = None,
+    start: int = 0,
 ) -> None:
-    """One step on every batch, in the modes the scheduler gives; `after(iteration, mode)` is called behind each."""
+    """One step on every batch, the first being iteration `start`, in the modes the scheduler gives.
+
+    `after(iteration, mode)` is called behind each. With a `guard`, an error on the way tells epoch and step (TroubleError). Spec: TRN-12.
+    """
     network.train()
-    for iteration, (x, labels) in enumerate(batches):
+    for iteration, (x, labels) in enumerate(batches, start):
         mode = scheduler.mode(epoch, iteration, network.training)
-        train_step(network, optimizer, x, labels, mode, stat)
+        with watched(guard, epoch, iteration):
+            train_step(network, optimizer, x, labels, mode, stat, guard)
         after(iteration, mode)
+
+
+@contextmanager
+def watched(guard: Guard | None, epoch: int, step: int) -> Iterator[None]:
+    """Tell `guard` where the training is; within the `with` block a RangeError becomes a TroubleError that says so too."""
+    if guard is not None:
+        guard.epoch, guard.step = epoch, step
+    try:
+        yield
+    except RangeError as error:
+        if guard is None:
+            raise
+        raise TroubleError(f"{error.name} in epoch {epoch}, step {step}", error.got, error.expected) from error
 
 
 def evaluate(network: Network, batches: Batches, mode: LayerMode, stat: LearningStat) -> np.ndarray:
@@ -65,7 +99,7 @@ def evaluate(network: Network, batches: Batches, mode: LayerMode, stat: Learning
 
 
 def add(stat: LearningStat, loss: float, rates: Floats, labels: Ints) -> None:
-    """Add a batch with mean `loss`, read-out `rates` (N, K) and `labels` (N,) to the sums of `stat`."""
+    """Add a batch with mean `loss`, read-out `rates` (N, K) and `labels` (N,) to the sums of `stat`. Spec: TRN-13."""
     stat.num_samples += len(labels)
     stat.loss_sum += loss * len(labels)
     stat.correct_samples += int(np.sum(rates.argmax(axis=1) == labels))

@@ -67,8 +67,8 @@ def assert_equal(got: Array, want: Array) -> None:
     np.testing.assert_array_equal(got, want)
 
 
-def assert_close(got: Array, want: Array, terms: Array | None = None) -> None:
-    """The same shape, float32, and within ULPS of lava-dl's values.
+def assert_close(got: Array, want: Array, terms: Array | None = None, ulps: int = ULPS) -> None:
+    """The same shape, float32, and within `ulps` of lava-dl's values.
 
     `terms` are the summands where the array is one single sum, which may cancel: its size is then taken to be at least their
     root of squares, which is what a sum of such terms is where they do not happen to cancel.
@@ -77,7 +77,7 @@ def assert_close(got: Array, want: Array, terms: Array | None = None) -> None:
     assert got.dtype == want.dtype == np.float32
     size = max(float(np.abs(want).max()), 0.0 if terms is None else float(np.linalg.norm(terms)))
     off = np.abs(got.astype(np.float64) - want) / np.spacing(np.float32(size))
-    assert off.max() <= ULPS, f"{off.max():.1f} ulps off at {np.unravel_index(off.argmax(), off.shape)}"
+    assert off.max() <= ulps, f"{off.max():.1f} ulps off at {np.unravel_index(off.argmax(), off.shape)}"
 
 
 def assert_same_fit(got: Array | float | None, want: Array) -> None:

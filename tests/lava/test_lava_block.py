@@ -6,20 +6,42 @@ from typing import Any
 import numpy as np
 import pytest
 from lava_network import load_block
-from lava_vectors import Array, Case, assert_close, assert_equal, assert_same_fit, cases
+from lava_vectors import ULPS, Array, Case, assert_close, assert_equal, assert_same_fit, cases
 
 from refboot.block import Block, cuba
+from refboot.neuron import norm
 from refboot.routine import Mode
 
-KINDS: dict[str, Callable[..., Block]] = {"block_input": cuba.Input, "block_dense": cuba.Dense, "block_affine": cuba.Affine}
+KINDS: dict[str, Callable[..., Block]] = {
+    "block_input": cuba.Input,
+    "block_dense": cuba.Dense,
+    "block_dense_norm": cuba.Dense,
+    "block_conv": cuba.Conv,
+    "block_affine": cuba.Affine,
+}
+# A weight of these convolutions is used 16,128 times in a batch. lava-dl's float32 sum of the gradients lies up to 44 ulps from the
+# sum in float64; ours lies within 8, which test_lava_conv.py holds it to.
+CONV_ULPS = 64
+# In this case the z of lava-dl's centres falls: ours pools them, and what runs on the broken curve is not compared.
+FALLING = "block_dense_norm", "001"
 
 
 def make_block(case: Case, state: Mapping[str, Array]) -> Block:
     """The case's block with lava-dl's parameters."""
     options = {name: value for name, value in case.params.items() if name not in {"neuron", "modes"}}
-    block = KINDS[case.op](case.params["neuron"], **options, rng=np.random.default_rng(0))
-    load_block(block, {path.removeprefix("state/"): array for path, array in state.items()})
+    neuron: dict[str, Any] = case.params["neuron"]
+    if "norm" in neuron:
+        neuron["norm"] = getattr(norm, neuron["norm"])
+    block = KINDS[case.op](neuron, **options, rng=np.random.default_rng(0))
+    block.sample_before_norm = True  # lava-dl's way, which fits the curve to another input than it is given
+    load_block(block, {path.removeprefix("state/"): wide(block, path, array) for path, array in state.items()})
     return block
+
+
+def wide(block: Block, path: str, array: Array) -> Array:
+    """A running mean of lava-dl's, which is one zero before the first call, as one for each channel."""
+    mean = block.neuron.norm and block.neuron.norm.running_mean
+    return np.broadcast_to(array, mean.data.shape) if mean and path.endswith("running_mean") else array
 
 
 def summands(block: Block, x: Array, gx: Array) -> dict[str, Array]:
@@ -41,7 +63,8 @@ def check_call(block: Block, mode: Mode, call: int, given: Mapping[str, Array], 
     for name, parameter in block.parameters().items():
         if parameter.trainable:
             assert parameter.grad is not None
-            assert_close(parameter.grad, wanted[f"grad_{name}{call}"].reshape(parameter.data.shape), terms.get(name))
+            grad = wanted[f"grad_{name}{call}"].reshape(parameter.data.shape)
+            assert_close(parameter.grad, grad, terms.get(name), CONV_ULPS if isinstance(block, cuba.Conv) else ULPS)
 
 
 def check_modes(case: Case) -> None:
@@ -49,8 +72,14 @@ def check_modes(case: Case) -> None:
     given, wanted = case.read("in"), case.read("out")
     block = make_block(case, given)
     modes: list[Any] = case.params["modes"]
+    broken = (case.op, case.number) == FALLING
     for call, name in enumerate(modes):
-        check_call(block, Mode[name], call, given, wanted)
+        if broken and not Mode[name].spiking:
+            block.run(given[f"x{call}"], Mode[name])
+        else:
+            check_call(block, Mode[name], call, given, wanted)
+    if broken:
+        return
     fitted = {name: array for name, array in (("centers", block.f.centers), ("slopes", block.f.slopes)) if array is not None}
     assert fitted.keys() == {"centers", "slopes"} & wanted.keys()
     for name, array in fitted.items():

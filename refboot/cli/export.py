@@ -1,0 +1,38 @@
+"""`refboot export FILE`: a saved network as an exchange file for lava.lib.dl.netx, or as a NIR graph."""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+from typing import Any
+
+from refboot import exchange
+from refboot.arrays import extra
+from refboot.cli.inspect import network_of
+from refboot.io.nir import to_nir
+
+
+def add(commands: Any) -> None:
+    """Add the sub-command and its options."""
+    command = commands.add_parser("export", help="write a saved network as a .net (Lava) or .nir file")
+    command.add_argument("file", help="best.h5 or last.h5 of a run, or a .net file")
+    command.add_argument("-o", "--output", metavar="FILE", help="what to write, .net or .nir (default: network.net beside the file)")
+    command.add_argument("--dt", type=float, default=1e-3, help="seconds a step, for .nir (default: 0.001)")
+    command.set_defaults(command=run)
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Write the file, and name what a reader of it would change."""
+    net = network_of(chosen.file)
+    target = Path(chosen.output) if chosen.output else Path(chosen.file).with_name("network.net")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", exchange.ExchangeWarning)
+        if target.suffix == ".nir":
+            extra("nir", "nir").write(target, to_nir(net, chosen.dt))
+        else:
+            exchange.write(target, net)
+    for warning in caught:
+        print(f"warning: {warning.message}")
+    print(f"Saved: {target} ({len(net.layers)} layers)")
+    return 0
