@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from refboot.errors import MissingExtraError, RangeError, ShapeError, TypeMismat
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 Axes = Sequence[int | str]
+Kind = TypeVar("Kind")
 
 
 def floats(name: str, value: object, axes: Axes | None = None) -> Floats:
@@ -23,7 +25,7 @@ def floats(name: str, value: object, axes: Axes | None = None) -> Floats:
     Raises TypeMismatchError for complex, text or object data, ShapeError for a shape that does not fit, and
     RangeError for NaN, infinity and numbers beyond float32. Spec: NUM-9.
     """
-    array = _numeric(name, value)
+    array = numeric(name, value)
     check_shape(name, array, axes)
     with np.errstate(over="ignore"):
         result = array.astype(np.float32, copy=False)
@@ -31,9 +33,23 @@ def floats(name: str, value: object, axes: Axes | None = None) -> Floats:
     return result
 
 
+def gradient(value: object, shape: tuple[int, ...]) -> Floats:
+    """`value` as a float32 gradient of `shape`; raises as `floats` does, but float32 arrays are not searched for NaN."""
+    if isinstance(value, np.ndarray) and value.dtype == np.float32 and value.shape == shape:
+        return value
+    return floats("grad", value, shape)
+
+
+def moving(name: str, value: object) -> Floats:
+    """`value` as a finite float32 array (N, C, ..., T), no axis of it empty; raises as `floats` does."""
+    array = floats(name, value)
+    check_shape(name, array, ("N", "C", *["..."] * (array.ndim - 3), "T"))
+    return array
+
+
 def labels(name: str, value: object, count: int, classes: int) -> Ints:
     """`value` as `count` int64 class numbers in [0, classes); raises TypeMismatchError, ShapeError, RangeError. Spec: TRN-14."""
-    array = _numeric(name, value)
+    array = numeric(name, value)
     if array.dtype.kind not in "iu":
         raise TypeMismatchError(name, f"of dtype {array.dtype}", "whole numbers")
     check_shape(name, array, (count,))
@@ -77,11 +93,60 @@ def number(name: str, value: object, low: float = -np.inf, high: float = np.inf,
     scalar = isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.complexfloating))
     if not scalar:
         raise TypeMismatchError(name, repr(value), "a number")
-    result = float(value)  # type: ignore[arg-type]
+    try:
+        result = float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        result = np.inf
     inside = np.isfinite(result) and result <= high and (result > low if above else result >= low)
     if not inside:
         raise RangeError(name, value, f"in {'(' if above else '['}{low}, {high}]")
     return result
+
+
+def flag(name: str, value: object) -> bool:
+    """`value` as a bool; raises TypeMismatchError for anything but True and False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeMismatchError(name, _shown(value), "True or False")
+    return bool(value)
+
+
+def choice(name: str, value: object, allowed: Sequence[str]) -> str:
+    """`value` if it is one of the words `allowed`; raises RangeError."""
+    if not isinstance(value, str) or value not in allowed:
+        raise RangeError(name, _shown(value), f"one of {tuple(allowed)}")
+    return value
+
+
+def items(name: str, value: object) -> list[Any]:
+    """The items of a sequence (a list, a tuple, a range, an array with one axis), not of a text; raises TypeMismatchError."""
+    if not isinstance(value, (list, tuple, range, np.ndarray)) or (isinstance(value, np.ndarray) and value.ndim != 1):
+        raise TypeMismatchError(name, _shown(value), "a sequence")
+    return list(value)
+
+
+def pair(name: str, value: object) -> tuple[Any, Any]:
+    """The two items of a pair; raises TypeMismatchError."""
+    found = items(name, value)
+    if len(found) != 2:
+        raise TypeMismatchError(name, _shown(value), "a pair")
+    return found[0], found[1]
+
+
+def instance(name: str, value: object, kind: type[Kind], what: str) -> Kind:
+    """`value` if it is a `kind`, called `what` in the error; raises TypeMismatchError."""
+    if not isinstance(value, kind):
+        raise TypeMismatchError(name, _shown(value), what)
+    return value
+
+
+def notes(name: str, value: object) -> dict[str, Any]:
+    """`value`, a mapping of plain values (None: an empty one), as JSON keeps it; raises TypeMismatchError for what JSON cannot keep."""
+    given = {} if value is None else dict(instance(name, value, Mapping, "a mapping of plain values"))
+    try:
+        kept: dict[str, Any] = json.loads(json.dumps(given))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise TypeMismatchError(name, f"a mapping with {error}", "plain values, as JSON has them") from error
+    return kept
 
 
 def generator(name: str, value: object) -> np.random.Generator:
@@ -99,7 +164,14 @@ def extra(package: str, name: str) -> ModuleType:
         raise MissingExtraError(package.partition(".")[0], name) from error
 
 
-def _numeric(name: str, value: object) -> NDArray[Any]:
+def _shown(value: object) -> str:
+    """`value` as an error shows it: short."""
+    text = f"of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def numeric(name: str, value: object) -> NDArray[Any]:
+    """`value` as an array of real numbers of any dtype; raises ShapeError for ragged sequences, TypeMismatchError."""
     try:
         array = np.asarray(value)
     except ValueError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refboot import arrays
-from refboot.errors import FormatError, RangeError
+from refboot.errors import FormatError
 
 DATASETS = ("digits", "mnist")
 NETWORKS = ("dense", "conv")
@@ -36,6 +36,7 @@ class Settings:
     time_steps: int = option(16, "steps T of the spiking network")
     batch_size: int = option(32, "images a training step")
     lr: float = option(0.001, "step size of Adam")
+    lr_halvings: tuple[int, ...] = option((), "epochs from which the step size is halved once more")
     seed: int = option(0, "seed of everything drawn: weights, order, augmentation, samples kept")
     threshold: float = option(1.25, "firing threshold, rounded down to 1/64")
     current_decay: float = option(1.0, "decay of the current, 0..1")
@@ -66,17 +67,27 @@ class Settings:
     def __post_init__(self) -> None:
         choices = {"data": DATASETS, "network": NETWORKS, "neuron": NEURONS, "norm": NORMS}
         for name, allowed in choices.items():
-            if getattr(self, name) not in allowed:
-                raise RangeError(name, repr(getattr(self, name)), f"one of {allowed}")
+            arrays.choice(name, getattr(self, name), allowed)
         for name in ("epochs", "time_steps", "batch_size", "sample_period", "kernel"):
             arrays.whole(name, getattr(self, name))
         for name in ("seed", "num_sample_iter"):
             arrays.whole(name, getattr(self, name), 0, 2**63 - 1)
-        for name in ("hidden", "channels"):
-            for size in getattr(self, name):
-                arrays.whole(name, size)
+        for name, least in (("hidden", 1), ("channels", 1), ("lr_halvings", 0)):
+            for size in arrays.items(name, getattr(self, name)):
+                arrays.whole(name, size, least)
+        for f in dataclasses.fields(self):
+            if isinstance(f.default, bool):
+                arrays.flag(f.name, getattr(self, f.name))
+            elif isinstance(f.default, float):
+                arrays.number(f.name, getattr(self, f.name))
+        for epoch in arrays.items("crossover_epochs", self.crossover_epochs):
+            arrays.whole("crossover_epochs", epoch, 0)
         arrays.number("dropout", self.dropout, 0, 0.999)
         arrays.number("scale", self.scale, 0, 0.999)
+
+    def lr_at(self, epoch: int) -> float:
+        """The step size of an epoch: `lr`, halved once for each of `lr_halvings` up to it."""
+        return self.lr * 0.5 ** sum(halving <= epoch for halving in self.lr_halvings)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -85,16 +96,17 @@ class Settings:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Settings:
         """What `to_dict` gave; raises FormatError for a name that is unknown, RangeError and TypeMismatchError for a bad value."""
+        arrays.instance("the settings", values, Mapping, "a mapping of names to values")
         known = {f.name for f in dataclasses.fields(cls)}
-        unknown = sorted(values.keys() - known)
+        unknown = sorted(map(str, values.keys() - known))
         if unknown:
             raise FormatError("the settings", f"with unknown {unknown}", f"names among {sorted(known)}")
         given: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(**given)
 
 
-CONV = {"hidden": (128,)}
-DIGITS = {
+CONV: dict[str, Any] = {"epochs": 19, "hidden": (128,), "lr_halvings": (10, 13, 15, 17), "reset": "subtract", "sample_period": 3}
+DIGITS: dict[str, Any] = {
     "data": "digits",
     "hidden": (256, 256),
     "lr": 0.002,
@@ -104,7 +116,15 @@ DIGITS = {
     "scale": 0.1,
     "shear": 0.0,
 }
-DIGITS_CONV = {"hidden": (64,), "channels": (8, 16), "kernel": 3, "padding": 1, "reset": "subtract"}
+DIGITS_CONV: dict[str, Any] = {
+    "epochs": 51,
+    "hidden": (64,),
+    "channels": (8, 16),
+    "kernel": 3,
+    "padding": 1,
+    "lr_halvings": (),
+    "sample_period": 5,
+}
 
 
 def preset(data: str, network: str) -> dict[str, Any]:

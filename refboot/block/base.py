@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from refboot import arrays
+from refboot import arrays, ops
 from refboot.ann_sampler import AnnSampler
 from refboot.arrays import Axes, Floats
 from refboot.block.layer import describe
@@ -61,10 +61,12 @@ class Block:
         self.training = True
         self.input_shape: tuple[int, ...] | None = None
         self._ran: tuple[bool, int] | None = None
+        self._shape: tuple[int, ...] | None = None  # of the output, where it is that of a gradient too
         self._codes: np.ndarray | None = None
 
     def build(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Make what depends on the shape of the input (C, ...), without N and T, and return that of the output; raises ShapeError."""
+        shape = tuple(arrays.whole("shape", size) for size in arrays.items("shape", shape))
         out = self.synapse.output_shape(shape)
         self.input_shape = shape
         self.neuron.build(out[0], self.rng)
@@ -82,9 +84,10 @@ class Block:
 
     def load_buffers(self, buffers: Mapping[str, np.ndarray]) -> None:
         """Take back what `buffers` gave; a curve that is not there leaves the block unfitted. Raises FormatError."""
+        arrays.instance("buffers", buffers, Mapping, "a mapping of names to arrays")
         unknown = sorted(buffers.keys() - {"curve.knots", "curve.slopes"})
         if unknown:
-            raise FormatError("the state of a block", f"with unknown {unknown}", "parameters and a curve")
+            raise FormatError("the buffers of a block", f"with unknown {unknown}", "parameters and a curve")
         knots, slopes = buffers.get("curve.knots"), buffers.get("curve.slopes")
         self.f.curve = None if knots is None and slopes is None else checked_curve(knots, slopes)
 
@@ -94,7 +97,8 @@ class Block:
         Raises ShapeError, TypeMismatchError or RangeError for a wrong x, OrderError in ANN mode before a fit.
         Spec: MOD-1, MOD-2, MOD-3, MOD-4.
         """
-        return self.run(arrays.floats("x", x, self.axes), mode)
+        x = arrays.moving("x", x) if self.axes is None else arrays.floats("x", x, self.axes)
+        return self.run(x, arrays.instance("mode", mode, Mode, "a refboot.Mode"))
 
     __call__ = forward
 
@@ -105,6 +109,7 @@ class Block:
         y = self._spikes(x, mode is Mode.SAMPLE) if mode.spiking else self._rates(x, mode is Mode.FIT)
         if self.count_log:
             self.count = float(np.mean(self._pixels(y) > 0))
+        self._shape = y.shape if self._codes is None else None
         return y
 
     def run_coded(self, values: Floats, codes: np.ndarray, mode: Mode) -> Floats:
@@ -120,26 +125,27 @@ class Block:
         return y if self._codes is None else y[0][self._codes]
 
     def backward(self, grad: Floats) -> Floats:
-        """Gradient for the x of the last call, given that of its output; adds those of the parameters. Raises OrderError before a call.
+        """Gradient for the x of the last call, given that of its output; adds those of the parameters.
 
-        Spec: MOD-14, MOD-15.
+        Raises OrderError before a call, ShapeError, TypeMismatchError. Spec: MOD-14, MOD-15.
         """
         if self._ran is None:
             raise OrderError(f"{type(self).__name__}.backward", "called first", "a forward pass before it")
         spiking, steps = self._ran
+        grad = grad if self._shape is None else arrays.gradient(grad, self._shape)
         return self._spikes_backward(grad) if spiking else self._rates_backward(grad, steps)
 
     def _spikes(self, x: Floats, sample: bool) -> Floats:
         z = self.synapse.forward(x)
         s = self.neuron.forward(z)
         if sample:
-            self.f.append_means(self._pixels(s.mean(axis=-1)), self._pixels(self._mean_input(z)))
+            self.f.append_means(self._pixels(over_time(s)), self._pixels(self._mean_input(z)))
         if self.neuron.drop is not None:
             s = self.neuron.drop.forward(s, self.training)
         return later(s) if self.delay_shift else s
 
     def _mean_input(self, z: Floats) -> Floats:
-        mean = z.mean(axis=-1)
+        mean = over_time(z)
         if self.neuron.norm is None or self.sample_before_norm:
             return mean
         return self.neuron.norm.again(mean[..., None])[..., 0]
@@ -210,7 +216,15 @@ def checked_curve(knots: np.ndarray | None, slopes: np.ndarray | None) -> Curve:
 
 def mean_rate(x: Floats) -> Floats:
     """The bridge from spikes to rates: the mean over time of x (N, C, ..., T), as one step; float32. Spec: SPK-4, MOD-12, TRN-3."""
-    return x if x.shape[-1] == 1 else x.mean(axis=-1, keepdims=True)
+    if x.shape[-1] == 1:
+        return x
+    return over_time(x)[..., None] if isinstance(x, np.ndarray) else x.mean(axis=-1, keepdims=True)
+
+
+def over_time(x: Floats) -> Floats:
+    """The mean of x (N, C, ..., T) over time, without that axis; float32."""
+    ways = ops.shortcuts()
+    return x.mean(axis=-1) if ways is None else ways.mean_over_time(x)
 
 
 def mean_rate_backward(grad: Floats, steps: int) -> Floats:

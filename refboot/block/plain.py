@@ -10,7 +10,7 @@ import numpy as np
 
 from refboot import arrays, ops
 from refboot.arrays import Floats
-from refboot.errors import FormatError, OrderError, RangeError, ShapeError
+from refboot.errors import FormatError, OrderError, RangeError
 from refboot.exchange import LayerSpec, write_layer
 from refboot.neuron.cuba import Trace
 from refboot.parameter import Parameter
@@ -43,10 +43,7 @@ class Plain(ABC):
 
     def forward(self, x: Floats, mode: Mode = Mode.ANN) -> Floats:
         """Run x (N, C, ..., T), float32; raises ShapeError, TypeMismatchError or RangeError for a wrong x."""
-        x = arrays.floats("x", x)
-        if x.ndim < 3:
-            raise ShapeError("x", f"of shape {x.shape}", "(N, C, ..., T)")
-        return self.run(x, mode)
+        return self.run(arrays.moving("x", x), arrays.instance("mode", mode, Mode, "a refboot.Mode"))
 
     def __call__(self, x: Floats, mode: Mode = Mode.ANN) -> Floats:
         """See `forward`."""
@@ -95,8 +92,9 @@ class Flatten(Plain):
         return x.reshape(x.shape[0], -1, x.shape[-1])
 
     def backward(self, grad: Floats) -> Floats:
-        """The gradient in the shape x had; raises OrderError before a call."""
-        return grad.reshape(self._last_shape())
+        """The gradient in the shape x had; raises OrderError before a call, ShapeError."""
+        shape = self._last_shape()
+        return arrays.gradient(grad, (shape[0], int(np.prod(shape[1:-1])), shape[-1])).reshape(shape)
 
 
 class Average(Plain):
@@ -119,5 +117,6 @@ class Average(Plain):
         return ops.active().average_forward(x, self.num_outputs)
 
     def backward(self, grad: Floats) -> Floats:
-        """Each neuron's share of the gradient; raises OrderError before a call."""
-        return ops.active().average_backward(grad, self._last_shape())
+        """Each neuron's share of the gradient; raises OrderError before a call, ShapeError."""
+        shape = self._last_shape()
+        return ops.active().average_backward(arrays.gradient(grad, (shape[0], self.num_outputs, shape[-1])), shape)

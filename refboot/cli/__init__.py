@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 
 from refboot import __version__, ops, threads
-from refboot.cli import evaluate, export, inspect, plot, train, vectors, verify
+from refboot.cli import bench, evaluate, export, inspect, plot, train, vectors, verify
 from refboot.errors import RefbootError
 
-COMMANDS = (train, evaluate, inspect, export, plot, verify, vectors)
+COMMANDS = (train, evaluate, inspect, export, plot, verify, vectors, bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -69,7 +69,7 @@ class Neuron(cuba.Neuron):
 
     def trace(self, z: Floats) -> Trace:
         """Current, voltage and spikes of every step for z (N, C, ..., T), from the state there is, which stays as it was."""
-        z = arrays.floats("z", z)
+        z = arrays.moving("z", z)
         state = self._initial(z)
         check_range(z, *state)
         currents, voltages, _ = self._integrate(z, state, training=False)

@@ -66,14 +66,12 @@ class Neuron(Spiking):
             "voltage_decay": Decay("voltage_decay", voltage_decay, shared_param, requires_grad),
         }
         self.norm = make_norm(norm, current_decay)
-        self.drop = None if dropout is None else Dropout(dropout.p, dropout.rng)
-        self.persistent_state = persistent_state
-        self.requires_grad = requires_grad
-        self.graded_spike = graded_spike
-        if reset not in RESETS:
-            raise RangeError("reset", repr(reset), f"one of {RESETS}")
-        self.reset = reset
-        self.loihi_limits = loihi_limits
+        self.drop = own_dropout(dropout)
+        self.persistent_state = arrays.flag("persistent_state", persistent_state)
+        self.requires_grad = arrays.flag("requires_grad", requires_grad)
+        self.graded_spike = arrays.flag("graded_spike", graded_spike)
+        self.reset = arrays.choice("reset", reset, RESETS)
+        self.loihi_limits = arrays.flag("loihi_limits", loihi_limits)
         self._cache: tuple[Floats, Ints | None, Ints | None] | None = None
 
     @property
@@ -149,7 +147,7 @@ class Neuron(Spiking):
 
     def trace(self, z: Floats) -> Trace:
         """Current, voltage and spikes of every step for z (N, C, ..., T), from the state there is, which stays as it was."""
-        z = arrays.floats("z", z)
+        z = arrays.moving("z", z)
         state = self._initial(z)
         check_range(z, *state)
         currents, voltages, _ = self._integrate(z, state, training=False)
@@ -197,7 +195,7 @@ class Neuron(Spiking):
     def _initial(self, z: Floats) -> State:
         if self.persistent_state and self.state is not None and self.state[0].shape == z.shape[:-1]:
             return self.state
-        return tuple(np.zeros(z.shape[:-1], np.int64) for _ in range(self.states))
+        return (np.broadcast_to(np.int64(0), z.shape[:-1]),) * self.states
 
 
 def check_range(z: Floats, *state: Ints) -> None:
@@ -219,6 +217,15 @@ def mantissa(name: str, threshold: float) -> int:
     return found
 
 
+def own_dropout(dropout: Dropout | None) -> Dropout | None:
+    """A dropout of the neuron's own, with the same chance and generator: no two layers share a mask. Raises TypeMismatchError."""
+    if dropout is None:
+        return None
+    if not isinstance(dropout, Dropout):
+        raise TypeMismatchError("dropout", repr(dropout), "a refboot.neuron.Dropout")
+    return Dropout(dropout.p, dropout.rng)
+
+
 def make_norm(norm: Callable[[], MeanOnlyBatchNorm] | None, current_decay: Range) -> MeanOnlyBatchNorm | None:
     """A norm of the neuron's own; raises TypeMismatchError for what makes none, RangeError unless the current passes unchanged.
 
@@ -235,4 +242,7 @@ def make_norm(norm: Callable[[], MeanOnlyBatchNorm] | None, current_decay: Range
 
 
 def _size(x: Floats | Ints) -> float:
-    return max(float(x.max()), -float(x.min()))
+    ways = ops.shortcuts() if x.dtype == np.float32 else None
+    if not any(x.strides):
+        return abs(float(x.flat[0]))
+    return max(float(x.max()), -float(x.min())) if ways is None else ways.largest(x)

@@ -22,6 +22,7 @@ class Decay:
 
     def __init__(self, name: str, value: Range, shared: bool, trainable: bool) -> None:
         self.name = name
+        shared = arrays.flag("shared_param", shared)
         self.bounds = _bounds(name, value, shared)
         self.shared = shared
         self.parameter = Parameter(np.array([self.bounds[0] * DECAY_SCALE], np.float32), trainable)

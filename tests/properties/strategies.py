@@ -76,7 +76,9 @@ def reals_of(shape, elements=reals):
 
 
 def states_of(shape, bound=2**49):
-    return filled(shape, st.one_of(st.integers(-20000, 20000), st.integers(-bound, bound)), np.int64)
+    """States of one size: small, such as 32 bits hold, or up to the bound."""
+    of_size = st.sampled_from([20000, min(2**30, bound), bound])
+    return of_size.flatmap(lambda size: filled(shape, st.one_of(st.integers(-20000, 20000), st.integers(-size, size)), np.int64))
 
 
 @st.composite

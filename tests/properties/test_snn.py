@@ -117,6 +117,20 @@ def run_blocks(network, x):
     return x
 
 
+@pytest.mark.parametrize("shape", [(1, 2, 1), (2, 1, 2, 1, 1)], ids=str)
+@pytest.mark.parametrize("threshold", [1, 80, 64 * 64, 1024 * 64])
+@pytest.mark.parametrize("choice", SETS)
+def test_a_voltage_at_the_threshold_does_not_fire_and_one_unit_more_does(choice, threshold, shape):
+    state, all_at_once = np.zeros(shape[:-1], np.int64), np.array([4096])
+    with ops.use(choice) as o:
+        for unit, fires in ((-1, 0), (0, 0), (1, 1)):
+            z = np.full(shape, threshold / 64 + unit / 4096, np.float32)
+            spikes, voltage, _, v = o.cuba_forward(z, all_at_once, np.array([123]), 64 * threshold, state, state)
+            assert (voltage == z).all()
+            assert (spikes == fires).all()
+            assert (v == (0 if fires else 64 * threshold + unit)).all()
+
+
 @given(seeds, neurons, st.integers(2, 9), st.data())
 def test_running_all_steps_at_once_equals_running_them_one_by_one(seed, neuron, t, data):
     keep = {**neuron, "persistent_state": True}
