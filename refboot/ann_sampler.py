@@ -8,7 +8,7 @@ import numpy as np
 
 from refboot import arrays, ops
 from refboot.arrays import Floats
-from refboot.errors import OrderError, RangeError, ShapeError
+from refboot.errors import OrderError, RangeError, ShapeError, TypeMismatchError
 from refboot.reference.fit import Curve, fit_curve
 
 CAPACITY = 1 << 20
@@ -30,14 +30,14 @@ class AnnSampler:
         rng: np.random.Generator | None = None,
     ) -> None:
         self.num_centers = arrays.whole("num_centers", num_centers, 1, 1024)
-        low, high = (arrays.number("sample_range", bound, 0, 1) for bound in sample_range)
+        low, high = (arrays.number("sample_range", bound, 0, 1) for bound in arrays.pair("sample_range", sample_range))
         if low >= high:
             raise RangeError("sample_range", (low, high), "two rising fractions")
         self.sample_range = (low, high)
         self.eps = arrays.number("eps", eps, 0, above=True)
         self.capacity = arrays.whole("capacity", capacity)
         self.alpha = 0.1
-        self.rng = rng
+        self.rng = None if rng is None else arrays.generator("rng", rng)
         self.curve: Curve | None = None
         self._points = np.empty((2, self.capacity), np.float32)
         self._seen = 0
@@ -82,7 +82,7 @@ class AnnSampler:
     def append(self, a: Floats, z: Floats) -> None:
         """Keep the time means of spikes `a` and weighted input `z`, both (N, C, ..., T); raises ShapeError, RangeError. Spec: SAM-1."""
         a, z = arrays.floats("a", a), arrays.floats("z", z)
-        if a.shape != z.shape or not a.ndim:
+        if a.shape != z.shape or not a.size or not a.ndim:
             raise ShapeError("a", f"of shape {a.shape}", f"the shape of z, {z.shape}")
         self.append_means(a.mean(axis=-1), z.mean(axis=-1))
 
@@ -116,13 +116,17 @@ class AnnSampler:
         rng = self.rng if rng is None else rng
         if rng is None:
             raise OrderError("AnnSampler.soft_clear", "without a generator", "rng passed here or to AnnSampler")
-        kept = np.ones(self.count, bool)
-        kept[rng.permutation(self.count)[: self.count // 2]] = False
-        self.restore(self._ordered()[:, kept])
+        if not callable(getattr(rng, "permutation", None)):
+            raise TypeMismatchError("rng", repr(rng), "a numpy.random.Generator")
+        dropped, ways = rng.permutation(self.count)[: self.count // 2], ops.shortcuts()
+        points = self._ordered()
+        self.restore(np.delete(points, dropped, axis=1) if ways is None else ways.without(points, dropped))
 
     def restore(self, points: Floats) -> None:
         """Replace the points kept by `points` (2, n): z then a; n at most `capacity`."""
-        arrays.check_shape("points", points, (2, points.shape[-1])) if points.size else None
+        points = arrays.floats("points", points)
+        if points.ndim != 2 or len(points) != 2:
+            raise ShapeError("points", f"of shape {points.shape}", "(2, n)")
         if points.shape[-1] > self.capacity:
             raise RangeError("points", points.shape[-1], f"at most the capacity, {self.capacity}")
         self._seen, self.fresh = points.shape[-1], 0

@@ -139,9 +139,16 @@ def instance(name: str, value: object, kind: type[Kind], what: str) -> Kind:
     return value
 
 
+def mapping(name: str, value: object, what: str) -> Mapping[Any, Any]:
+    """`value` if it is a mapping, called `what` in the error; raises TypeMismatchError."""
+    if not isinstance(value, Mapping):
+        raise TypeMismatchError(name, _shown(value), what)
+    return value
+
+
 def notes(name: str, value: object) -> dict[str, Any]:
     """`value`, a mapping of plain values (None: an empty one), as JSON keeps it; raises TypeMismatchError for what JSON cannot keep."""
-    given = {} if value is None else dict(instance(name, value, Mapping, "a mapping of plain values"))
+    given = {} if value is None else dict(mapping(name, value, "a mapping of plain values"))
     try:
         kept: dict[str, Any] = json.loads(json.dumps(given))
     except (TypeError, ValueError, RecursionError) as error:

@@ -6,7 +6,6 @@ import numpy as np
 
 from refboot import arrays, ops
 from refboot.arrays import Floats, Ints
-from refboot.errors import RangeError
 
 MODES = ("probability", "softmax", "logsoftmax")
 
@@ -26,6 +25,7 @@ class Rate:
     @staticmethod
     def rate_backward(grad: Floats, steps: int) -> Floats:
         """Gradient of `rate` for the spikes (N, ..., T), T = `steps`, given that of the rates (N, ...): an equal share for each step."""
+        grad, steps = arrays.floats("grad", grad), arrays.whole("steps", steps)
         return np.repeat((grad / np.float32(steps))[..., None], steps, axis=-1)
 
     @staticmethod
@@ -43,8 +43,9 @@ class Rate:
     @staticmethod
     def confidence_backward(grad: Floats, spikes: Floats, mode: str = "probability", eps: float = 1e-6) -> Floats:
         """Gradient of `confidence` for the spikes (N, ..., T), given that of the confidence (N, K); float32."""
+        spikes = _checked(spikes)
         rates = _flat(Rate.rate(spikes))
-        arrays.check_shape("grad", grad, rates.shape)
+        grad = arrays.floats("grad", grad, rates.shape)
         if _mode(mode) == "probability":
             gr = ops.active().share_backward(grad, rates, eps)
         elif mode == "softmax":
@@ -75,6 +76,4 @@ def _softmax(rates: Floats) -> Floats:
 
 
 def _mode(mode: str) -> str:
-    if mode not in MODES:
-        raise RangeError("mode", repr(mode), f"one of {MODES}")
-    return mode
+    return arrays.choice("mode", mode, MODES)

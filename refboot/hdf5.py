@@ -6,6 +6,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import h5py
@@ -13,11 +14,14 @@ import numpy as np
 
 from refboot import files
 from refboot.errors import FormatError, RefbootError
+from refboot.hdf5_process import parser
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_ELEMENTS, MOST_ITEMS = 1 << 28, 10_000
 # An array may be declared that is not stored: what is small may be empty, what is larger can be packed by deflate to a 1030th at most.
 SMALL, MOST_COMPRESSED = 1 << 16, 1030
+LIMITS = {"most_elements": MAX_ELEMENTS, "most_items": MOST_ITEMS, "small": SMALL, "most_compressed": MOST_COMPRESSED}
+_name: ContextVar[str | None] = ContextVar("refboot_hdf5_file", default=None)  # of the file that is read: its copy has none
 
 
 @contextmanager
@@ -36,24 +40,24 @@ def writing(path: str | os.PathLike[str], sealed: bool = False) -> Iterator[h5py
 
 @contextmanager
 def reading(path: str | os.PathLike[str], sealed: bool = False) -> Iterator[h5py.File]:
-    """The HDF5 file `path`; whatever HDF5 says against it becomes a FormatError that names it.
+    """What is in the HDF5 file `path`, copied by a process of its own; whatever HDF5 says against it is a FormatError that names it.
 
     A seal is checked before HDF5 sees the file, which is refused when it was torn or changed; with `sealed` it must have one.
     """
     if not files.as_path("path", path).is_file():
         raise FormatError(str(path), "not there", "an HDF5 file")
     files.check_seal(path, None if sealed else SIGNATURE)
+    image = parser.copy(path, LIMITS)
+    token = _name.set(os.fspath(path))
     try:
-        file = h5py.File(path, "r")
-    except (OSError, RuntimeError) as error:
-        raise FormatError(str(path), f"unreadable ({error})", "an HDF5 file") from error
-    with file:
-        try:
+        with h5py.File(h5py.h5f.open_file_image(image), "r") as file:
             yield file
-        except RefbootError:
-            raise
-        except (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
-            raise FormatError(str(path), f"damaged ({error})", "a whole HDF5 file") from error
+    except RefbootError:
+        raise
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise FormatError(str(path), f"damaged ({error})", "a whole HDF5 file") from error
+    finally:
+        _name.reset(token)
 
 
 def read_floats(dataset: h5py.Dataset) -> np.ndarray:
@@ -79,7 +83,7 @@ def read_array(dataset: h5py.Dataset, kinds: str, what: str) -> np.ndarray:
 
 def where(item: h5py.Group | h5py.Dataset) -> str:
     """The file and the path in it, for messages: `net.h5:/layer/0`."""
-    return f"{item.file.filename}:{item.name}"
+    return f"{_name.get() or item.file.filename}:{item.name}"
 
 
 def walk(group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:

@@ -32,7 +32,7 @@ class SpikeRate:
     def __init__(self, true_rate: float, false_rate: float, reduction: str = "sum") -> None:
         self.true_rate = arrays.number("true_rate", true_rate, 0, 1)
         self.false_rate = arrays.number("false_rate", false_rate, 0, 1)
-        self.reduction = _one_of("reduction", reduction, REDUCTIONS)
+        self.reduction = arrays.choice("reduction", reduction, REDUCTIONS)
 
     def __call__(self, spikes: Floats, labels: object) -> tuple[float, Floats]:
         """The loss of spikes (N, ..., T) with labels (N,), and its gradient in their shape, float32; space counts as classes.
@@ -53,8 +53,8 @@ class SpikeMax:
     """
 
     def __init__(self, mode: str = "probability", reduction: str = "sum") -> None:
-        self.mode = _one_of("mode", mode, MODES)
-        self.reduction = _one_of("reduction", reduction, REDUCTIONS)
+        self.mode = arrays.choice("mode", mode, MODES)
+        self.reduction = arrays.choice("reduction", reduction, REDUCTIONS)
 
     def __call__(self, spikes: Floats, labels: object) -> tuple[float, Floats]:
         """The loss of spikes (N, ..., T) with labels (N,), and its gradient in their shape, float32; space counts as classes.
@@ -86,9 +86,3 @@ def _over_time(grad: Floats, shape: tuple[int, ...], count: int) -> Floats:
     """The gradient of the mean over time, of a loss divided by `count`: the same share for each step."""
     share = grad / np.float32(shape[-1] * count)
     return np.repeat(share[..., None], shape[-1], axis=-1).reshape(shape)
-
-
-def _one_of(name: str, value: str, choices: tuple[str, ...]) -> str:
-    if value not in choices:
-        raise RangeError(name, repr(value), f"one of {choices}")
-    return value

@@ -12,7 +12,7 @@ from refboot import arrays, exchange
 from refboot.arrays import Floats
 from refboot.block.base import Block
 from refboot.block.still import Held, hold
-from refboot.errors import FormatError, OrderError, RangeError, RefbootError, ShapeError
+from refboot.errors import FormatError, OrderError, RangeError, RefbootError, ShapeError, TypeMismatchError
 from refboot.exchange import LayerSpec, NetSpec
 from refboot.neuron.cuba import Trace
 from refboot.parameter import Parameter
@@ -41,9 +41,12 @@ class Network:
     """
 
     def __init__(self, blocks: Sequence[Layer], input_shape: Sequence[int] | None = None, time_steps: int = 16) -> None:
-        if not blocks:
+        self.blocks: list[Layer] = arrays.items("blocks", blocks)
+        if not self.blocks:
             raise RangeError("blocks", blocks, "at least one block")
-        self.blocks = list(blocks)
+        for block in self.blocks:
+            if not all(callable(getattr(block, method, None)) for method in ("build", "parameters", "forward", "backward")):
+                raise TypeMismatchError("blocks", f"a sequence with a {type(block).__name__}", "blocks, as those of refboot.block")
         self.time_steps = arrays.whole("time_steps", time_steps)
         self.training = True
         self.input_shape: tuple[int, ...] = ()
@@ -57,7 +60,9 @@ class Network:
 
         `shapes` keeps the output of each block. Raises ShapeError where one does not fit the next, naming the block.
         """
-        shape = tuple(arrays.whole("input_shape", size) for size in input_shape)
+        shape = tuple(arrays.whole("input_shape", size) for size in arrays.items("input_shape", input_shape))
+        if not shape:
+            raise ShapeError("input_shape", shape, "at least one size")
         self.input_shape, self.shapes = shape, []
         for i, block in enumerate(self.blocks):
             try:
@@ -72,6 +77,7 @@ class Network:
 
         T' is `time_steps` (or T) where the last block spikes, else 1. A still x is held for all steps; raises as the blocks do.
         """
+        arrays.instance("mode", mode, LayerMode, "a refboot.routine.LayerMode, as Scheduler.mode gives")
         x = self.over_time(arrays.floats("x", x), mode)
         held = self._held = hold(self.blocks, x)
         for i, (block, m) in enumerate(zip(self.blocks, mode, strict=False)):
@@ -84,7 +90,11 @@ class Network:
     __call__ = forward
 
     def backward(self, grad: Floats) -> Floats:
-        """Gradient for the input of the last `forward`, given that of its output; adds those of the parameters."""
+        """Gradient for the input of the last `forward`, given that of its output; adds those of the parameters.
+
+        Raises OrderError before a `forward`, ShapeError, TypeMismatchError, RangeError.
+        """
+        grad = arrays.floats("grad", grad)
         if self._held is not None:
             self._held.unfold()
             self._held = None
@@ -127,6 +137,7 @@ class Network:
 
         Trailing axes of size 1, as lava-dl's weights have them, are dropped. Without curves, ANN mode needs a new fit.
         """
+        arrays.mapping("state", state, "a mapping of names to arrays")
         parameters = self.named_parameters()
         missing = sorted(parameters.keys() - state.keys())
         if missing:
@@ -164,7 +175,7 @@ class Network:
             except RefbootError as error:
                 raise FormatError(f"block {i} ({type(block).__name__}): {error.name}", error.got, error.expected) from error
             shape = layers[-1].shape
-        return NetSpec(tuple(layers), self.input_shape, self.time_steps, dict(notes or {}))
+        return NetSpec(tuple(layers), self.input_shape, self.time_steps, arrays.notes("notes", notes))
 
     def export_hdf5(self, path: str | os.PathLike[str], notes: Mapping[str, Any] | None = None) -> None:
         """Write the exchange file `path`, which lava.lib.dl.netx and refboot.io.netx load, whole or not at all, with `notes` in it.
@@ -180,7 +191,7 @@ class Network:
 
     def train(self, training: bool = True) -> None:
         """Switch to training: dropout acts."""
-        self.training = training
+        self.training = arrays.flag("training", training)
         for block in self.blocks:
             block.training = training
 
@@ -194,8 +205,9 @@ class Network:
         for name, p in self.named_parameters().items():
             if p.grad is not None:
                 key = ".".join(name.split(".")[:2])
+                flat = p.grad.ravel(order="K")  # as it lies in memory: no copy
                 with np.errstate(over="ignore"):  # infinity says it
-                    sums[key] = sums.get(key, 0.0) + float(np.dot(p.grad.ravel(), p.grad.ravel()))
+                    sums[key] = sums.get(key, 0.0) + float(np.dot(flat, flat))
         return {key: float(np.sqrt(total)) for key, total in sums.items()}
 
     def firing_rates(self) -> dict[str, float]:

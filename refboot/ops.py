@@ -133,6 +133,8 @@ def resolve(choice: str | object) -> Ops:
         if choice not in MODULES:
             raise RangeError("the set of operations (REFBOOT_OPS)", repr(choice), f"one of {sorted(MODULES)}")
         return cast(Ops, importlib.import_module(MODULES[choice]))
+    if any(choice is sys.modules.get(module) for module in MODULES.values()):
+        return cast(Ops, choice)
     own = {name: getattr(choice, name) for name in NAMES if hasattr(choice, name)}
     if not own or not all(callable(function) for function in own.values()):
         raise TypeMismatchError("the set of operations", repr(choice), "an object with functions named as in refboot.ops.Ops")

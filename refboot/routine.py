@@ -30,11 +30,14 @@ class LayerMode:
     """
 
     def __init__(self, crossover: int, base_mode: Mode) -> None:
-        self.crossover = crossover
-        self.base_mode = base_mode
+        self.crossover = arrays.whole("crossover", crossover, 0)
+        self.base_mode = arrays.instance("base_mode", base_mode, Mode, "a refboot.Mode")
 
     def of(self, layer: int) -> Mode:
-        """The mode of layer number `layer`, from 0."""
+        """The mode of layer number `layer`, from 0; raises TypeMismatchError, RangeError."""
+        return self._of(arrays.whole("layer", layer, 0))
+
+    def _of(self, layer: int) -> Mode:
         if layer < self.crossover and self.base_mode is not Mode.SAMPLE:
             return Mode.SNN
         return self.base_mode
@@ -42,7 +45,7 @@ class LayerMode:
     def __iter__(self) -> Iterator[Mode]:
         layer = 0
         while True:
-            yield self.of(layer)
+            yield self._of(layer)
             layer += 1
 
     def __str__(self) -> str:
@@ -60,7 +63,8 @@ class Scheduler:
     def __init__(self, num_sample_iter: int = 10, sample_period: int = 10, crossover_epochs: Sequence[int] | None = None) -> None:
         self.num_sample_iter = arrays.whole("num_sample_iter", num_sample_iter, 0)
         self.sample_period = arrays.whole("sample_period", sample_period)
-        self.crossover_epochs = sorted({arrays.whole("crossover_epochs", e, 0) for e in crossover_epochs or ()})
+        landmarks = [] if crossover_epochs is None else arrays.items("crossover_epochs", crossover_epochs)
+        self.crossover_epochs = sorted({arrays.whole("crossover_epochs", epoch, 0) for epoch in landmarks})
         self.snn_stat = LearningStat()
 
     def crossover(self, epoch: int) -> int:
@@ -68,6 +72,7 @@ class Scheduler:
 
         Spec: MOD-11.
         """
+        arrays.whole("epoch", epoch, 0)
         return sum(landmark <= epoch for landmark in self.crossover_epochs)
 
     def mode(self, epoch: int, iteration: int, train: bool = True) -> LayerMode:
@@ -77,7 +82,7 @@ class Scheduler:
         """
         arrays.whole("epoch", epoch, 0)
         arrays.whole("iteration", iteration, 0)
-        return LayerMode(self.crossover(epoch), self._base_mode(epoch, iteration, train))
+        return LayerMode(self.crossover(epoch), self._base_mode(epoch, iteration, arrays.flag("train", train)))
 
     def _base_mode(self, epoch: int, iteration: int, train: bool) -> Mode:
         if epoch % self.sample_period:
@@ -90,6 +95,7 @@ class Scheduler:
 
     def sync_snn_stat(self, stat: LearningStat) -> None:
         """Take over the sums of a spiking evaluation."""
+        arrays.instance("stat", stat, LearningStat, "a refboot.stats.LearningStat")
         self.snn_stat.num_samples = stat.num_samples
         self.snn_stat.loss_sum = stat.loss_sum
         self.snn_stat.correct_samples = stat.correct_samples

@@ -96,7 +96,7 @@ class Settings:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Settings:
         """What `to_dict` gave; raises FormatError for a name that is unknown, RangeError and TypeMismatchError for a bad value."""
-        arrays.instance("the settings", values, Mapping, "a mapping of names to values")
+        arrays.mapping("the settings", values, "a mapping of names to values")
         known = {f.name for f in dataclasses.fields(cls)}
         unknown = sorted(map(str, values.keys() - known))
         if unknown:
@@ -105,7 +105,7 @@ class Settings:
         return cls(**given)
 
 
-CONV: dict[str, Any] = {"epochs": 19, "hidden": (128,), "lr_halvings": (10, 13, 15, 17), "reset": "subtract", "sample_period": 3}
+CONV: dict[str, Any] = {"epochs": 40, "hidden": (128,), "sample_period": 5}
 DIGITS: dict[str, Any] = {
     "data": "digits",
     "hidden": (256, 256),
@@ -116,18 +116,12 @@ DIGITS: dict[str, Any] = {
     "scale": 0.1,
     "shear": 0.0,
 }
-DIGITS_CONV: dict[str, Any] = {
-    "epochs": 51,
-    "hidden": (64,),
-    "channels": (8, 16),
-    "kernel": 3,
-    "padding": 1,
-    "lr_halvings": (),
-    "sample_period": 5,
-}
+DIGITS_CONV: dict[str, Any] = {"epochs": 51, "hidden": (64,), "channels": (8, 16), "kernel": 3, "padding": 1, "reset": "subtract"}
 
 
 def preset(data: str, network: str) -> dict[str, Any]:
     """The defaults of `refboot train` for this data and network, where they are not those of Settings."""
+    arrays.choice("data", data, DATASETS)
+    arrays.choice("network", network, NETWORKS)
     chosen: dict[str, Any] = (DIGITS if data == "digits" else {}) | (CONV if network == "conv" else {})
     return chosen | (DIGITS_CONV if (data, network) == ("digits", "conv") else {}) | {"data": data, "network": network}

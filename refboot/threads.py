@@ -60,14 +60,13 @@ def parts(size: int, unit: int = 1) -> list[slice]:
 
 
 def over(size: int, work: Work, unit: int = 1, alone: bool = False) -> None:
-    """Call `work(part)` for each of `parts(size, unit)`, on as many threads as there are (on this one `alone`); BLAS has one for each."""
+    """Call `work(part)` for each of `parts(size, unit)`, on as many threads as there are, or on this one `alone`."""
     slices = parts(size, unit)
-    with blas(1):
-        if alone or len(slices) < 2 or _pool.count < 2 or _pool.inside.active:
-            for part in slices:
-                work(part)
-        else:
-            _pool.run(work, slices)
+    if alone or len(slices) < 2 or _pool.count < 2 or _pool.inside.active:
+        for part in slices:
+            work(part)
+    else:
+        _pool.run(work, slices)
 
 
 class _Inside(threading.local):
@@ -133,44 +132,32 @@ class _Task:
             raise self.error
 
 
-class _Blas:
-    """How many threads OpenBLAS had before the first of those who changed it, of any thread, came, and how many of them there are."""
+class blas:
+    """Within a `with blas(count)` block NumPy's bundled OpenBLAS uses `count` threads, then as many as before; others are left alone.
 
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.depth = self.before = 0
-
-
-@contextmanager
-def blas(count: int) -> Iterator[None]:
-    """Within the `with` block NumPy's bundled OpenBLAS uses `count` threads, then as many as before; nothing happens with another BLAS.
-
-    Blocks within it, on any thread, leave the number as it is.
+    Blocks within it, on any thread, leave the number as it is: the outermost, of whatever thread, sets and restores it.
     """
-    library = _openblas()
-    if library is None:
-        yield
-        return
-    _enter(*library, count)
-    try:
-        yield
-    finally:
-        _leave(library[1])
 
+    lock = threading.Lock()
+    depth = before = 0
 
-def _enter(get: Callable[[], int], put: Callable[[int], None], count: int) -> None:
-    with _state.lock:
-        if not _state.depth:
-            _state.before = get()
-            put(count)
-        _state.depth += 1
+    def __init__(self, count: int) -> None:
+        self.count = count
 
+    def __enter__(self) -> None:
+        library = _openblas()
+        with blas.lock:
+            if not blas.depth and library is not None:
+                blas.before = library[0]()
+                library[1](self.count)
+            blas.depth += 1
 
-def _leave(put: Callable[[int], None]) -> None:
-    with _state.lock:
-        _state.depth -= 1
-        if not _state.depth:
-            put(_state.before)
+    def __exit__(self, *error: object) -> None:
+        library = _openblas()
+        with blas.lock:
+            blas.depth -= 1
+            if not blas.depth and library is not None:
+                library[1](blas.before)
 
 
 @cache
@@ -187,7 +174,6 @@ def _openblas() -> tuple[ctypes._NamedFuncPointer, ctypes._NamedFuncPointer] | N
     return None
 
 
-_state = _Blas()
 _pool = _Pool()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.forget)

@@ -84,7 +84,7 @@ class Block:
 
     def load_buffers(self, buffers: Mapping[str, np.ndarray]) -> None:
         """Take back what `buffers` gave; a curve that is not there leaves the block unfitted. Raises FormatError."""
-        arrays.instance("buffers", buffers, Mapping, "a mapping of names to arrays")
+        arrays.mapping("buffers", buffers, "a mapping of names to arrays")
         unknown = sorted(buffers.keys() - {"curve.knots", "curve.slopes"})
         if unknown:
             raise FormatError("the buffers of a block", f"with unknown {unknown}", "parameters and a curve")

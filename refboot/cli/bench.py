@@ -18,6 +18,7 @@ def add(commands: Any) -> None:
     command.add_argument("--against", nargs="*", default=[], choices=OTHERS, help="programs to take turns with, where they are installed")
     command.add_argument("--data-root", metavar="DIR", help="folder with the MNIST files (default: the digits, enlarged)")
     command.add_argument("--rounds", type=int, default=30, metavar="N", help="times that a task is done (default: 30)")
+    command.add_argument("--threads", type=int, metavar="N", help="threads that work, of PyTorch too (default: as each likes)")
     command.add_argument("--growth", metavar="PNG", help="measure how the cost grows, too, and draw it")
     command.add_argument("--json", metavar="FILE", help="write the results")
     command.add_argument("--compare", metavar="FILE", help="results of an earlier run (another commit's) to set beside these")
@@ -37,7 +38,7 @@ def run(chosen: argparse.Namespace) -> int:
             then = before.get(f"{task} / {name}")
             print(f"{line}   before: {shown(then)}" if then else line, flush=True)
 
-    found = bench.run(chosen.against, chosen.rounds, chosen.data_root, growing=bool(chosen.growth), report=report)
+    found = bench.run(chosen.against, chosen.rounds, chosen.data_root, growing=bool(chosen.growth), count=chosen.threads, report=report)
     if chosen.growth:
         bench.growth.plot(found["growth"], chosen.growth)
     if chosen.json:
@@ -69,6 +70,8 @@ def shown(value: Any) -> str:
         return f"{value:.4g}"
     if not isinstance(value, dict):
         return str(value)
-    text = f"{value['median_ms']:9.3f} ms  (least {value['least_ms']:.3f}, spread {100 * value['spread']:.0f} %, {value['rounds']} rounds)"
-    text += f"  {value['ratio']:.1f} times as long" if "ratio" in value else ""
+    text = f"{value['median_ms']:9.3f} ms  (least {value['least_ms']:.3f}, spread {100 * value['spread']:.0f} %"
+    text += f", {value['rounds']} rounds; processors {value['processor_ms']:.3f})"
+    if "ratio" in value:
+        text += f"  {value['ratio']:.1f} times as long, {value['processor_ratio']:.1f} by the processors"
     return text + (f"  {100 * value['share']:.0f} % of the step" if "share" in value else "")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from refboot.arrays import flag
 from refboot.data.dataset import Dataset
 from refboot.errors import FormatError
 
@@ -21,6 +22,7 @@ def load_digits(train: bool = True) -> Dataset:
 
     The labels are int64 (N,) in [0, 10); the record's scale is 16. Raises FormatError when the packed file is damaged.
     """
+    train = flag("train", train)
     try:
         with FILE.open("rb") as stream, np.load(stream, allow_pickle=False) as packed:
             images, labels = packed["images"], packed["labels"]

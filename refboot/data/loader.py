@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from refboot.arrays import Floats, Ints, floats, generator, whole
+from refboot.arrays import Floats, Ints, flag, floats, generator, whole
 from refboot.data.dataset import Dataset
 from refboot.data.transforms import ToTensor, Transform, at_scale, is_random
 from refboot.errors import TypeMismatchError
@@ -39,6 +39,7 @@ class DataLoader:
             raise TypeMismatchError("dataset", f"a {type(dataset).__name__}", "a refboot.data.Dataset")
         if transform is not None and not callable(transform):
             raise TypeMismatchError("transform", repr(transform), "a callable transform(batch, rng)")
+        shuffle, drop_last = flag("shuffle", shuffle), flag("drop_last", drop_last)
         if shuffle or is_random(transform) or rng is not None:
             generator("rng, which shuffle and random transforms need,", rng)
         self.dataset = dataset

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from refboot.arrays import flag
 from refboot.data.dataset import Dataset
 from refboot.data.download import fetch
 from refboot.data.idx import PathName, read_idx
@@ -38,6 +39,7 @@ def load_mnist(root: PathName | None = None, train: bool = True, download: bool 
     """
     if root is not None and not isinstance(root, (str, os.PathLike)):
         raise TypeMismatchError("root", repr(root), "a folder (str or os.PathLike) or None")
+    train, download = flag("train", train), flag("download", download)
     folder = _default_folder() if root is None else Path(root)
     prefix = "train" if train else "t10k"
     image_file = _locate(folder, f"{prefix}-images-idx3-ubyte", download, mirrors)

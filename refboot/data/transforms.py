@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refboot.arrays import Floats, check_shape, generator, number
+from refboot.arrays import Floats, check_shape, generator, items, number
 from refboot.data.affine import Doubles, Images, inverse_matrices, resample, to_fixed
 from refboot.errors import RangeError, ShapeError, TypeMismatchError
 
@@ -161,11 +161,10 @@ def _cast_fill(fill: float, dtype: np.dtype[Any]) -> Any:
 
 def _numbers(name: str, value: object, counts: Sequence[int], low: float, high: float) -> tuple[float, ...]:
     """`value` as a tuple of as many numbers in [low, high] as one of `counts` says."""
-    if not isinstance(value, (tuple, list, np.ndarray)):
-        raise TypeMismatchError(name, repr(value), "a sequence of numbers")
-    if len(value) not in counts:
-        raise ShapeError(name, f"of {len(value)} numbers", " or ".join(map(str, counts)))
-    return tuple(number(f"{name}[{i}]", item, low, high) for i, item in enumerate(value))
+    found = items(name, value)
+    if len(found) not in counts:
+        raise ShapeError(name, f"of {len(found)} numbers", " or ".join(map(str, counts)))
+    return tuple(number(f"{name}[{i}]", item, low, high) for i, item in enumerate(found))
 
 
 def _ascending(name: str, values: tuple[float, ...]) -> tuple[float, ...]:
@@ -184,7 +183,7 @@ def _around_zero(name: str, value: object, counts: Sequence[int], limit: float) 
 
 
 def _per_channel(name: str, value: object, low: float = -np.inf, *, above: bool = False) -> NDArray[np.float32]:
-    many = list(value) if isinstance(value, (tuple, list, np.ndarray)) else [value]
+    many = items(name, value) if isinstance(value, (tuple, list, np.ndarray)) else [value]
     if not many:
         raise ShapeError(name, "empty", "one number, or one a channel")
     limit = float(np.finfo(np.float32).max)

@@ -9,6 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from refboot import arrays
 from refboot.arrays import Ints
 from refboot.exchange import checksum
 from refboot.exchange.check import check_layer
@@ -28,6 +29,7 @@ def write(path: str | os.PathLike[str], net: NetSpec) -> None:
 
     Raises FormatError for what the format cannot carry; warns (ExchangeWarning) of what lava's loader would change. Spec: NET-1.
     """
+    arrays.instance("net", net, NetSpec, "a refboot.exchange.NetSpec")
     with writing(path) as file:
         write_simulation(file, net.time_steps)
         for number, layer in enumerate(net.layers):

@@ -54,7 +54,7 @@ class Event:
             places = [a for a in (self.c, self.y, self.x) if a is not None]
             sizes = [int(a.max(initial=0)) + 1 for a in (*places, _bins(self.t, sampling_time))]
         else:
-            sizes = [arrays.whole("dim", size) for size in dim]
+            sizes = [arrays.whole("dim", size) for size in arrays.items("dim", dim)]
             if len(sizes) != self.dim + 2:
                 raise ShapeError("dim", dim, f"{self.dim + 2} sizes")
         room = np.zeros((sizes[0], 1, *sizes[1:]) if self.dim == 1 else sizes)
@@ -72,8 +72,10 @@ class Event:
         `random_shift`: a generator that draws from which bin on the spikes are put in. Raises ShapeError, RangeError, TypeMismatchError.
         """
         sampling_time = arrays.number("sampling_time", sampling_time, 0, above=True)
-        if binning_mode.upper() not in {"OR", "SUM"}:
-            raise RangeError("binning_mode", repr(binning_mode), "OR or SUM")
+        arrays.choice("binning_mode", binning_mode, ("OR", "SUM", "or", "sum"))
+        empty_tensor = arrays.instance("empty_tensor", empty_tensor, np.ndarray, "an array (C, Y, X, T)")
+        if empty_tensor.dtype.kind not in "iuf":
+            raise TypeMismatchError("empty_tensor", f"of dtype {empty_tensor.dtype}", "numbers")
         arrays.check_shape("empty_tensor", empty_tensor, ("C", "Y", "X", "T"))
         bins = _bins(self.t, sampling_time)
         if random_shift is not None:
@@ -122,9 +124,7 @@ def tensor_to_event(spike_tensor: object, sampling_time: float = 1) -> Event:
 
     The payload is value * sampling_time; where all are 1 the events are binary. Raises ShapeError, TypeMismatchError, RangeError.
     """
-    spikes = np.asarray(spike_tensor)
-    if spikes.dtype.kind not in "biuf":
-        raise TypeMismatchError("spike_tensor", f"of dtype {spikes.dtype}", "real numbers")
+    spikes = arrays.numeric("spike_tensor", spike_tensor)
     arrays.check_finite("spike_tensor", spikes)
     if spikes.ndim not in (3, 4):
         raise ShapeError("spike_tensor", f"of shape {spikes.shape}", "(C, X, T) or (C, Y, X, T)")
@@ -134,7 +134,7 @@ def tensor_to_event(spike_tensor: object, sampling_time: float = 1) -> Event:
     payload = spikes[np.nonzero(spikes)] * sampling_time
     binary = bool((np.abs(payload - 1) < 1e-6).all())
     whole = float(sampling_time).is_integer()
-    t = bins * (int(sampling_time) if whole else sampling_time)
+    t = bins * (int(sampling_time) if whole and sampling_time < 2**31 else sampling_time)
     return Event(x, y, c, t, None if binary else payload)
 
 
@@ -150,9 +150,7 @@ def _places(name: str, value: object, count: int | None) -> Ints:
 
 
 def _values(name: str, value: object, count: int | None) -> Array:
-    values = np.asarray(value)
-    if values.dtype.kind not in "biuf":
-        raise TypeMismatchError(name, f"of dtype {values.dtype}", "real numbers")
+    values = arrays.numeric(name, value)
     if values.ndim != 1 or (count is not None and len(values) != count):
         raise ShapeError(name, f"of shape {values.shape}", f"({'n' if count is None else count},)")
     arrays.check_finite(name, values)

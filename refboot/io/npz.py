@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Set
@@ -13,10 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refboot.errors import FormatError
+from refboot.errors import FormatError, RefbootError
+from refboot.files import as_path
 from refboot.hdf5 import MOST_COMPRESSED, SMALL
 
 MOST_BYTES = 1 << 30
+# What zipfile raises at damaged archives.
+DAMAGE = (OSError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, LookupError, OverflowError)
 MOST_HEADER = 10_000
 
 
@@ -25,18 +29,22 @@ def read_npz(path: str | os.PathLike[str], required: Set[str], optional: Set[str
 
     Raises FormatError, before memory is taken, for anything else.
     """
+    as_path("path", path)
     try:
         with zipfile.ZipFile(path) as archive:
             names = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             if not required <= set(names) <= required | optional or len(names) != len(archive.infolist()):
                 raise FormatError(str(path), f"a file of {sorted(names)}", f"{sorted(required)}, and perhaps {sorted(optional)}")
-            return {name: _array(f"{path}:{name}", archive, info) for name, info in names.items()}
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            size = os.path.getsize(path)
+            return {name: _array(f"{path}:{name}", archive, info, size) for name, info in names.items()}
+    except RefbootError:
+        raise
+    except DAMAGE as error:
         raise FormatError(str(path), f"unreadable ({error})", "an .npz file") from error
 
 
-def _array(name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> NDArray[Any]:
-    if info.file_size > min(MOST_BYTES, SMALL + MOST_COMPRESSED * info.compress_size):
+def _array(name: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo, size: int) -> NDArray[Any]:
+    if info.compress_size > size or info.file_size > min(MOST_BYTES, SMALL + MOST_COMPRESSED * info.compress_size):
         raise FormatError(name, f"of {info.file_size} bytes, {info.compress_size} packed", f"at most {MOST_BYTES}, and in the file")
     content = archive.read(info)
     shape, dtype, start = _header(name, content)

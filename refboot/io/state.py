@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from refboot import arrays
+from refboot.arrays import instance
 from refboot.errors import FormatError
 from refboot.hdf5 import read_floats, reading, walk, writing
 from refboot.network import Network
@@ -22,8 +24,10 @@ def save(network: Network, path: str | os.PathLike[str], notes: Mapping[str, Any
 
     Spec: NET-14, NET-15.
     """
+    instance("network", network, Network, "a refboot.Network")
+    text = json.dumps(arrays.notes("notes", notes))
     with writing(path, sealed=True) as file:
-        file.attrs.update({"format": FORMAT, "version": VERSION, "notes": json.dumps(dict(notes or {}))})
+        file.attrs.update({"format": FORMAT, "version": VERSION, "notes": text})
         for name, array in network.state().items():
             file[name.replace(".", "/")] = array
 
@@ -40,6 +44,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
 
 def load(network: Network, path: str | os.PathLike[str]) -> dict[str, Any]:
     """Load the state in `path` into `network`, all or nothing, and return the notes. Raises FormatError. Spec: NET-16."""
+    instance("network", network, Network, "a refboot.Network")
     state, notes = read(path)
     network.load_state(state)
     return notes

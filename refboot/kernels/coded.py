@@ -90,7 +90,7 @@ def sums_by_code(codes, rows, low, usual, wanted, order, start, sums):  # type: 
     The pixels are in `order`, those of code k from start[k] on.
     The pixels of each code are followed by none (the zero row) up to a multiple of AT_ONCE.
     """
-    count, pixels, some = np.zeros(wanted.size, np.int64), codes.size, 0
+    count, pixels, some = np.zeros(wanted.size, np.int64), codes.size, np.int64(0)
     others = np.empty(pixels + 1, np.int64)
     for i in range(pixels):
         others[some] = i
@@ -100,7 +100,8 @@ def sums_by_code(codes, rows, low, usual, wanted, order, start, sums):  # type: 
     for k in range(wanted.size):
         start[k + 1] = start[k] + -(-count[k] // AT_ONCE) * AT_ONCE
     order[: start[wanted.size]] = pixels
-    count[:] = start[:-1]
+    for k in range(wanted.size):
+        count[k] = start[k]
     for j in range(some):
         k = codes[others[j]]
         order[count[k]] = others[j]
@@ -113,8 +114,8 @@ def sums_by_code(codes, rows, low, usual, wanted, order, start, sums):  # type: 
 
 
 @jit
-def rest_of(total, start, sums, rest):  # type: ignore[no-untyped-def]
-    """The sum of the usual code into `rest`: the total without the others."""
+def rest_of(total, start, sums, usual, rest):  # type: ignore[no-untyped-def]
+    """The sum of the usual code into sums[usual], by way of `rest`: the total without the others."""
     for o in range(rest.size):
         rest[o] = total[o]
     for k in range(len(start) - 1):
@@ -122,6 +123,17 @@ def rest_of(total, start, sums, rest):  # type: ignore[no-untyped-def]
             own = sums[k]
             for o in range(rest.size):
                 rest[o] -= own[o]
+    own = sums[usual]
+    for o in range(rest.size):
+        own[o] = rest[o]
+
+
+@jit
+def mark_alive(steps, alive):  # type: ignore[no-untyped-def]
+    """Mark the codes that are not zero at every step of `steps` (T, K)."""
+    for t in range(len(steps)):
+        for k in range(alive.size):
+            alive[k] |= steps[t, k] != 0
 
 
 @jit
@@ -129,8 +141,7 @@ def _forward(codes, steps, rows, usual, total, binary, z):  # type: ignore[no-un
     """Steps in the outer loop: at each, the sums of the codes that are active."""
     kinds, width = steps.shape[1], rows.shape[1]
     wanted = np.zeros(kinds, np.bool_)
-    for t in range(len(steps)):
-        wanted |= steps[t] != 0
+    mark_alive(steps, wanted)
     if wanted[usual]:
         wanted[:] = True  # its sum is the rest that all others leave
     order, start = np.empty(codes.shape[1] + kinds * AT_ONCE, np.int64), np.zeros(kinds + 1, np.int64)
@@ -139,8 +150,7 @@ def _forward(codes, steps, rows, usual, total, binary, z):  # type: ignore[no-un
     for n in range(len(codes)):
         sums_by_code(codes[n], rows, 0, usual, wanted, order, start, sums)
         if wanted[usual]:
-            rest_of(total, start, sums, whole)
-            sums[usual, :] = whole
+            rest_of(total, start, sums, usual, whole)
         for t in range(len(steps)):
             for k in range(kinds):
                 here[k] = steps[t, k] if (start[k + 1] > start[k]) | (k == usual) else np.float32(0)
@@ -163,15 +173,13 @@ def _backward(codes, steps, rows, usual, total, gz, low, high, gw, g_table):  # 
     """For the outputs in [low, high): adds to gw (I, O) and to g_table (K, T)."""
     kinds, width = steps.shape[1], high - low
     alive, wanted = np.zeros(kinds, np.bool_), np.ones(kinds, np.bool_)
-    for t in range(len(steps)):
-        alive |= steps[t] != 0
+    mark_alive(steps, alive)
     order, start = np.empty(codes.shape[1] + kinds * AT_ONCE, np.int64), np.zeros(kinds + 1, np.int64)
     sums, trains = np.zeros((kinds + 1, width), np.int16), np.empty((kinds, width), np.float32)
     part, rest = np.empty(width, np.float32), np.empty(width, np.int16)
     for n in range(len(codes)):
         sums_by_code(codes[n], rows, low, usual, wanted, order, start, sums)
-        rest_of(total[low:high], start, sums, rest)
-        sums[usual, :] = rest
+        rest_of(total[low:high], start, sums, usual, rest)
         for k in range(kinds):
             if (start[k + 1] > start[k]) | (k == usual):
                 own = sums[k]

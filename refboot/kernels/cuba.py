@@ -12,7 +12,7 @@ from refboot.arrays import Floats, Ints
 from refboot.kernels.jit import jit
 from refboot.kernels.layout import empty, over_samples, time_major
 from refboot.kernels.leaky import DECAY_SCALE, four, leaky_step
-from refboot.kernels.magnitude import largest
+from refboot.kernels.magnitude import farthest, largest
 from refboot.kernels.spike import surrogate
 
 LIMIT = 2.0**31 - 1
@@ -46,9 +46,8 @@ def fits(z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: In
     size = largest(z)
     if not size * DECAY_SCALE < LIMIT:  # nor where it is not finite
         return False
-    start_u, start_v = (float(max(x.max(), -x.min())) for x in (u, v))
-    current = start_u + size * DECAY_SCALE * gathered(i_decay, z.shape[-1])
-    return max(start_v + current * gathered(v_decay, z.shape[-1]), threshold) < LIMIT
+    current = farthest(u) + size * DECAY_SCALE * gathered(i_decay, z.shape[-1])
+    return max(farthest(v) + current * gathered(v_decay, z.shape[-1]), threshold) < LIMIT
 
 
 def gathered(decay: Ints, steps: int) -> float:
@@ -59,9 +58,9 @@ def gathered(decay: Ints, steps: int) -> float:
 
 def _narrow(z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints) -> tuple[Floats, Floats, Ints, Ints]:
     (spikes, s), (voltage, w) = empty(z.shape), empty(z.shape)
-    keep = [np.broadcast_to((DECAY_SCALE - decay).astype(np.int32), z.shape[1:2]).copy() for decay in (i_decay, v_decay)]
+    i_keep, v_keep = (np.broadcast_to((DECAY_SCALE - decay).astype(np.int32), z.shape[1:2]).copy() for decay in (i_decay, v_decay))
     arrays = time_major(z), u.astype(np.int32, order="C"), v.astype(np.int32, order="C"), s, w
-    over_samples(z.shape, lambda part: _cuba_narrow(*keep, np.int32(threshold), *(a[part] for a in arrays)))
+    over_samples(z.shape, lambda part: _cuba_narrow(i_keep, v_keep, np.int32(threshold), *(a[part] for a in arrays)))
     return spikes, voltage, arrays[1].astype(np.int64), arrays[2].astype(np.int64)
 
 
@@ -69,9 +68,9 @@ def _narrow_backward(
     grad: Floats, voltage: Floats, i_keep: Floats, v_keep: Floats, threshold: np.float32, slope: np.float32, inverse: np.float32
 ) -> Floats:
     gz, g = empty(grad.shape)
-    keep = [np.broadcast_to(k, grad.shape[1:2]).copy() for k in (i_keep, v_keep)]
+    i_keep, v_keep = (np.broadcast_to(k, grad.shape[1:2]).copy() for k in (i_keep, v_keep))
     arrays = time_major(grad), time_major(voltage), g
-    over_samples(grad.shape, lambda part: _cuba_narrow_backward(*keep, threshold, slope, inverse, *(a[part] for a in arrays)))
+    over_samples(grad.shape, lambda part: _cuba_narrow_backward(i_keep, v_keep, threshold, slope, inverse, *(a[part] for a in arrays)))
     return gz
 
 

@@ -69,7 +69,7 @@ def _to_bytes(weight, rows, total, size):  # type: ignore[no-untyped-def]
 @jit
 def active(x, silent, found):  # type: ignore[no-untyped-def]
     """The inputs of x (I,) that are not zero into `found`, filled up with `silent` to a multiple of AT_ONCE; how many these are."""
-    count = 0
+    count = np.int64(0)
     for i in range(x.size):
         found[count] = i
         count += np.int64(x[i] != 0)

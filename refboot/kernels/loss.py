@@ -28,7 +28,9 @@ def _cross_entropy(logits, labels, softmax):  # type: ignore[no-untyped-def]
     samples, classes = logits.shape
     loss = 0.0
     for n in range(samples):
-        top = logits[n].max()
+        top = logits[n, 0]
+        for k in range(1, classes):
+            top = max(top, logits[n, k])
         exact = 0.0
         for k in range(classes):
             softmax[n, k] = math.exp(logits[n, k] - top)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from refboot.arrays import Floats
+from refboot.arrays import Floats, Ints
 from refboot.kernels.jit import jit
 from refboot.kernels.layout import axes_of, flat
 
@@ -12,6 +12,11 @@ from refboot.kernels.layout import axes_of, flat
 def largest(x: Floats) -> float:
     """The largest |x|, NaN or infinity where x has such; any shape and order, float32, 0 for an empty x."""
     return float(np.int32(_largest_bits(flat(x, axes_of(x)).view(np.int32))).view(np.float32))
+
+
+def farthest(state: Ints) -> float:
+    """The largest |state|, int64; of an array that is one number held for all, as a neuron's rest is, without looking at each."""
+    return abs(float(state.flat[0])) if not any(state.strides) else float(max(state.max(), -state.min()))
 
 
 @jit

@@ -2,6 +2,19 @@
 
 from refboot.kernels.coded import coded_backward, coded_forward, encode
 from refboot.kernels.events import rows_of
+from refboot.kernels.fit import without
 from refboot.kernels.magnitude import largest
+from refboot.kernels.rates import mean_over_time
+from refboot.kernels.weight import normed_8bit, normed_8bit_backward
 
-__all__ = ["coded_backward", "coded_forward", "encode", "largest", "rows_of"]
+__all__ = [
+    "coded_backward",
+    "coded_forward",
+    "encode",
+    "largest",
+    "mean_over_time",
+    "normed_8bit",
+    "normed_8bit_backward",
+    "rows_of",
+    "without",
+]

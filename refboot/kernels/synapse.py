@@ -50,10 +50,11 @@ def weight_gradient(gz: Floats, x: Floats) -> Floats:
 def product(a: Floats, b: Floats, out: Floats) -> None:
     """a b into `out`, its columns, or its rows where these are more, in parts that do not depend on the number of threads."""
     few = len(a) * b.size < FEW_PRODUCTS
-    if len(a) > b.shape[1]:
-        threads.over(len(a), lambda part: np.matmul(a[part], b, out=out[part]), unit=16, alone=few)
-    else:
-        threads.over(b.shape[1], lambda part: np.matmul(a, b[:, part], out=out[:, part]), unit=16, alone=few)
+    with threads.blas(1):
+        if len(a) > b.shape[1]:
+            threads.over(len(a), lambda part: np.matmul(a[part], b, out=out[part]), unit=16, alone=few)
+        else:
+            threads.over(b.shape[1], lambda part: np.matmul(a, b[:, part], out=out[:, part]), unit=16, alone=few)
 
 
 def by_step(x: Floats) -> Floats:
@@ -63,7 +64,7 @@ def by_step(x: Floats) -> Floats:
 
 def weight_norm_forward(v: Floats, g: Floats) -> Floats:
     """See reference.weight_norm_forward."""
-    columns = _columns(v)
+    columns = columns_of(v)
     w = np.empty(columns.shape, np.float32)
     _over_columns(v, lambda part: _weight_norm(columns, g, part.start, part.stop, w))
     return _as_rows(w, v)
@@ -71,7 +72,7 @@ def weight_norm_forward(v: Floats, g: Floats) -> Floats:
 
 def weight_norm_backward(grad: Floats, v: Floats, g: Floats) -> tuple[Floats, Floats]:
     """See reference.weight_norm_backward."""
-    columns, grads = _columns(v), _columns(grad)
+    columns, grads = columns_of(v), columns_of(grad)
     gv, gg = np.empty(columns.shape, np.float32), np.empty(g.shape, np.float32)
     _over_columns(v, lambda part: _weight_norm_backward(grads, columns, g, part.start, part.stop, gv, gg))
     return _as_rows(gv, v), gg
@@ -89,7 +90,7 @@ def input_backward(grad: Floats, x: Floats, weight: Floats) -> tuple[Floats, Flo
     return grad * weight, np.array([gw], np.float32), np.array([gb], np.float32)
 
 
-def _columns(v: Floats) -> Floats:
+def columns_of(v: Floats) -> Floats:
     """v (O, ...) as (inputs, O), contiguous."""
     return np.ascontiguousarray(v.reshape(len(v), -1).T)
 
@@ -104,19 +105,31 @@ def _over_columns(v: Floats, work: threads.Work) -> None:
 
 
 @jit
-def _lengths(v, low, high):  # type: ignore[no-untyped-def]
+def lengths(v, low, high):  # type: ignore[no-untyped-def]
     """The length of the columns of v (inputs, O) in [low, high)."""
     totals = np.zeros(high - low, np.float64)
     for i in range(len(v)):
         row = v[i, low:high]
         for o in range(row.size):
             totals[o] += np.float64(row[o]) * np.float64(row[o])
-    return np.sqrt(totals).astype(np.float32)
+    length = np.empty(high - low, np.float32)
+    for o in range(high - low):
+        length[o] = np.float32(np.sqrt(totals[o]))
+    return length
+
+
+@jit
+def ratio(x, y):  # type: ignore[no-untyped-def]
+    """x / y, by element. (Numba takes long to compile the division of arrays.)"""
+    found = np.empty(x.size, np.float32)
+    for o in range(x.size):
+        found[o] = x[o] / y[o]
+    return found
 
 
 @jit
 def _weight_norm(v, g, low, high, w):  # type: ignore[no-untyped-def]
-    factor = g[low:high] / _lengths(v, low, high)
+    factor = ratio(g[low:high], lengths(v, low, high))
     for i in range(len(v)):
         row, out = v[i, low:high], w[i, low:high]
         for o in range(row.size):
@@ -125,12 +138,12 @@ def _weight_norm(v, g, low, high, w):  # type: ignore[no-untyped-def]
 
 @jit
 def _weight_norm_backward(grad, v, g, low, high, gv, gg):  # type: ignore[no-untyped-def]
-    length, totals = _lengths(v, low, high), np.zeros(high - low, np.float64)
+    length, totals = lengths(v, low, high), np.zeros(high - low, np.float64)
     for i in range(len(v)):
         row, along = v[i, low:high], grad[i, low:high]
         for o in range(row.size):
             totals[o] += np.float64(along[o]) * np.float64(row[o])
-    share, factor = np.empty(high - low, np.float32), g[low:high] / length
+    share, factor = np.empty(high - low, np.float32), ratio(g[low:high], length)
     for o in range(high - low):
         gg[low + o] = np.float32(totals[o] / length[o])
         share[o] = gg[low + o] / length[o]

@@ -63,6 +63,7 @@ class Dense:
         return gx
 
     def unfold(self, still: Still, x: Floats) -> None:
-        """Where the last `forward` was on `still`, take x (N, in, T), which is the same, in its place."""
-        if self._cache is not None and self._cache[0] is still:
-            self._cache = (x if still.shape[-1] == x.shape[-1] else x.mean(axis=-1, keepdims=True)), self._cache[1]
+        """Where the last `forward` was on `still` or its rates, take x (N, in, T), which is the same, or its rates in their place."""
+        if self._cache is not None and isinstance(self._cache[0], Still) and self._cache[0].picture is still.picture:
+            rates = self._cache[0].shape[-1] < x.shape[-1]
+            self._cache = (x.mean(axis=-1, keepdims=True) if rates else x), self._cache[1]

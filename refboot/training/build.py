@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from refboot import arrays
 from refboot import neuron as neurons
 from refboot.block import cuba
 from refboot.data import Compose, DataLoader, Dataset, Normalize, RandomAffine, ToTensor, load_digits, load_mnist
@@ -27,6 +28,7 @@ def build(settings: Settings, rng: np.random.Generator) -> Network:
 
     Spec: TRN-8.
     """
+    arrays.instance("settings", settings, Settings, "a refboot.settings.Settings")
     size = SIZES[settings.data]
     shape: tuple[int, ...] = (1, size, size) if settings.network == "conv" else (size * size,)
     scale, bias = settings.input_weight, settings.input_bias
@@ -78,6 +80,7 @@ def loaders(
     settings: Settings, rng: np.random.Generator, root: str | os.PathLike[str] | None = None, download: bool = False
 ) -> tuple[DataLoader, DataLoader]:
     """Training batches, shuffled and augmented by draws from `rng`, and test batches in order, pixels scaled to [-1, 1]."""
+    arrays.generator("rng", rng)
     train = images(settings, root, download, train=True)
     moved = [augmentation(settings)] if settings.augment else []
     transform = Compose([*moved, ToTensor(), Normalize(0.5, 0.5)])
@@ -87,12 +90,14 @@ def loaders(
 
 def evaluation_loader(settings: Settings, root: str | os.PathLike[str] | None = None, download: bool = False) -> DataLoader:
     """The test images in order, pixels scaled to [-1, 1], in batches of 500, or of 100 where the network is convolutional and large."""
+    arrays.instance("settings", settings, Settings, "a refboot.settings.Settings")
     size = 100 if settings.network == "conv" else 500
     return DataLoader(images(settings, root, download), size, transform=Compose([ToTensor(), Normalize(0.5, 0.5)]))
 
 
 def images(settings: Settings, root: str | os.PathLike[str] | None, download: bool, train: bool = False) -> Dataset:
     """The images that `settings` names: the test part, or with `train` the other."""
+    arrays.instance("settings", settings, Settings, "a refboot.settings.Settings")
     return load_digits(train=train) if settings.data == "digits" else load_mnist(root, train=train, download=download)
 
 

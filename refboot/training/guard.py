@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
+from refboot import arrays
 from refboot.block.base import Block
-from refboot.errors import RangeError, TroubleError
+from refboot.errors import TroubleError
 from refboot.network import Network
 from refboot.routine import LayerMode
 
@@ -27,9 +28,7 @@ class Guard:
     """
 
     def __init__(self, action: str = "stop") -> None:
-        if action not in ACTIONS:
-            raise RangeError("on_trouble", repr(action), f"one of {ACTIONS}")
-        self.action = action
+        self.action = arrays.choice("on_trouble", action, ACTIONS)
         self.epoch = self.step = 0
         self.notes: dict[str, str] = {}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from refboot import arrays
+from refboot import arrays, files
 from refboot.errors import FormatError, OrderError, RefbootError
 from refboot.io import state
 from refboot.optim import Adam
@@ -30,10 +30,11 @@ Track = Callable[[int, int, int, LayerMode], None]
 class Run:
     """A run of `settings` in `folder`: settings.json, log.jsonl, loss.txt, accuracy.txt, networks and checkpoints.
 
-    best.h5 is the network of the best spiking test accuracy, last.h5 that of the last whole epoch. A checkpoint is kept at the end of
-    each epoch, and every `checkpoint_steps` steps (0: never) within; with `resume` the run goes on from the newest, with the same bits
-    as if it had never stopped, and may have more epochs than before, but no other settings. A folder with an unfinished or another
-    run is refused, unless `overwrite` says that it may go; a finished one of the same settings is done again. `on_trouble`: see Guard.
+    best.h5 is the network of the best spiking test accuracy (tested in the sampled epochs and the last), last.h5 that of the last whole
+    epoch. A checkpoint is kept at the end of each epoch, and every `checkpoint_steps` steps (0: never) within; with `resume` the run goes
+    on from the newest, with the same bits as if it had never stopped, and may have more epochs than before, but no other settings. A
+    folder with an unfinished or another run is refused, unless `overwrite` says that it may go; a finished one of the same settings is
+    done again. `on_trouble`: see Guard.
     `root` and `download` say where MNIST is. Raises what Settings, the data and the files raise, before any training. Spec: TRN-10.
     """
 
@@ -49,7 +50,8 @@ class Run:
         checkpoint_steps: int = 0,
         on_trouble: str = "stop",
     ) -> None:
-        self.settings = settings
+        self.settings = arrays.instance("settings", settings, Settings, "a refboot.settings.Settings")
+        resume, overwrite = arrays.flag("resume", resume), arrays.flag("overwrite", overwrite)
         self.checkpoint_steps = arrays.whole("checkpoint_steps", checkpoint_steps, 0)
         self.guard = Guard(on_trouble)
         self.epoch = self.iteration = 0
@@ -101,8 +103,10 @@ class Run:
             self.guard.weights(self.network)
             evaluate(self.network, self.testing, mode, self.stats.testing)
         if mode.base_mode is Mode.SNN:
-            self._spiking(mode, report)
+            self._spiking(mode, self.stats.testing, report)
         report(f"[Epoch {epoch:2d}/{self.settings.epochs}] {self.stats}")
+        if epoch + 1 == self.settings.epochs and mode.base_mode is not Mode.SNN:
+            self._spiking_at_last(mode.crossover, report)
         for note in self.guard.notes.values():
             report(f"Trouble: {note}")
         self.place.log(self._line(mode, trained - begun, time.perf_counter() - trained))
@@ -181,14 +185,21 @@ class Run:
             if self.checkpoint_steps and self.iteration % self.checkpoint_steps == 0 and self.iteration < total:
                 self.checkpoint()
 
+        self.optimizer.lr = self.settings.lr_at(epoch)
         batches = self.training.epoch(start)
         train_epoch(self.network, self.optimizer, batches, self.scheduler, epoch, self.stats.training, after, self.guard, start)
 
-    def _spiking(self, mode: LayerMode, report: Report) -> None:
-        self.scheduler.sync_snn_stat(self.stats.testing)
+    def _spiking_at_last(self, crossover: int, report: Report) -> None:
+        """Test the network of the last epoch as spiking, too: it may be the best."""
+        mode, stat = LayerMode(crossover, Mode.SNN), LearningStat()
+        evaluate(self.network, self.testing, mode, stat)
+        self._spiking(mode, stat, report)
+
+    def _spiking(self, mode: LayerMode, stat: LearningStat, report: Report) -> None:
+        self.scheduler.sync_snn_stat(stat)
         report(f"{mode}\n[Epoch {self.epoch:2d}/{self.settings.epochs}]\nSNN Testing: {self.scheduler.snn_stat}")
         if self.scheduler.snn_stat.best_accuracy:
-            state.save(self.network, self.folder / BEST, self._notes())
+            state.save(self.network, self.folder / BEST, self._notes() | {"accuracy": stat.accuracy})
         self.scheduler.update_snn_stat()
 
     def _close(self) -> None:
@@ -233,7 +244,8 @@ class Run:
 
 def resumed_settings(folder: str | os.PathLike[str], given: Mapping[str, Any]) -> Settings:
     """The settings of the run in `folder`, with its `epochs` as `given` (more than before); raises FormatError for any other change."""
-    return agreed(_newest(Path(folder)).notes, given)
+    arrays.mapping("given", given, "a mapping of settings")
+    return agreed(_newest(files.as_path("folder", folder)).notes, given)
 
 
 def agreed(notes: Mapping[str, Any], given: Mapping[str, Any]) -> Settings:

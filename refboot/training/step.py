@@ -8,9 +8,10 @@ from typing import Protocol
 
 import numpy as np
 
+from refboot import arrays
 from refboot.arrays import Floats, Ints
 from refboot.block.base import mean_rate, mean_rate_backward
-from refboot.errors import RangeError, TroubleError
+from refboot.errors import RangeError, ShapeError, TroubleError, TypeMismatchError
 from refboot.loss import cross_entropy
 from refboot.network import Network
 from refboot.routine import LayerMode, Mode, Scheduler
@@ -35,6 +36,11 @@ def train_step(
     `guard` sees the samples before a fit, the curves after it, and loss and gradients before the update, which it may forbid.
     Spec: TRN-6.
     """
+    _check_parts(network, mode, stat)
+    if guard is not None:
+        arrays.instance("guard", guard, Guard, "a refboot.training.guard.Guard")
+    if not all(callable(getattr(optimizer, name, None)) for name in ("zero_grad", "step")):
+        raise TypeMismatchError("optimizer", f"a {type(optimizer).__name__}", "an optimiser with zero_grad and step")
     watching = guard if mode.base_mode is Mode.FIT else None
     if watching is not None:
         watching.sampled(network)
@@ -66,8 +72,11 @@ def train_epoch(
 
     `after(iteration, mode)` is called behind each. With a `guard`, an error on the way tells epoch and step (TroubleError). Spec: TRN-12.
     """
-    network.train()
-    for iteration, (x, labels) in enumerate(batches, start):
+    if not callable(after):
+        raise TypeMismatchError("after", repr(after), "a function of iteration and mode")
+    arrays.instance("scheduler", scheduler, Scheduler, "a refboot.routine.Scheduler")
+    arrays.instance("network", network, Network, "a refboot.Network").train()
+    for iteration, (x, labels) in enumerate(_pairs(batches), arrays.whole("start", start, 0)):
         mode = scheduler.mode(epoch, iteration, network.training)
         with watched(guard, epoch, iteration):
             train_step(network, optimizer, x, labels, mode, stat, guard)
@@ -78,6 +87,7 @@ def train_epoch(
 def watched(guard: Guard | None, epoch: int, step: int) -> Iterator[None]:
     """Tell `guard` where the training is; within the `with` block a RangeError becomes a TroubleError that says so too."""
     if guard is not None:
+        arrays.instance("guard", guard, Guard, "a refboot.training.guard.Guard")
         guard.epoch, guard.step = epoch, step
     try:
         yield
@@ -89,13 +99,32 @@ def watched(guard: Guard | None, epoch: int, step: int) -> Iterator[None]:
 
 def evaluate(network: Network, batches: Batches, mode: LayerMode, stat: LearningStat) -> np.ndarray:
     """Run every batch in `mode`, adding to `stat`; returns the rates (N, K) of all of them, float32."""
+    _check_parts(network, mode, stat)
     network.eval()
     found = []
-    for x, labels in batches:
+    for x, labels in _pairs(batches):
         rates = mean_rate(network.forward(x, mode))[..., 0]
         add(stat, cross_entropy(rates, labels)[0], rates, labels)
         found.append(rates)
+    if not found:
+        raise ShapeError("batches", "empty", "at least one batch")
     return np.concatenate(found)
+
+
+def _check_parts(network: Network, mode: LayerMode, stat: LearningStat) -> None:
+    arrays.instance("network", network, Network, "a refboot.Network")
+    arrays.instance("mode", mode, LayerMode, "a refboot.routine.LayerMode, as Scheduler.mode gives")
+    arrays.instance("stat", stat, LearningStat, "a refboot.stats.LearningStat")
+
+
+def _pairs(batches: Batches) -> Iterator[tuple[Floats, Ints]]:
+    """The batches, each seen to be a pair; raises TypeMismatchError."""
+    if not isinstance(batches, Iterable) or isinstance(batches, (str, bytes, np.ndarray)):
+        raise TypeMismatchError("batches", f"a {type(batches).__name__}", "an iterable of pairs (x, labels)")
+    for batch in batches:
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            raise TypeMismatchError("one of the batches", f"a {type(batch).__name__}", "a pair (x, labels)")
+        yield batch[0], batch[1]
 
 
 def add(stat: LearningStat, loss: float, rates: Floats, labels: Ints) -> None:

@@ -33,6 +33,13 @@ def spikes(rng, *shape, rate=0.1):
     return (rng.random(shape) < rate).astype(np.float32)
 
 
+def bursts(rng, *shape):
+    """Few spikes, but for one sample in which all neurons fire."""
+    x = spikes(rng, *shape)
+    x[1] = 1
+    return x
+
+
 def weights(rng, *shape, size=0.5):
     return reference.quantize_8bit(reals(rng, *shape, size=size))
 
@@ -66,7 +73,8 @@ CASES = {
         lambda rng: (spikes(rng, N, C, T, rate=0.6), weights(rng, 64, C)),
         lambda rng: (spikes(rng, N, C, T), weights(rng, 10, C)),
         lambda rng: (spikes(rng, N, 255, T), np.full((64, 255), -4, np.float32)),  # sums just within 16 bits
-        lambda rng: (spikes(rng, N, 300, T, rate=0.3), np.full((64, 300), -4, np.float32)),  # and just beyond
+        lambda rng: (bursts(rng, N, 300, T), np.full((64, 300), -4, np.float32)),  # and beyond
+        lambda rng: (spikes(rng, N, C, T), np.full((64, C), 4, np.float32)),  # on the grid, but no byte
         lambda rng: (np.ones((N, 1000, 1), np.float32), weights(rng, 64, 1000, size=9)),
     ],
     "dense_backward": [
@@ -139,13 +147,20 @@ def by_block(network, x, mode):
     return x
 
 
-def twins(seed=4):
-    x = images_ni(seed, PICTURES, WIDE[0])
-    return [fitted(build(seed, WIDE), images_ni(seed, 4, WIDE[0])) for _ in range(2)], x
-
-
-def test_definition_and_kernels_spike_the_same_on_still_and_on_moving_pictures():
+def pictures(background):
+    """Still pictures, most of which is background."""
     x = images_ni(4, PICTURES, WIDE[0])
+    x[np.random.default_rng(5).random(x.shape) < 0.6] = background
+    return x
+
+
+def twins():
+    return [fitted(build(4, WIDE), images_ni(4, 4, WIDE[0])) for _ in range(2)]
+
+
+@pytest.mark.parametrize("background", [-1, 1])
+def test_definition_and_kernels_spike_the_same_on_still_and_on_moving_pictures(background):
+    x = pictures(background)
     moving = np.random.default_rng(4).uniform(-1, 3, (PICTURES, WIDE[0], 6)).astype(np.float32)
     answers = []
     for choice in ("reference", "numba"):
@@ -156,11 +171,12 @@ def test_definition_and_kernels_spike_the_same_on_still_and_on_moving_pictures()
         np.testing.assert_array_equal(got, want)
 
 
+@pytest.mark.parametrize("background", [-1, 1])
 @pytest.mark.parametrize("way", ["backward", "backward_parameters"])
 @pytest.mark.parametrize("crossover", range(5))
 @pytest.mark.parametrize("base", [Mode.ANN, Mode.FIT, Mode.SNN])
-def test_a_network_gives_by_the_short_way_for_still_pictures_what_its_blocks_give_one_by_one(crossover, base, way):
-    (short, long), x = twins()
+def test_a_network_gives_by_the_short_way_for_still_pictures_what_its_blocks_give_one_by_one(crossover, base, way, background):
+    (short, long), x = twins(), pictures(background)
     mode = LayerMode(crossover, base)
     got, want = short(x, mode), by_block(long, x, mode)
     if mode.of(3).spiking:
@@ -178,7 +194,7 @@ def test_a_network_gives_by_the_short_way_for_still_pictures_what_its_blocks_giv
 
 
 def test_sampling_still_pictures_takes_every_pixel():
-    (short, long), x = twins()
+    (short, long), x = twins(), pictures(-1)
     for network in (short, long):
         for b in network.blocks[:-1]:
             b.f.clear()
@@ -194,7 +210,7 @@ def test_sampling_still_pictures_takes_every_pixel():
 
 @pytest.mark.parametrize("cut", [1, 7, 60])
 def test_splitting_a_large_batch_changes_nothing_whatever_way_its_parts_go(cut):
-    network, x = build(4, WIDE), images_ni(4, PICTURES, WIDE[0])
+    network, x = build(4, WIDE), pictures(-1)
     whole = network(x, SNN)
     order = np.random.default_rng(1).permutation(PICTURES)
     np.testing.assert_array_equal(np.concatenate([network(x[:cut], SNN), network(x[cut:], SNN)]), whole)

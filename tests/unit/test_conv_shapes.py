@@ -52,8 +52,10 @@ def test_the_shapes_that_build_gives_are_those_that_come(mode):
     for block, shape in zip(network.blocks, network.shapes, strict=True):
         h = block(h, mode)
         assert h.shape == (3, *shape, 4 if mode.spiking else 1)
-    gx = network.backward(np.ones_like(h))
-    assert gx.shape == (3, 2, 7, 5, h.shape[-1])
+    grad = np.ones_like(h)
+    for block in reversed(network.blocks):
+        grad = block.backward(grad)
+    assert grad.shape == (3, 2, 7, 5, h.shape[-1])
 
 
 @given(st.integers(1, 4), st.integers(1, 3), st.integers(0, 2), st.integers(1, 2), st.integers(1, 9), st.integers(1, 9))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from refboot import arrays
 from refboot.arrays import Floats, Ints
 from refboot.block import cuba
 from refboot.errors import FormatError
@@ -35,9 +36,11 @@ def build(net: NetSpec, time_steps: int | None = None, seed: int = 0) -> Network
     A bias becomes the running mean of a norm. Raises FormatError, naming the layer, for a bias that no norm can be: that of a
     read-out, or one behind a current that leaks.
     """
-    rng = np.random.default_rng(seed)
+    arrays.instance("net", net, NetSpec, "what refboot.exchange.read gives")
+    steps = None if time_steps is None else arrays.whole("time_steps", time_steps)
+    rng = np.random.default_rng(arrays.whole("seed", seed, 0, 2**63 - 1))
     blocks = [_block(i, layer, shape, rng) for i, (layer, shape) in enumerate(zip(net.layers, net.inputs(), strict=True))]
-    network = Network(blocks, net.input_shape, time_steps or net.time_steps or DEFAULT_STEPS)
+    network = Network(blocks, net.input_shape, steps or net.time_steps or DEFAULT_STEPS)
     for block, layer in zip(network.blocks, net.layers, strict=True):
         _fill(block, layer)
     network.eval()

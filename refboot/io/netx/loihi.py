@@ -27,6 +27,8 @@ def simulate(net: NetSpec, x: Floats, time_steps: int | None = None, delay: bool
     saturates at 2^23. A read-out has its weighted input as u and the sum so far as v. Raises ShapeError, RangeError, TypeMismatchError.
     Spec: NET-9.
     """
+    arrays.instance("net", net, NetSpec, "what refboot.exchange.read gives")
+    delay = arrays.flag("delay", delay)
     s = over_time(net, arrays.floats("x", x), time_steps)
     traces: list[Trace] = []
     for number, layer in enumerate(net.layers):
@@ -45,6 +47,7 @@ def decide(net: NetSpec, x: Floats, time_steps: int | None = None) -> Ints:
 
     It sees `time_steps` steps of the input (default: the file's), one more for each layer that its spikes still have to pass.
     """
+    arrays.instance("net", net, NetSpec, "what refboot.exchange.read gives")
     arrives = len([layer for layer in net.layers if layer.kind not in ("input", "flatten")])
     steps = over_time(net, arrays.floats("x", x), time_steps).shape[-1]
     last = simulate(net, x, steps + arrives)[-1]

@@ -1,0 +1,165 @@
+"""The benchmark as a whole: every task in turn by refboot and by those it is compared with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from refboot import threads, training
+from refboot.arrays import extra
+from refboot.bench import growth, neurons
+from refboot.bench.lava import LavaTutorial
+from refboot.bench.machine import machine, roofline
+from refboot.bench.measure import Action, Time, compare, in_turn, summaries, summary, timed
+from refboot.bench.start import starts
+from refboot.bench.tutorial import BATCH, Tutorial, batches, images
+from refboot.data import DataLoader
+from refboot.routine import LayerMode, Mode
+from refboot.settings import Settings
+from refboot.stats import LearningStat
+
+INFERENCE_BATCHES = (32, 100, 500)
+STEPS = (16, 100, 1000)
+Report = Callable[[str, Any], None]
+
+
+def run(
+    against: Sequence[str] = (),
+    rounds: int = 30,
+    root: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    growing: bool = False,
+    count: int | None = None,
+    report: Report = lambda task, result: None,
+) -> dict[str, Any]:
+    """Time every task `rounds` times (fewer where it takes long), `report(task, result)` behind each; returns all results.
+
+    `against` names what is compared: "lava-dl", "snntorch", "norse", "spikingjelly"; `root` is MNIST's folder; `growing` adds the
+    growth of the cost; `count` threads work, PyTorch's included (default: as many as each takes by itself). Times are milliseconds,
+    ratios how many times as long the other takes. Raises what its parts raise.
+    """
+    found: dict[str, Any] = {}
+    with threads.use(threads.count() if count is None else count):
+        if count is not None and against:
+            extra("torch", "bench").set_num_threads(count)
+        bench = Bench(tuple(against), rounds, root, seed)
+        for task, measure in (bench.tasks() | ({"growth": bench.growth} if growing else {})).items():
+            found[task] = measure()
+            report(task, found[task])
+    return found
+
+
+class Bench:
+    """The tasks, on one network and its twin in lava-dl."""
+
+    def __init__(self, against: tuple[str, ...], rounds: int, root: str | os.PathLike[str] | None, seed: int) -> None:
+        self.against, self.rounds, self.root = against, rounds, root
+        self.rng = np.random.default_rng(seed)
+        self.ours = Tutorial(Settings(seed=seed), images(root))
+        self.ours.settle(300)
+        self.sides: dict[str, Any] = {"refboot": self.ours}
+        if "lava-dl" in against:
+            self.sides["lava-dl"] = LavaTutorial(self.ours)
+            for _ in range(3):
+                self.sides["lava-dl"].step(Mode.SAMPLE)
+            self.sides["lava-dl"].step(Mode.FIT)
+
+    def tasks(self) -> dict[str, Callable[[], Any]]:
+        """By name, in order."""
+        return {
+            "machine": machine,
+            "roofline": lambda: roofline(self.rng, self.rounds),
+            "spike rates": self.rates,
+            "ANN step": lambda: self.step(Mode.ANN),
+            "SNN step": lambda: self.step(Mode.SNN),
+            "SAMPLE step": lambda: self.step(Mode.SAMPLE),
+            "FIT step": self.fit,
+            "parts of a step": self.parts,
+            "inference of 10,000 images": self.inference,
+            "batch with augmentation": self.augmentation,
+            "evaluation": self.evaluation,
+            "LIF layer": self.neurons,
+            "start": lambda: starts(3),
+        }
+
+    def rates(self) -> dict[str, float]:
+        """Spikes per neuron and step of each spiking layer, on one batch."""
+        network, x = self.ours.network, self.ours.next()[0]
+        network.eval()
+        h, found = network.over_time(x, LayerMode(0, Mode.SNN)), {}
+        for i, block in enumerate(network.blocks[:-1]):
+            h = block.forward(h, Mode.SNN)
+            found[f"blocks.{i}"] = float(h.mean())
+        return found
+
+    def step(self, mode: Mode) -> dict[str, Any]:
+        """A training step."""
+        actions: dict[str, Action] = {name: (lambda s=side: s.step(mode)) for name, side in self.sides.items()}  # type: ignore[misc]
+        return compare(actions, self.rounds * 3 if mode is Mode.ANN else self.rounds, 60)
+
+    def fit(self) -> dict[str, Any]:
+        """The step that fits, after ten that sample."""
+        times: dict[str, list[Time]] = {name: [] for name in self.sides}
+        for _ in range(max(3, self.rounds // 4)):
+            for name, side in self.sides.items():
+                times[name].append(timed(side.fit()))
+        return summaries(times) | {"points kept": self.ours.points()}
+
+    def parts(self) -> dict[str, Any]:
+        """Where the time of a step goes."""
+        return {mode.name: compare_parts(self.ours.parts(mode), self.rounds) for mode in (Mode.ANN, Mode.SNN)}
+
+    def inference(self) -> dict[str, Any]:
+        """10,000 images through the spiking network; each side with its best size of batch."""
+        x = np.concatenate([pixels for pixels, _ in batches(images(self.root, train=False), 100, 100)]).reshape(10000, -1)
+        best = {}
+        for name, side in self.sides.items():
+            sizes: dict[str, Action] = {str(n): (lambda s=side, n=n: s.infer(x[:1000], n)) for n in INFERENCE_BATCHES}  # type: ignore[misc]
+            tried = {size: min(times) for size, times in in_turn(sizes, 3, 10, warm=1).items()}
+            best[name] = int(min(tried, key=lambda size: tried[size]))
+        actions: dict[str, Action] = {name: (lambda s=side, n=name: s.infer(x, best[n])) for name, side in self.sides.items()}  # type: ignore[misc]
+        return compare(actions, max(3, self.rounds // 6), 60) | {"batch": best}
+
+    def augmentation(self) -> dict[str, Any]:
+        """Shuffling, augmenting and scaling a batch, by the batch."""
+        loader, _ = training.loaders(Settings(), self.rng, self.root) if self.root else (None, None)
+        if loader is None:
+            return {}
+        small = DataLoader(loader.dataset, BATCH, shuffle=True, transform=loader.transform, rng=self.rng)
+        batch = iter(small)
+        return compare({"refboot": lambda: next(batch)}, self.rounds * 3, 10)
+
+    def evaluation(self) -> dict[str, Any]:
+        """The test images in both modes, by the image."""
+        if not self.root:
+            return {}
+        loader = training.evaluation_loader(Settings(), self.root)
+        modes = {mode.name: LayerMode(0, mode) for mode in (Mode.ANN, Mode.SNN)}
+        actions: dict[str, Action] = {
+            name: (lambda m=mode: training.evaluate(self.ours.network, loader, m, LearningStat()))  # type: ignore[misc]
+            for name, mode in modes.items()
+        }
+        return compare(actions, 3, 60, len(loader.dataset))
+
+    def neurons(self) -> dict[str, Any]:
+        """A LIF layer alone, forward and backward."""
+        found = {}
+        for steps in STEPS:
+            actions = neurons.actions(steps, self.rng, self.against)
+            found[f"T = {steps}"] = compare(actions, self.rounds if steps < 1000 else 3, 30, 1)
+        return found
+
+    def growth(self) -> dict[str, Any]:
+        """How the cost grows."""
+        return growth.growth(self.rng, max(3, self.rounds // 4))
+
+
+def compare_parts(actions: dict[str, Action], rounds: int) -> dict[str, Any]:
+    """Times of the parts of a step, done in order, and their share of it."""
+    times = in_turn(actions, rounds * 2, 20)
+    found: dict[str, Any] = {name: summary(t) for name, t in times.items()}
+    total = sum(part["median_ms"] for part in found.values())
+    return {name: part | {"share": part["median_ms"] / total} for name, part in found.items()}

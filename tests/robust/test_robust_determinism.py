@@ -1,0 +1,127 @@
+"""Same seed, same bits: across runs, thread counts and batch sizes; reference and kernels alike in the spiking modes.
+
+Where floats may differ, the bound is stated: a rate mode's sums come from BLAS, whose order depends on its build, its thread count and
+the processor's instructions. There a claim is made only of one machine, or of a distance.
+"""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from run_folders import ENVIRONMENT
+
+from refboot import ops
+from refboot.routine import LayerMode, Mode
+from refboot.settings import DIGITS, DIGITS_CONV, Settings
+from refboot.stats import LearningStat
+from refboot.training import Run, build, evaluate, evaluation_loader
+
+DENSE = {**DIGITS, "hidden": (24, 16), "epochs": 2, "num_sample_iter": 2, "sample_period": 2, "batch_size": 200}
+CONV = {**DENSE, **DIGITS_CONV, "network": "conv", "channels": (4, 4), "hidden": (8,), "norm": "mean", "threshold": 0.5}
+NETWORKS = {"dense": DENSE, "conv": CONV}
+TOLERANCE = 1e-5  # of rates (of size 1) in the rate modes, where float32 sums of some hundred terms come in another order
+
+# Prints SHA-256 of the end state of a run, and of the spiking and rate answers of a fixed network, computed in this process.
+DIGEST = """
+import hashlib, json, sys, tempfile
+import numpy as np
+from refboot.routine import LayerMode, Mode
+from refboot.settings import Settings
+from refboot.training import Run, build
+
+def digest(arrays):
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        total.update(name.encode() + arrays[name].tobytes())
+    return total.hexdigest()
+
+values = json.loads(sys.argv[1])
+settings = Settings.from_dict(values)
+with tempfile.TemporaryDirectory() as folder:
+    run = Run(settings, folder)
+    run.run(lambda line: None)
+    found = {"run": digest(run.network.state())}
+rng = np.random.default_rng(5)
+network = build(settings, np.random.default_rng(1))
+x = rng.random((40, 64), np.float32)
+y = network.forward(x, LayerMode(0, Mode.SAMPLE))
+network.backward(rng.random(y.shape, np.float32))
+found["spikes"] = digest({"y": y} | {str(i): b.f.a for i, b in enumerate(network.blocks) if hasattr(b, "f")})
+print(json.dumps(found))
+"""
+
+
+def digests(values, **environment):
+    command = [sys.executable, "-c", DIGEST, json.dumps(Settings(**values).to_dict())]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT | environment, check=True, timeout=300)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_two_processes_and_one_or_two_threads_give_the_same_bits(name):
+    one = digests(NETWORKS[name], OPENBLAS_NUM_THREADS="1", REFBOOT_THREADS="1")
+    assert digests(NETWORKS[name], OPENBLAS_NUM_THREADS="1", REFBOOT_THREADS="1") == one
+    assert digests(NETWORKS[name], OPENBLAS_NUM_THREADS="2", REFBOOT_THREADS="2") == one
+
+
+def test_another_seed_gives_other_bits():
+    assert digests(DENSE) != digests({**DENSE, "seed": 1})
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_reference_and_kernels_give_the_same_bits_in_the_spiking_modes(name):
+    reference, numba = (digests(NETWORKS[name], REFBOOT_OPS=choice)["spikes"] for choice in ("reference", "numba"))
+    assert reference == numba
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def trained(request, tmp_path_factory):
+    values = Settings(**NETWORKS[request.param])
+    run = Run(values, tmp_path_factory.mktemp(request.param))
+    run.run(lambda line: None)
+    return values, run.network
+
+
+def rates(network, values, mode, batch):
+    loader = evaluation_loader(values)
+    loader.batch_size = batch
+    stat = LearningStat()
+    return evaluate(network, loader, LayerMode(0, mode), stat), stat.correct_samples
+
+
+@pytest.mark.parametrize("mode", [Mode.SNN, Mode.ANN])
+def test_the_size_of_batches_does_not_change_an_evaluation(mode, trained):
+    values, network = trained
+    whole, correct = rates(network, values, mode, 360)
+    for batch in (1, 7, 64, 359):
+        parts, again = rates(network, values, mode, batch)
+        if mode is Mode.SNN:
+            np.testing.assert_array_equal(parts, whole)
+            assert again == correct
+        else:
+            np.testing.assert_allclose(parts, whole, rtol=0, atol=TOLERANCE * max(1, np.abs(whole).max()))
+
+
+def test_reference_and_kernels_agree_on_a_trained_network(trained):
+    values, network = trained
+    for mode in (Mode.SNN, Mode.ANN):
+        found = []
+        for choice in ("reference", "numba"):
+            with ops.use(choice):
+                found.append(rates(network, values, mode, 90)[0])
+        if mode is Mode.SNN:
+            np.testing.assert_array_equal(*found)
+        else:
+            np.testing.assert_allclose(*found, rtol=0, atol=TOLERANCE * max(1, np.abs(found[0]).max()))
+
+
+@settings(max_examples=10)
+@given(st.integers(0, 2**32 - 1))
+def test_the_same_generator_builds_the_same_network(seed):
+    one, two = (build(Settings(**DENSE), np.random.default_rng(seed)).state() for _ in range(2))
+    for name, array in one.items():
+        np.testing.assert_array_equal(array, two[name])

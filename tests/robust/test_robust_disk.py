@@ -1,0 +1,117 @@
+"""A full disk and a read-only folder: a clear error, and the last good state is still there."""
+
+import ctypes
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from run_folders import SMALL, assert_same_end, leftovers, train
+
+from refboot import files
+from refboot.errors import FormatError
+from refboot.io import state
+from refboot.settings import Settings
+from refboot.training import Run, build, checkpoint
+
+resource = pytest.importorskip("resource", reason="limits on the size of files are POSIX's")
+
+TINY = {"data": "digits", "hidden": (8,), "epochs": 1, "num_sample_iter": 2, "batch_size": 300, "augment": False}
+
+
+def limited(size):
+    """What a process does first so that no file of it can be larger than `size` bytes: as on a disk that is full."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def whole_run(folder):
+    done = train(folder, *SMALL)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_disk_that_fills_up_in_a_run_is_told_and_the_run_goes_on_when_there_is_room(tmp_path):
+    folder = whole_run(tmp_path / "whole")
+    size = (folder / checkpoint.CURRENT).stat().st_size
+    place = tmp_path / "run"
+    train(place, *SMALL, "--epochs", "2")
+    before = checkpoint.newest(place).notes["epoch"]
+    told = train(place, *SMALL, "--resume", preexec_fn=limited(size - 1000))
+    assert told.returncode == 1
+    assert (
+        told.stderr
+        == f"refboot: {place / '.checkpoint.h5.new'} is not written (File too large), expected a writable folder with room; "
+        + ("what was there is unchanged\n")
+    )
+    assert checkpoint.newest(place).notes["epoch"] == before
+    assert leftovers(place) == []
+    assert train(place, *SMALL, "--resume").returncode == 0
+    assert_same_end(folder, place)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_log_that_cannot_be_written_is_told(tmp_path):
+    run = Run(Settings(**TINY), tmp_path)
+    (tmp_path / "log.jsonl").unlink()
+    (tmp_path / "log.jsonl").symlink_to("/dev/full")
+    with pytest.raises(FormatError, match=r"log\.jsonl is not written \(No space left on device\)"):
+        run.run(lambda line: None)
+    assert checkpoint.newest(tmp_path).notes["epoch"] == 0
+    (tmp_path / "log.jsonl").unlink()
+    Run(Settings(**TINY), tmp_path, resume=True).run(lambda line: None)
+
+
+@pytest.mark.parametrize("what", ["state", "checkpoint"])
+def test_no_space_leaves_the_old_file_and_nothing_else(what, tmp_path, monkeypatch):
+    network = build(Settings(**TINY), np.random.default_rng(0))
+
+    def save(value):
+        if what == "state":
+            state.save(network, tmp_path / "net.h5", {"value": value})
+        else:
+            checkpoint.save(tmp_path, network.state(), {"value": value})
+
+    save(1)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(FormatError, match="No space left on device"):
+        save(2)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def without_override():
+    """What root does first so that read-only folders are so for root too: give up the capability to override them, for good."""
+    drop, override = 24, 1  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
+    if os.getuid() == 0 and ctypes.CDLL(None).prctl(drop, override, 0, 0, 0):
+        os._exit(77)
+
+
+def test_a_read_only_folder_is_told_and_stays_as_it_was(tmp_path):
+    place = whole_run(tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in place.iterdir()}
+    for path, rights in ((place / ".lock", 0o444), (place, 0o555), (tmp_path, 0o555)):
+        path.chmod(rights)
+    try:
+        for folder, more in ((place, ["--resume", "--epochs", "9"]), (place, ["--overwrite"]), (tmp_path / "new", [])):
+            told = train(folder, *SMALL, *more, preexec_fn=without_override)
+            if told.returncode == 77:
+                pytest.skip("root here cannot give up its rights: no folder is read-only")
+            assert told.returncode == 1, told
+            assert told.stderr.startswith(f"refboot: {folder} is not "), told.stderr
+            assert told.stderr.count("\n") == 1
+    finally:
+        tmp_path.chmod(0o755)
+        place.chmod(0o755)
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == before
+
+
+def test_a_path_below_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FormatError, match="file"):
+        Run(Settings(**TINY), tmp_path / "file" / "run")
+    with pytest.raises(FormatError, match="not written"):
+        files.replace(tmp_path / "file" / "net.h5", b"")

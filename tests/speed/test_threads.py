@@ -1,0 +1,87 @@
+"""Parts, pool and BLAS threads."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from refboot import threads
+from refboot.errors import RangeError
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 15, 16, 17, 33, 1000])
+@pytest.mark.parametrize("unit", [1, 16])
+def test_parts_cover_all_once_and_start_at_units(size, unit):
+    found = [i for part in threads.parts(size, unit) for i in range(part.start, part.stop)]
+    assert found == list(range(size))
+    assert all(part.start % unit == 0 for part in threads.parts(size, unit))
+
+
+def test_parts_do_not_depend_on_the_number_of_threads():
+    with threads.use(1):
+        alone = threads.parts(100)
+    with threads.use(8):
+        assert threads.parts(100) == alone
+
+
+def test_work_is_shared_between_threads():
+    names, meet = set(), threading.Barrier(2, timeout=30)
+
+    def work(part):
+        meet.wait()  # passes only if two threads come
+        names.add(threading.current_thread().name)
+
+    with threads.use(2):
+        threads.over(2, work)
+    assert len(names) == 2
+
+
+def test_one_thread_does_all_itself():
+    names = set()
+    with threads.use(1):
+        threads.over(2, lambda part: names.add(threading.current_thread().name))
+    assert names == {threading.current_thread().name}
+
+
+def test_work_within_work_does_not_wait_for_itself():
+    done = []
+    with threads.use(2):
+        threads.over(2, lambda part: threads.over(4, done.append))
+    assert len(done) == 4
+
+
+def test_an_error_in_a_part_comes_out_and_the_pool_works_on():
+    def work(part):
+        if part.start:
+            raise ValueError("a part")
+
+    with threads.use(2):
+        with pytest.raises(ValueError, match="a part"):
+            threads.over(2, work)
+        threads.over(2, lambda part: None)
+
+
+@pytest.mark.parametrize("count", [0, -1, "two", 1.5, 10**6])
+def test_a_number_of_threads_that_is_none_is_refused(count):
+    with pytest.raises(RangeError, match="REFBOOT_THREADS"), threads.use(count):
+        pass
+
+
+def test_blas_threads_are_as_before_afterwards_also_after_an_error_and_nested():
+    library = threads._openblas()
+    if library is None:
+        pytest.skip("NumPy brings another BLAS")
+    before = library[0]()
+
+    def fail():
+        with threads.blas(1):
+            assert library[0]() == 1
+            with threads.blas(2):
+                assert library[0]() == 1
+            assert library[0]() == 1
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert library[0]() == before
+    np.testing.assert_array_equal(np.eye(3) @ np.eye(3), np.eye(3))
