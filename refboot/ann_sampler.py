@@ -106,7 +106,7 @@ class AnnSampler:
 
     def clear(self) -> None:
         """Forget all points; the curve stays. Spec: SAM-5."""
-        self._seen = 0
+        self._seen = self.fresh = 0
 
     def soft_clear(self, rng: Any = None) -> None:
         """Forget half of the points (rounded down), those first in `rng.permutation`; raises OrderError without a generator.
@@ -156,7 +156,7 @@ class AnnSampler:
             knots = self.curve.knots
             margin = 0.25 * (knots[-1, 0] - knots[0, 0])
             z = np.linspace(knots[0, 0] - margin, knots[-1, 0] + margin, 1000, dtype=np.float32)
-            ax.plot(z, self.forward(z), color="tab:orange", label="fitted curve")
+            ax.plot(z, ops.active().pwl_forward(z, knots, self.curve.slopes), color="tab:orange", label="fitted curve")
             ax.plot(knots[:, 0], knots[:, 1], "o", color="tab:green", label="centres")
         ax.set(xlabel="mean weighted input z", ylabel="spike rate a (spikes per step)")
         ax.legend(loc="upper left")

@@ -123,8 +123,8 @@ def use(choice: str | object) -> Iterator[Ops]:
 
 def shortcuts() -> Any:
     """Ways around that the set in use has beside the functions in `Ops`, for the same results: refboot.kernels.shortcuts, or None."""
-    numba = sys.modules.get(MODULES["numba"])
-    return None if numba is None or active() is not numba else importlib.import_module("refboot.kernels.shortcuts")
+    chosen = active()  # which imports it
+    return importlib.import_module("refboot.kernels.shortcuts") if chosen is sys.modules.get(MODULES["numba"]) else None
 
 
 def resolve(choice: str | object) -> Ops:
@@ -132,8 +132,11 @@ def resolve(choice: str | object) -> Ops:
     if isinstance(choice, str):
         if choice not in MODULES:
             raise RangeError("the set of operations (REFBOOT_OPS)", repr(choice), f"one of {sorted(MODULES)}")
-        return cast(Ops, importlib.import_module(MODULES[choice]))
-    if any(choice is sys.modules.get(module) for module in MODULES.values()):
+        try:
+            return cast(Ops, importlib.import_module(MODULES[choice]))
+        except ImportError as error:
+            raise RangeError("the set of operations (REFBOOT_OPS)", repr(choice), f"one that can be imported ({error})") from error
+    if choice is not None and any(choice is sys.modules.get(module) for module in MODULES.values()):
         return cast(Ops, choice)
     own = {name: getattr(choice, name) for name in NAMES if hasattr(choice, name)}
     if not own or not all(callable(function) for function in own.values()):

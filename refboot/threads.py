@@ -53,17 +53,21 @@ def checked(number: object) -> int:
     return int(text)
 
 
-def parts(size: int, unit: int = 1) -> list[slice]:
+@cache
+def parts(size: int, unit: int = 1) -> tuple[slice, ...]:
     """[0, size) cut into at most `PARTS` slices of equal length, up to a multiple of `unit`; the same for any number of threads."""
     length = -(-size // (PARTS * unit)) * unit
-    return [slice(start, min(start + length, size)) for start in range(0, size, max(length, 1))]
+    return tuple(slice(start, min(start + length, size)) for start in range(0, size, max(length, 1)))
 
 
-def over(size: int, work: Work, unit: int = 1, alone: bool = False) -> None:
-    """Call `work(part)` for each of `parts(size, unit)`, on as many threads as there are, or on this one `alone`."""
+def over(size: int, work: Work, unit: int = 1, alone: bool = False, fixed: bool = False) -> None:
+    """Call `work(part)` for each of `parts(size, unit)`, on as many threads as there are, or on this one `alone`.
+
+    On this one it is called once for all of [0, size), unless the parts are `fixed`: where results would depend on them.
+    """
     slices = parts(size, unit)
     if alone or len(slices) < 2 or _pool.count < 2 or _pool.inside.active:
-        for part in slices:
+        for part in slices if fixed else (slice(0, size),):
             work(part)
     else:
         _pool.run(work, slices)
@@ -89,7 +93,7 @@ class _Pool:
         self.tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self.started = 0
 
-    def run(self, work: Work, slices: list[slice]) -> None:
+    def run(self, work: Work, slices: tuple[slice, ...]) -> None:
         """This thread takes the first slice, the pool the others; the first error of any is raised when all are done."""
         while self.started < min(self.count, PARTS) - 1:
             self.started += 1

@@ -73,9 +73,9 @@ def snntorch(z: np.ndarray) -> Action:
 
 
 def norse(z: np.ndarray) -> Action:
-    """Norse's LIF box, over time."""
+    """Norse's LIF cell, over time."""
     torch, module = extra("torch", "bench"), extra("norse.torch", "bench")
-    cell = module.LIFBox(module.LIFBoxParameters(tau_mem_inv=torch.tensor(1000 * DECAY), v_th=torch.tensor(THRESHOLD)))
+    cell = module.LIFCell(module.LIFParameters(tau_mem_inv=torch.tensor(1000 * DECAY), v_th=torch.tensor(THRESHOLD)))
     x = torch.tensor(z.transpose(1, 0, 2).copy(), requires_grad=True)
 
     def forward() -> Any:

@@ -6,11 +6,8 @@ import warnings
 
 from refboot.arrays import Ints
 from refboot.errors import FormatError
+from refboot.exchange.fields import ExchangeWarning
 from refboot.exchange.spec import DECAY_HIGH, THRESHOLD_HIGH, WEIGHT_HIGH, WEIGHT_LOW, LayerSpec, NeuronSpec
-
-
-class ExchangeWarning(UserWarning):
-    """The file is good, but something that reads it will not do what was trained."""
 
 
 def check_layer(name: str, layer: LayerSpec) -> None:

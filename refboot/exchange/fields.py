@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import cast
 
 import h5py
@@ -14,6 +17,21 @@ from refboot.exchange.checksum import text
 from refboot.hdf5 import read_array, where
 
 BIGGEST = 1 << 31
+_strict: ContextVar[bool] = ContextVar("refboot_exchange_strict", default=True)
+
+
+class ExchangeWarning(UserWarning):
+    """A file is written or read, but something in it will be changed or passed over by the one who reads it."""
+
+
+@contextmanager
+def strictness(strict: bool) -> Iterator[None]:
+    """Within the `with` block an unknown entry is an error (`strict`) or a warning."""
+    token = _strict.set(strict)
+    try:
+        yield
+    finally:
+        _strict.reset(token)
 
 
 def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
@@ -27,9 +45,11 @@ def subgroup(group: h5py.Group, name: str) -> h5py.Group:
 
 
 def known(group: h5py.Group, names: Collection[str]) -> None:
-    """Raise FormatError for an entry of `group` that is not among `names`."""
+    """Raise FormatError for an entry of `group` that is not among `names`, or, where reading is not strict, warn of it."""
     unknown = sorted(set(group) - set(names))
-    if unknown:
+    if unknown and not _strict.get():
+        warnings.warn(f"{where(group)}/{unknown[0]} is unknown and passed over", ExchangeWarning, stacklevel=2)
+    elif unknown:
         raise FormatError(f"{where(group)}/{unknown[0]}", "unknown", f"entries among {sorted(names)}")
 
 

@@ -28,13 +28,13 @@ NEURON = {"type", "iDecay", "vDecay", "vThMant", "refDelay", "gradedSpike", "wgt
 WINDOW = {"kernelSize", "stride", "padding", "dilation"}
 
 
-def read(path: str | os.PathLike[str]) -> NetSpec:
-    """The network in the file `path`.
+def read(path: str | os.PathLike[str], strict: bool = True) -> NetSpec:
+    """The network in the file `path`; without `strict`, entries it does not know are passed over with an ExchangeWarning.
 
     Raises FormatError that names the path in the file for a missing or unknown entry, an unknown layer or neuron, a wrong type, weights
     off their grid, shapes that do not fit together, links, a wrong checksum, and arrays larger than what is stored. Spec: NET-13.
     """
-    with reading(path) as file:
+    with reading(path) as file, fields.strictness(strict):
         layers = fields.subgroup(file, "layer")
         if not 0 < len(layers) <= MOST_LAYERS:
             raise FormatError(where(layers), f"of {len(layers)} layers", f"1 to {MOST_LAYERS}")

@@ -18,6 +18,9 @@ from refboot.kernels.jit import jit, jit_sum
 from refboot.kernels.layout import empty, time_major
 
 
+AT_A_TIME = 32  # samples
+
+
 class Picture(NamedTuple):
     """Still pictures: the code of each pixel (N, I) uint8, the value of each code (K,) float32, rising, and a code that many have."""
 
@@ -41,24 +44,45 @@ def encode(x: Floats) -> Picture:
 
 def coded_forward(picture: Picture, table: Floats, rows: Rows) -> Floats:
     """z (N, O, T) for a `picture`, its table (K, T) and a weight: exact for a table of zeros and ones. float32."""
-    codes, usual = picture.codes, picture.usual
-    z, out = empty((len(codes), len(rows.total), table.shape[1]))
+    z, out = empty((len(picture.codes), len(rows.total), table.shape[1]))
     steps, binary = np.ascontiguousarray(table.T), bool(((table == 0) | (table == 1)).all())
-    threads.over(len(codes), lambda part: _forward(codes[part], steps, rows.each, usual, rows.total, binary, out[part]))
+    wanted = table.any(axis=1) | table[picture.usual].any()  # the usual code's sum is the rest that all others leave
+
+    def work(part: slice) -> None:
+        for some in chunks(part):
+            sums, there = summed(picture.codes[some], picture.usual, rows, slice(0, len(rows.total)), wanted)
+            _forward(steps, sums, there, binary, out[some])
+
+    threads.over(len(z), work)
     return z
 
 
 def coded_backward(grad: Floats, picture: Picture, table: Floats, rows: Rows) -> tuple[Floats, Floats]:
     """Gradients of `coded_forward` for the table (K, T) and the weight (O, I), given that of z (N, O, T). float32."""
-    gz, (codes, _, usual), width = time_major(grad), picture, len(rows.total)
-    gw, steps = np.zeros((codes.shape[1], width), np.float32), np.ascontiguousarray(table.T)
+    gz, codes, width = time_major(grad), picture.codes, len(rows.total)
+    gw, steps, wanted = np.zeros((codes.shape[1], width), np.float32), np.ascontiguousarray(table.T), np.ones(len(table), np.bool_)
     parts = {part.start: np.zeros(table.shape, np.float64) for part in threads.parts(width, 16)}
 
     def work(part: slice) -> None:
-        _backward(codes, steps, rows.each, usual, rows.total, gz, part.start, part.stop, gw, parts[part.start])
+        for some in chunks(slice(0, len(codes))):
+            sums, there = summed(codes[some], picture.usual, rows, part, wanted)
+            _backward(codes[some], steps, sums, there, gz[some], part.start, gw, parts[part.start])
 
-    threads.over(width, work, unit=16)
+    threads.over(width, work, unit=16, fixed=True)
     return np.sum([parts[start] for start in sorted(parts)], axis=0).astype(np.float32), gw.T
+
+
+def chunks(part: slice) -> list[slice]:
+    """A part of the samples in pieces whose sums fit the cache."""
+    return [slice(start, min(start + AT_A_TIME, part.stop)) for start in range(part.start, part.stop, AT_A_TIME)]
+
+
+def summed(codes: np.ndarray, usual: int, rows: Rows, outputs: slice, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sums of the weights of each wanted code in each sample, (N, K + 1, outputs) int16, the last zero; and which codes are there."""
+    sums = np.empty((len(codes), len(wanted) + 1, outputs.stop - outputs.start), np.int16)
+    there = np.empty((len(codes), len(wanted)), np.bool_)
+    _sums(codes, rows.each, rows.total, outputs.start, usual, wanted, sums, there)
+    return sums, there
 
 
 @jit
@@ -84,14 +108,12 @@ def _replace(codes, places):  # type: ignore[no-untyped-def]
 
 
 @jit
-def sums_by_code(codes, rows, low, usual, wanted, order, start, sums):  # type: ignore[no-untyped-def]
-    """The weights of each code in `wanted` but the `usual` one summed, sums (K + 1, outputs from `low` on).
+def order_by_code(codes, usual, wanted, others, order, start):  # type: ignore[no-untyped-def]
+    """The pixels of each code in `wanted` but the `usual` one: of code k, order[start[k] : start[k + 1]].
 
-    The pixels are in `order`, those of code k from start[k] on.
-    The pixels of each code are followed by none (the zero row) up to a multiple of AT_ONCE.
+    They are followed by none (the zero row) up to a multiple of AT_ONCE.
     """
     count, pixels, some = np.zeros(wanted.size, np.int64), codes.size, np.int64(0)
-    others = np.empty(pixels + 1, np.int64)
     for i in range(pixels):
         others[some] = i
         some += np.int64(wanted[codes[i]] & (codes[i] != usual))
@@ -99,99 +121,80 @@ def sums_by_code(codes, rows, low, usual, wanted, order, start, sums):  # type: 
         count[codes[others[j]]] += 1
     for k in range(wanted.size):
         start[k + 1] = start[k] + -(-count[k] // AT_ONCE) * AT_ONCE
-    order[: start[wanted.size]] = pixels
-    for k in range(wanted.size):
         count[k] = start[k]
+    order[: start[wanted.size]] = pixels
     for j in range(some):
         k = codes[others[j]]
         order[count[k]] = others[j]
         count[k] += 1
-    for k in range(wanted.size):
-        if start[k + 1] > start[k]:
-            sums[k, :] = 0
-            for j in range(start[k], start[k + 1], AT_ONCE):
-                add_rows(rows, order, j, low, sums[k])
 
 
 @jit
-def rest_of(total, start, sums, usual, rest):  # type: ignore[no-untyped-def]
-    """The sum of the usual code into sums[usual], by way of `rest`: the total without the others."""
-    for o in range(rest.size):
-        rest[o] = total[o]
-    for k in range(len(start) - 1):
-        if start[k + 1] > start[k]:
-            own = sums[k]
-            for o in range(rest.size):
-                rest[o] -= own[o]
-    own = sums[usual]
-    for o in range(rest.size):
-        own[o] = rest[o]
-
-
-@jit
-def mark_alive(steps, alive):  # type: ignore[no-untyped-def]
-    """Mark the codes that are not zero at every step of `steps` (T, K)."""
-    for t in range(len(steps)):
-        for k in range(alive.size):
-            alive[k] |= steps[t, k] != 0
-
-
-@jit
-def _forward(codes, steps, rows, usual, total, binary, z):  # type: ignore[no-untyped-def]
-    """Steps in the outer loop: at each, the sums of the codes that are active."""
-    kinds, width = steps.shape[1], rows.shape[1]
-    wanted = np.zeros(kinds, np.bool_)
-    mark_alive(steps, wanted)
-    if wanted[usual]:
-        wanted[:] = True  # its sum is the rest that all others leave
-    order, start = np.empty(codes.shape[1] + kinds * AT_ONCE, np.int64), np.zeros(kinds + 1, np.int64)
-    sums, whole, found = np.zeros((kinds + 1, width), np.int16), np.empty(width, np.int16), np.empty(kinds + AT_ONCE, np.int64)
-    here, none = np.empty(kinds, np.float32), np.int64(kinds)
+def _sums(codes, rows, total, low, usual, wanted, sums, there):  # type: ignore[no-untyped-def]
+    pixels, kinds, width = codes.shape[1], wanted.size, sums.shape[2]
+    others, order = np.empty(pixels + 1, np.int64), np.empty(pixels + kinds * AT_ONCE, np.int64)
+    start, whole, rest = np.zeros(kinds + 1, np.int64), total[low : low + width], np.empty(width, np.int16)
     for n in range(len(codes)):
-        sums_by_code(codes[n], rows, 0, usual, wanted, order, start, sums)
-        if wanted[usual]:
-            rest_of(total, start, sums, usual, whole)
+        order_by_code(codes[n], usual, wanted, others, order, start)
+        sums[n, kinds, :] = 0
+        for o in range(width):
+            rest[o] = whole[o]
+        for k in range(kinds):
+            there[n, k] = start[k + 1] > start[k]
+            if there[n, k]:
+                own = sums[n, k]
+                own[:] = 0
+                for j in range(start[k], start[k + 1], AT_ONCE):
+                    add_rows(rows, order, j, low, own)
+                for o in range(width):
+                    rest[o] -= own[o]
+        own = sums[n, usual]
+        for o in range(width):
+            own[o] = rest[o]
+        there[n, usual] = wanted[usual]
+
+
+@jit
+def _forward(steps, sums, there, binary, z):  # type: ignore[no-untyped-def]
+    """Steps in the outer loop: at each, the sums of the codes that are active."""
+    kinds, width = steps.shape[1], sums.shape[2]
+    whole, found, here = np.empty(width, np.int16), np.empty(kinds + AT_ONCE, np.int64), np.empty(kinds, np.float32)
+    for n in range(len(sums)):
         for t in range(len(steps)):
             for k in range(kinds):
-                here[k] = steps[t, k] if (start[k + 1] > start[k]) | (k == usual) else np.float32(0)
-            count, out = active(here, none, found), z[n, t]
+                here[k] = steps[t, k] if there[n, k] else np.float32(0)
+            count, out = active(here, kinds, found), z[n, t]
             if binary:
                 whole[:] = 0
                 for j in range(0, count, AT_ONCE):
-                    add_rows(sums, found, j, 0, whole)
+                    add_rows(sums[n], found, j, 0, whole)
                 for o in range(width):
                     out[o] = np.float32(whole[o]) * UNIT
             else:
                 out[:] = 0
                 for j in range(count):
-                    if found[j] != none:
-                        add_times(sums[found[j]], here[found[j]] * UNIT, out)
+                    if found[j] != kinds:
+                        add_times(sums[n, found[j]], here[found[j]] * UNIT, out)
 
 
 @jit
-def _backward(codes, steps, rows, usual, total, gz, low, high, gw, g_table):  # type: ignore[no-untyped-def]
-    """For the outputs in [low, high): adds to gw (I, O) and to g_table (K, T)."""
-    kinds, width = steps.shape[1], high - low
-    alive, wanted = np.zeros(kinds, np.bool_), np.ones(kinds, np.bool_)
-    mark_alive(steps, alive)
-    order, start = np.empty(codes.shape[1] + kinds * AT_ONCE, np.int64), np.zeros(kinds + 1, np.int64)
-    sums, trains = np.zeros((kinds + 1, width), np.int16), np.empty((kinds, width), np.float32)
-    part, rest = np.empty(width, np.float32), np.empty(width, np.int16)
+def _backward(codes, steps, sums, there, gz, low, gw, g_table):  # type: ignore[no-untyped-def]
+    """For the outputs from `low` on, as many as `sums` has: adds to gw (I, O) and to g_table (K, T)."""
+    kinds, width = steps.shape[1], sums.shape[2]
+    high, alive = low + width, np.zeros(kinds, np.bool_)
+    trains, part = np.empty((kinds, width), np.float32), np.empty(width, np.float32)
     for n in range(len(codes)):
-        sums_by_code(codes[n], rows, low, usual, wanted, order, start, sums)
-        rest_of(total[low:high], start, sums, usual, rest)
         for k in range(kinds):
-            if (start[k + 1] > start[k]) | (k == usual):
-                own = sums[k]
+            if there[n, k]:
+                own = sums[n, k]
                 for o in range(width):
                     part[o] = np.float32(own[o])
+                trains[k, :] = 0
                 for t in range(len(steps)):
                     g_table[k, t] += np.float64(dot(part, gz[n, t, low:high]) * UNIT)
-                if alive[k]:
-                    trains[k, :] = 0
-                    for t in range(len(steps)):
-                        if steps[t, k] != 0:
-                            add_times(gz[n, t, low:high], steps[t, k], trains[k])
+                    if steps[t, k] != 0:
+                        alive[k] = True
+                        add_times(gz[n, t, low:high], steps[t, k], trains[k])
         for i in range(codes.shape[1]):
             if alive[codes[n, i]]:
                 add_times(trains[codes[n, i]], np.float32(1), gw[i, low:high])

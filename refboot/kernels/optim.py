@@ -30,8 +30,9 @@ def _in_place(kernel: Callable[..., None], changed: tuple[Floats, ...], grad: Fl
     grads = flat(grad, axes)
     over_elements(p.size, lambda part: kernel(p[part], grads[part], *(m[part] for m in moments), *constants))
     for array, result in zip(changed, flats, strict=True):
-        if not np.shares_memory(array, result):
-            array.transpose(axes)[...] = result.reshape(array.transpose(axes).shape)
+        turned = array.transpose(axes)
+        if not turned.flags.c_contiguous:
+            turned[...] = result.reshape(turned.shape)
 
 
 @jit

@@ -49,12 +49,13 @@ def weight_gradient(gz: Floats, x: Floats) -> Floats:
 
 def product(a: Floats, b: Floats, out: Floats) -> None:
     """a b into `out`, its columns, or its rows where these are more, in parts that do not depend on the number of threads."""
-    few = len(a) * b.size < FEW_PRODUCTS
     with threads.blas(1):
-        if len(a) > b.shape[1]:
-            threads.over(len(a), lambda part: np.matmul(a[part], b, out=out[part]), unit=16, alone=few)
+        if len(a) * b.size < FEW_PRODUCTS:
+            np.matmul(a, b, out=out)
+        elif len(a) > b.shape[1]:
+            threads.over(len(a), lambda part: np.matmul(a[part], b, out=out[part]), unit=16, fixed=True)
         else:
-            threads.over(b.shape[1], lambda part: np.matmul(a, b[:, part], out=out[:, part]), unit=16, alone=few)
+            threads.over(b.shape[1], lambda part: np.matmul(a, b[:, part], out=out[:, part]), unit=16, fixed=True)
 
 
 def by_step(x: Floats) -> Floats:

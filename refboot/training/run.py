@@ -32,9 +32,9 @@ class Run:
 
     best.h5 is the network of the best spiking test accuracy (tested in the sampled epochs and the last), last.h5 that of the last whole
     epoch. A checkpoint is kept at the end of each epoch, and every `checkpoint_steps` steps (0: never) within; with `resume` the run goes
-    on from the newest, with the same bits as if it had never stopped, and may have more epochs than before, but no other settings. A
-    folder with an unfinished or another run is refused, unless `overwrite` says that it may go; a finished one of the same settings is
-    done again. `on_trouble`: see Guard.
+    on from the newest, with the same bits as if it had never stopped. It may have more epochs than before (the spiking test of the former
+    last one stays on record), but no other settings. A folder with an unfinished or another run is refused, unless `overwrite` says that
+    it may go; a finished one of the same settings is done again. `on_trouble`: see Guard.
     `root` and `download` say where MNIST is. Raises what Settings, the data and the files raise, before any training. Spec: TRN-10.
     """
 

@@ -11,6 +11,7 @@ import pytest
 
 from refboot.block import cuba
 from refboot.errors import FormatError
+from refboot.exchange import ExchangeWarning
 from refboot.io import netx
 from refboot.routine import LayerMode, Mode
 
@@ -129,6 +130,17 @@ def test_what_is_wrong_is_named_by_its_path(path: Path, name: str) -> None:
     with pytest.raises(FormatError) as caught:
         netx.load(path)
     assert caught.value.name.endswith(f"network.net:{where}")
+
+
+def test_without_strictness_unknown_entries_are_warned_of_and_everything_else_stays_an_error(path: Path) -> None:
+    for name, (where, layer) in WRONG.items():
+        nf.write(path, nf.input_layer(), layer)
+        if name in ("unknown entry", "unknown neuron entry"):
+            with pytest.warns(ExchangeWarning, match=f"{where} is unknown"):
+                assert len(netx.load(path, strict=False).blocks) == 2
+        else:
+            with pytest.raises(FormatError):
+                netx.load(path, strict=False)
 
 
 def test_only_the_last_layer_may_be_a_read_out(path: Path) -> None:

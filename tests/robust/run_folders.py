@@ -12,7 +12,7 @@ from refboot.training import checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-SMALL = ["--hidden", "16", "--epochs", "4", "--sample-period", "2", "--num-sample-iter", "3", "--dropout", "0.1"]
+SMALL = ["--hidden", "16", "--epochs", "3", "--sample-period", "2", "--num-sample-iter", "3", "--dropout", "0.1"]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
 
 

@@ -27,10 +27,10 @@ def counter(monkeypatch):
     for module in (events, coded):
         monkeypatch.setattr(module, "add_rows", made)
         monkeypatch.setattr(module, "active", plain["active"], raising=False)
-    monkeypatch.setattr(coded, "sums_by_code", plain["sums_by_code"])
-    monkeypatch.setattr(coded, "rest_of", plain["rest_of"])
-    monkeypatch.setattr(coded, "mark_alive", plain["mark_alive"])
+    monkeypatch.setattr(coded, "order_by_code", plain["order_by_code"])
     monkeypatch.setattr(coded, "add_times", plain["add_times"])
+    monkeypatch.setattr(coded, "_sums", plain["_sums"])
+    monkeypatch.setattr(coded, "_forward", plain["_forward"])
     return made
 
 
@@ -53,9 +53,7 @@ def test_a_picture_adds_a_row_per_pixel_that_spikes_and_not_per_spike(counter):
     picture = coded.encode(x)
     table = (np.outer(picture.values > 0.1, np.ones(t)) * (rng.random((len(picture.values), t)) < 0.5)).astype(np.float32)
     rows = events.rows_of((rng.integers(-9, 9, (i, o)) / 32).astype(np.float32))
-    z = np.empty((n, t, o), np.float32)
-    steps = np.ascontiguousarray(table.T)
-    plain["_forward"](picture.codes, steps, rows.each, picture.usual, rows.total, True, z)
+    z = coded.coded_forward(picture, table, rows)
     lit, kinds = int((table[picture.codes].any(axis=-1)).sum()), int(table.any(axis=1).sum())
     spikes = int(table[picture.codes].sum())
     assert counter.rows <= lit + n * kinds * (AT_ONCE - 1) + int(n * (table.sum() + t * (AT_ONCE - 1)))

@@ -47,7 +47,15 @@ def test_work_within_work_does_not_wait_for_itself():
     done = []
     with threads.use(2):
         threads.over(2, lambda part: threads.over(4, done.append))
-    assert len(done) == 4
+    assert sum(part.stop - part.start for part in done) == 2 * 4
+
+
+def test_parts_are_one_for_a_thread_alone_unless_they_are_fixed():
+    for fixed, want in ((False, [slice(0, 10)]), (True, [slice(0, 5), slice(5, 10)])):
+        found = []
+        with threads.use(1):
+            threads.over(10, found.append, fixed=fixed)
+        assert found == want
 
 
 def test_an_error_in_a_part_comes_out_and_the_pool_works_on():

@@ -241,11 +241,7 @@ GROUPS = {
     "loss and optimisers": LOSS_AND_OPTIMISERS,
     "schedule and operations": SCHEDULE_AND_OPS,
 }
-CASES = [
-    pytest.param(call, error, name, got, id=f"{group} {i}: {name} {got}")
-    for group, cases in GROUPS.items()
-    for i, (call, error, name, got) in enumerate(cases)
-]
+CASES = [pytest.param(*case, id=f"{group} {i}: {case[2]} {case[3]}") for group, cases in GROUPS.items() for i, case in enumerate(cases)]
 
 
 @pytest.mark.parametrize(("call", "error", "name", "got"), CASES)
@@ -259,7 +255,7 @@ def test_bad_input_raises_the_right_error_with_name_and_value(call, error, name,
 
 def test_the_same_calls_with_good_input_pass():
     assert neuron(dropout=Dropout(0, rng())).forward(ones(1, 2, 3)).shape == (1, 2, 3)
-    assert dense(mask=ones(2, 3), rng=rng())(ones(1, 3, 2), Mode.SNN).shape == (1, 2, 2)
+    assert dense(mask=ones(2, 3))(ones(1, 3, 2), Mode.SNN).shape == (1, 2, 2)
     assert spiking(ones(2, 3)).shape == spiking(ones(2, 3, 4)).shape == (2, 2, 4)
     assert input_block()(ones(2, 3, 1), Mode.FIT).shape == (2, 3, 1)
     assert cross_entropy(ones(2, 3), [0, 2])[1].shape == (2, 3)

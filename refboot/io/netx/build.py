@@ -21,13 +21,13 @@ from refboot.reference.fixed_point import DECAY_SCALE, WEIGHT_SCALE
 DEFAULT_STEPS = 16
 
 
-def load(path: str | os.PathLike[str], time_steps: int | None = None, seed: int = 0) -> Network:
+def load(path: str | os.PathLike[str], time_steps: int | None = None, seed: int = 0, strict: bool = True) -> Network:
     """The network in the exchange file `path`, ready for SNN mode, and for ANN mode where refboot wrote its curves.
 
     It takes `time_steps` steps, if not given those of the file, or 16. `seed` is that of what its samplers draw, should it be
-    trained on. Raises FormatError as `read` and `build` do.
+    trained on. `strict` as in `read`. Raises FormatError as `read` and `build` do.
     """
-    return build(read(path), time_steps, seed)
+    return build(read(path, strict), time_steps, seed)
 
 
 def build(net: NetSpec, time_steps: int | None = None, seed: int = 0) -> Network:
