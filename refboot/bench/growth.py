@@ -64,8 +64,8 @@ def plot(found: dict[str, Any], path: str) -> None:
     figure = extra("matplotlib.figure", "viz").Figure(figsize=(12, 7), layout="constrained")
     for ax, (name, results) in zip(figure.subplots(2, 3).flat, found.items(), strict=True):
         values = [float(value) for value in results]
-        ax.plot(values, [r["median_ms"] for r in results.values()], "o-", label="median")
-        ax.plot(values, [r["least_ms"] for r in results.values()], ":", label="least")
+        ax.plot(values, [r["processor_ms"] for r in results.values()], "o-", label="processors, median")
+        ax.plot(values, [r["least_ms"] for r in results.values()], ":", label="clock, least")
         ax.set(xlabel=name, ylabel="ms a step", ylim=(0, None), xlim=(0, None))
         ax.legend()
     figure.savefig(path)

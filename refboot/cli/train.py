@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from refboot.arrays import extra
+from refboot.cli.interrupt import at_the_next_step
 from refboot.errors import MissingExtraError
 from refboot.routine import LayerMode
 from refboot.settings import CONV, DATASETS, DIGITS, DIGITS_CONV, Settings, preset
@@ -52,9 +53,15 @@ def run(chosen: argparse.Namespace) -> int:
     settings = resumed_settings(folder, _named(chosen)) if chosen.resume else Settings(**_given(chosen))
     options = {name: getattr(chosen, name) for name in ("resume", "overwrite", "checkpoint_steps", "on_trouble")}
     training = Run(settings, folder, chosen.data_root, chosen.download, **options)
-    track, line = progress()
+    show, line = progress()
+
+    def track(epoch: int, iteration: int, total: int, mode: LayerMode) -> None:
+        show(epoch, iteration, total, mode)
+        check()
+
     try:
-        found = training.run(line, track)
+        with at_the_next_step() as check:
+            found = training.run(line, track)
     except KeyboardInterrupt:
         print(f"\nrefboot: interrupted in epoch {training.epoch}; go on with --resume --run {training.folder}", file=sys.stderr)
         return 130

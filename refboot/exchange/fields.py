@@ -11,6 +11,7 @@ from typing import cast
 import h5py
 import numpy as np
 
+from refboot import arrays
 from refboot.arrays import Ints
 from refboot.errors import FormatError
 from refboot.exchange.checksum import text
@@ -26,8 +27,8 @@ class ExchangeWarning(UserWarning):
 
 @contextmanager
 def strictness(strict: bool) -> Iterator[None]:
-    """Within the `with` block an unknown entry is an error (`strict`) or a warning."""
-    token = _strict.set(strict)
+    """Within the `with` block an unknown entry is an error (`strict`) or a warning; raises TypeMismatchError."""
+    token = _strict.set(arrays.flag("strict", strict))
     try:
         yield
     finally:

@@ -17,7 +17,6 @@ from refboot.kernels.events import AT_ONCE, UNIT, Rows, active, add_rows
 from refboot.kernels.jit import jit, jit_sum
 from refboot.kernels.layout import empty, time_major
 
-
 AT_A_TIME = 32  # samples
 
 

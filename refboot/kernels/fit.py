@@ -78,8 +78,7 @@ def _without(points, dropped, kept):  # type: ignore[no-untyped-def]
     stays = np.ones(points.shape[1], np.int64)
     for i in dropped:
         stays[i] = 0
-    for row in range(2):
-        place = 0
-        for i in range(points.shape[1]):
-            kept[row, place] = points[row, i]
-            place += stays[i]
+    place = 0
+    for i in range(points.shape[1]):
+        kept[0, place], kept[1, place] = points[0, i], points[1, i]
+        place += stays[i]

@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of one reader, with atheris (pip install atheris; Python up to 3.12): not run in CI.
+"""Coverage-guided fuzzing of one reader, with atheris (pip install atheris): not run in CI.
 
     PYTHONPATH=. python tests/robust/fuzz_atheris.py netx -max_total_time=600
 

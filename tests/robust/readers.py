@@ -165,6 +165,7 @@ def operate(path, content, cuts):
 # name: (makes a good file, reads one, draws damage and does it)
 READERS = {
     "netx": (make_netx, netx.load, *bytes_damaged()),
+    "netx-lenient": (make_netx, lambda path: netx.load(path, strict=False), *bytes_damaged()),
     "netx-surgery": (make_netx, netx.load, CUTS, operate),
     "state": (make_state, load_state, *bytes_damaged()),
     "state-resealed": (make_state, load_state, *bytes_damaged(resealed)),

@@ -21,7 +21,8 @@ from refboot.stats import LearningStat
 from refboot.training import Run, build, evaluate, evaluation_loader
 
 DENSE = {**DIGITS, "hidden": (24, 16), "epochs": 2, "num_sample_iter": 2, "sample_period": 2, "batch_size": 200}
-CONV = {**DENSE, **DIGITS_CONV, "network": "conv", "channels": (4, 4), "hidden": (8,), "norm": "mean", "threshold": 0.5}
+CONV = {**DENSE, **DIGITS_CONV, "network": "conv", "channels": (4,), "hidden": (8,), "norm": "mean"}
+CONV |= {"threshold": 0.5, "time_steps": 6, "epochs": 1}
 NETWORKS = {"dense": DENSE, "conv": CONV}
 TOLERANCE = 1e-5  # of rates (of size 1) in the rate modes, where float32 sums of some hundred terms come in another order
 

@@ -16,9 +16,10 @@ from refboot.errors import FormatError
 
 pytest.importorskip("resource", reason="limits on memory are POSIX's")
 
-COUNT = 10_000 if LONG else 150
+COUNT = 10_000 if LONG else 200
+CUTS = 10_000 if LONG else 60  # damage to the structure, beside that to the bytes
 GROUPS = [
-    "netx,state,state-resealed,checkpoint,checkpoint-resealed",
+    "netx,netx-lenient,state,state-resealed,checkpoint,checkpoint-resealed",
     "netx-surgery,state-surgery,checkpoint-surgery,vectors-surgery",
     "idx,idx-gzip,event,answer,vectors-index,vectors-arrays,settings,table,log",
 ]
@@ -27,13 +28,14 @@ GROUPS = [
 @pytest.mark.parametrize("names", [name for group in GROUPS for name in group.split(",")] if LONG else GROUPS)
 def test_readers_only_raise_refboots_errors(names, tmp_path):
     worker = Path(__file__).with_name("fuzz_worker.py")
-    command = [sys.executable, str(worker), names, str(COUNT), "11", str(tmp_path)]
+    count = CUTS if "surgery" in names else COUNT
+    command = [sys.executable, str(worker), names, str(count), "11", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False, timeout=7200 if LONG else 600)
     assert done.returncode == 0, done.stdout + done.stderr[-5000:]
     for name in names.split(","):
         (line,) = [line for line in done.stdout.splitlines() if line.startswith(f"{name} ")]
         _, read, refused = line.split()
-        assert int(read) + int(refused) >= COUNT
+        assert int(read) + int(refused) >= count
         assert int(refused) or name == "log", line  # a log is cut to what is whole, and never refused
 
 

@@ -18,7 +18,7 @@ KILLS = 50 if LONG else 8
 OFTEN = ["--checkpoint-steps", "3"]
 DYING = (str(Path(__file__).with_name("dying.py")),)
 # Each place of the file work at which a process can die, and, for a call that comes often, an early and a late one.
-DEATHS = [("write", 1), ("replace", 2), ("folder", 3), ("append", 1), ("fsync", 9), ("replace", 12), ("append", 2), ("write", 7)]
+DEATHS = [("write", 1), ("replace", 2), ("folder", 3), ("append", 1), ("fsync", 9), ("replace", 12), ("append", 1), ("write", 7)]
 
 
 @pytest.fixture(scope="module")
