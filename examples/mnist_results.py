@@ -4,6 +4,7 @@ RUN is the folder of `refboot train mnist`, MNIST that of the data, OUT the fold
 """
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -31,12 +32,12 @@ def table(log):
     yield f"| {last['epoch']} (ANN mode) | {100 * last['test_accuracy']:.2f} | {TUTORIAL_ANN:.2f} |"
 
 
-def best_network(run, root):
-    """The network of best.h5, its settings and epoch, and its accuracies by mode and number of steps."""
-    notes = state.read(run / "best.h5")[1]
+def best_network(run, root, name="best.h5"):
+    """The network of best.h5 (or last.h5), its settings and epoch, and its accuracies by mode and number of steps."""
+    notes = state.read(run / name)[1]
     settings = Settings.from_dict(notes["settings"])
     network = build(settings, np.random.default_rng(0))
-    state.load(network, run / "best.h5")
+    state.load(network, run / name)
     found = {}
     for mode, steps in ((Mode.ANN, 1), (Mode.SNN, 8), (Mode.SNN, 16), (Mode.SNN, 32)):
         stat, network.time_steps = LearningStat(), steps
@@ -61,18 +62,22 @@ def main(run, root, out):
     run, out = Path(run), Path(out)
     out.mkdir(parents=True, exist_ok=True)
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    for name in ("log.jsonl", "settings.json"):
+        shutil.copy(run / name, out / name)
     stats = LearningStats()
     stats.load(run)
     stats.plot(path=out, figsize=(7, 4))
-    network, settings, epoch, found = best_network(run, root)
-    fits(network, settings, root).savefig(out / "fit.png", dpi=110)
-    lines = [f"Seed {settings.seed}. Best network: epoch {epoch}.", "", *table(log), "", "| best network | test accuracy (%) |\n|---|---|"]
-    lines += [f"| {name} | {100 * accuracy:.2f} |" for name, accuracy in found.items()]
+    best, last = (best_network(run, root, name) for name in ("best.h5", "last.h5"))
+    fits(last[0], last[1], root).savefig(out / "fit.png", dpi=110)
+    lines = [f"Seed {last[1].seed}; settings in settings.json, every epoch in log.jsonl.", "", *table(log), ""]
+    lines.append(f"| test accuracy (%) | best scheduled SNN test (epoch {best[2]}) | last epoch ({last[2]}) |\n|---|---|---|")
+    lines += [f"| {name} | {100 * best[3][name]:.2f} | {100 * last[3][name]:.2f} |" for name in best[3]]
     seconds = sum(line["seconds"] for line in log), sum(line["test_seconds"] for line in log)
     lines += [
         "",
-        f"Seconds for {len(log)} epochs: training {seconds[0]:.0f}, evaluation {seconds[1]:.0f} (machine shared with other work).",
+        f"Seconds for {len(log)} epochs: training {seconds[0]:.0f}, evaluation {seconds[1]:.0f} (two cores, shared with other work).",
     ]
+    lines += ["", "![accuracy](accuracy.png)", "", "![loss](loss.png)", "", "![samples of the last network and their curves](fit.png)"]
     (out / "results.md").write_text("\n".join(lines) + "\n")
 
 

@@ -39,7 +39,8 @@ class Outside:
     def __call__(self, event, given):
         if self.on and event == "open" and isinstance(given[0], (str, bytes)):
             path = os.path.realpath(os.fsdecode(given[0]))
-            if not path.startswith((self.folder, sys.prefix, sys.base_prefix, os.devnull, *OWN)):
+            python = (sys.prefix, sys.base_prefix, sys.pycache_prefix or sys.prefix)
+            if not path.startswith((self.folder, *python, os.devnull, *OWN)):
                 self.found.append(path)
 
 
