@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -31,6 +32,8 @@ class CommandBackend:
         for place in ("{input}", "{output}"):
             if not any(place in word for word in self.words):
                 raise RangeError("--command", repr(command), "a command line with {input} and {output}")
+        if shutil.which(self.words[0]) is None:
+            raise RangeError("the program of --command", repr(self.words[0]), "one that is there and may be run")
 
     def answer(self, case: Case) -> Answer:
         """Run the program on `case`; a crash, no answer, a late or a damaged one is a crash."""

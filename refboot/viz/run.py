@@ -46,9 +46,9 @@ def plot_run(
     `root` and `download` say where MNIST is, `image` which test image the rasters show. Raises FormatError where there is no run.
     """
     subject, log = read_subject(Path(folder), root, download), read_log(Path(folder) / "log.jsonl")
+    drawn = {**trained_pictures(Path(folder), log), **network_pictures(subject, image)}
     target = Path(folder) / "pictures"
     target.mkdir(exist_ok=True)
-    drawn = {**trained_pictures(Path(folder), log), **network_pictures(subject, image)}
     for name, figure in drawn.items():
         files.replace(target / f"{name}.png", canvas.png(figure))
     return [target / f"{name}.png" for name in drawn]

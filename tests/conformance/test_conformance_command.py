@@ -129,8 +129,18 @@ def test_a_program_that_writes_without_end_is_ended(tmp_path: Path, monkeypatch:
     assert "more than 100000 bytes" in answer.detail
 
 
+def test_a_program_that_is_gone_by_the_time_it_is_run_is_a_crash(tmp_path: Path) -> None:
+    gone = tmp_path / "program"
+    gone.write_text("")
+    gone.chmod(0o755)
+    backend = CommandBackend(f"{gone} {{input}} {{output}}")
+    gone.unlink()
+    assert "could not be started" in ask(backend).detail
+
+
 def test_commands_that_cannot_be_run_are_told() -> None:
-    assert "could not be started" in ask(CommandBackend("/no/such/program {input} {output}")).detail
+    with pytest.raises(RangeError, match="/no/such/program"):
+        CommandBackend("/no/such/program {input} {output}")
     for bad in ("prog", "prog {input}", "prog {output}"):
         with pytest.raises(RangeError, match="--command"):
             CommandBackend(bad)
