@@ -11,6 +11,7 @@ import numpy as np
 from refboot import arrays, exchange
 from refboot.arrays import Floats
 from refboot.block.base import Block
+from refboot.block.plain import Plain
 from refboot.block.still import Held, hold
 from refboot.errors import FormatError, OrderError, RangeError, RefbootError, ShapeError, TypeMismatchError
 from refboot.exchange import LayerSpec, NetSpec
@@ -82,12 +83,18 @@ class Network:
         held = self._held = hold(self.blocks, x)
         for i, (block, m) in enumerate(zip(self.blocks, mode, strict=False)):
             try:
-                x = block.forward(x, m) if held is None or i > 1 else held.run(i, m)
+                x = self._run(i, x, m) if held is None or i > 1 else held.run(i, m)
             except RefbootError as error:
                 raise _of_block(i, block, error) from error
         return x
 
     __call__ = forward
+
+    def _run(self, i: int, x: Floats, mode: Mode) -> Floats:
+        """Block i on x, which is not checked again where a block of refboot's made it."""
+        block = self.blocks[i]
+        own = all(isinstance(b, (Block, Plain)) for b in self.blocks[max(i - 1, 0) : i + 1])
+        return block.run(x, mode) if own else block.forward(x, mode)  # type: ignore[attr-defined]
 
     def backward(self, grad: Floats) -> Floats:
         """Gradient for the input of the last `forward`, given that of its output; adds those of the parameters.

@@ -3,7 +3,7 @@
 BLAS threads spin while they wait: they cost small products more than they bring, and on a busy machine far more. So work is cut
 into parts that do not depend on the number of threads (the results have the same bits for any), and the pool does the parts.
 
-`REFBOOT_THREADS` in the environment says how many threads work (default: the machine's processors, at most `PARTS`).
+`REFBOOT_THREADS` in the environment says how many threads work (default: the machine's processors, at most `WORKERS`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -22,11 +23,13 @@ import numpy as np
 
 from refboot.errors import RangeError
 
-PARTS = 2
+PARTS = 8
+WORKERS = 2  # by default: beyond two, the memory is the limit
 PREFIXES = ("scipy_openblas", "openblas")
 SUFFIXES = ("64_", "")
 
 Work = Callable[[slice], Any]
+Task = Callable[[], Any]
 
 
 @contextmanager
@@ -54,23 +57,36 @@ def checked(number: object) -> int:
 
 
 @cache
-def parts(size: int, unit: int = 1) -> tuple[slice, ...]:
-    """[0, size) cut into at most `PARTS` slices of equal length, up to a multiple of `unit`; the same for any number of threads."""
-    length = -(-size // (PARTS * unit)) * unit
+def parts(size: int, unit: int = 1, count: int = PARTS) -> tuple[slice, ...]:
+    """[0, size) cut into at most `count` slices of equal length, up to a multiple of `unit`; the same for any number of threads."""
+    length = -(-size // (count * unit)) * unit
     return tuple(slice(start, min(start + length, size)) for start in range(0, size, max(length, 1)))
 
 
-def over(size: int, work: Work, unit: int = 1, alone: bool = False, fixed: bool = False) -> None:
-    """Call `work(part)` for each of `parts(size, unit)`, on as many threads as there are, or on this one `alone`.
+def over(size: int, work: Work, unit: int = 1, alone: bool = False, fixed: bool = False, count: int = PARTS) -> None:
+    """Call `work(part)` for each of `parts(size, unit, count)`, on as many threads as there are, or on this one `alone`.
 
     On this one it is called once for all of [0, size), unless the parts are `fixed`: where results would depend on them.
     """
-    slices = parts(size, unit)
-    if alone or len(slices) < 2 or _pool.count < 2 or _pool.inside.active:
-        for part in slices if fixed else (slice(0, size),):
-            work(part)
+    slices = parts(size, unit, count)
+    if fixed or not (alone or _alone(len(slices))):
+        share([partial(work, part) for part in slices], alone)
     else:
-        _pool.run(work, slices)
+        work(slice(0, size))
+
+
+def share(tasks: Sequence[Task], alone: bool = False) -> None:
+    """Call each task, in any order and on as many threads as there are, or on this one `alone`; raises the first error when all are done."""
+    if alone or _alone(len(tasks)):
+        for task in tasks:
+            task()
+    else:
+        _pool.run(tasks)
+
+
+def _alone(tasks: int) -> bool:
+    """Whether no other thread would help with so many tasks."""
+    return tasks < 2 or _pool.count < 2 or _pool.inside.active
 
 
 class _Inside(threading.local):
@@ -83,57 +99,65 @@ class _Pool:
     """Threads that take the parts of a piece of work; they are started when first needed, and again in a forked process."""
 
     def __init__(self) -> None:
-        default = min(PARTS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        default = min(WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
         self.count = checked(os.environ.get("REFBOOT_THREADS", default))
         self.inside = _Inside()
         self.forget()
 
     def forget(self) -> None:
         """Start without threads."""
-        self.tasks: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self.jobs: SimpleQueue[_Job] = SimpleQueue()
         self.started = 0
 
-    def run(self, work: Work, slices: tuple[slice, ...]) -> None:
-        """This thread takes the first slice, the pool the others; the first error of any is raised when all are done."""
-        while self.started < min(self.count, PARTS) - 1:
+    def run(self, tasks: Sequence[Task]) -> None:
+        """This thread and those of the pool take one task after the other; a thread that wakes late finds less to do, or nothing."""
+        helpers = min(self.count, len(tasks)) - 1
+        while self.started < helpers:
             self.started += 1
-            threading.Thread(target=self._serve, args=(self.tasks,), name="refboot", daemon=True).start()
-        pending = [_Task(work, part) for part in slices[1:]]
-        for task in pending:
-            self.tasks.put(task)
-        mine = _Task(work, slices[0])
-        mine()
-        for task in (mine, *pending):
-            task.result()
+            threading.Thread(target=self._serve, args=(self.jobs,), name="refboot", daemon=True).start()
+        job = _Job(tasks)
+        for _ in range(helpers):
+            self.jobs.put(job)
+        job.help()
+        job.wait()
 
-    def _serve(self, tasks: SimpleQueue[Callable[[], None]]) -> None:
+    def _serve(self, jobs: SimpleQueue[_Job]) -> None:
         self.inside.active = True
         while True:
-            tasks.get()()
+            jobs.get().help()
 
 
-class _Task:
-    """One part of a piece of work, to be done once and waited for."""
+class _Job:
+    """Tasks, each to be done once by whoever comes first."""
 
-    def __init__(self, work: Work, part: slice) -> None:
-        self.work, self.part = work, part
-        self.error: BaseException | None = None
-        self.done = threading.Lock()
-        self.done.acquire()
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self.left = deque(tasks)
+        self.done: SimpleQueue[BaseException | None] = SimpleQueue()
+        self.count = len(tasks)
 
-    def __call__(self) -> None:
-        try:
-            self.work(self.part)
-        except BaseException as error:  # handed to the thread that waits
-            self.error = error
-        finally:
-            self.done.release()
+    def help(self) -> None:
+        """Do what is left."""
+        while True:
+            try:
+                task = self.left.popleft()
+            except IndexError:
+                return
+            self.done.put(outcome(task))
 
-    def result(self) -> None:
-        """Wait until it is done; raises what it raised."""
-        self.done.acquire()
-        if self.error is not None:
-            raise self.error
+    def wait(self) -> None:
+        """Until all are done; raises the first error."""
+        errors = [error for error in (self.done.get() for _ in range(self.count)) if error is not None]
+        if errors:
+            raise errors[0]
+
+
+def outcome(task: Task) -> BaseException | None:
+    """What the task raises: it is handed to the thread that waits."""
+    try:
+        task()
+    except BaseException as error:
+        return error
+    return None
 
 
 class blas:

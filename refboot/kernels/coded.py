@@ -13,11 +13,13 @@ import numpy as np
 
 from refboot import threads
 from refboot.arrays import Floats
+from refboot.kernels import memory
 from refboot.kernels.events import AT_ONCE, UNIT, Rows, active, add_rows
 from refboot.kernels.jit import jit, jit_sum
 from refboot.kernels.layout import empty, time_major
 
 AT_A_TIME = 32  # samples
+HALVES = 2  # of the outputs: each part orders all pixels
 
 
 class Picture(NamedTuple):
@@ -30,7 +32,7 @@ class Picture(NamedTuple):
 
 def encode(x: Floats) -> Picture:
     """x (N, I), float32, quantised as weights are; each code occurs."""
-    codes, present, some = np.empty(x.shape, np.uint8), np.zeros(256, np.bool_), np.zeros(256, np.int64)
+    codes, present, some = memory.empty(x.shape, np.uint8), np.zeros(256, np.bool_), np.zeros(256, np.int64)
     flat = codes.reshape(-1)
     _quantised(np.ascontiguousarray(x).reshape(-1), flat)
     _seen(flat, present, some)
@@ -60,14 +62,14 @@ def coded_backward(grad: Floats, picture: Picture, table: Floats, rows: Rows) ->
     """Gradients of `coded_forward` for the table (K, T) and the weight (O, I), given that of z (N, O, T). float32."""
     gz, codes, width = time_major(grad), picture.codes, len(rows.total)
     gw, steps, wanted = np.zeros((codes.shape[1], width), np.float32), np.ascontiguousarray(table.T), np.ones(len(table), np.bool_)
-    parts = {part.start: np.zeros(table.shape, np.float64) for part in threads.parts(width, 16)}
+    parts = {part.start: np.zeros(table.shape, np.float64) for part in threads.parts(width, 16, HALVES)}
 
     def work(part: slice) -> None:
         for some in chunks(slice(0, len(codes))):
             sums, there = summed(codes[some], picture.usual, rows, part, wanted)
             _backward(codes[some], steps, sums, there, gz[some], part.start, gw, parts[part.start])
 
-    threads.over(width, work, unit=16, fixed=True)
+    threads.over(width, work, unit=16, fixed=True, count=HALVES)
     return np.sum([parts[start] for start in sorted(parts)], axis=0).astype(np.float32), gw.T
 
 
@@ -78,7 +80,7 @@ def chunks(part: slice) -> list[slice]:
 
 def summed(codes: np.ndarray, usual: int, rows: Rows, outputs: slice, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The sums of the weights of each wanted code in each sample, (N, K + 1, outputs) int16, the last zero; and which codes are there."""
-    sums = np.empty((len(codes), len(wanted) + 1, outputs.stop - outputs.start), np.int16)
+    sums = memory.empty((len(codes), len(wanted) + 1, outputs.stop - outputs.start), np.int16)
     there = np.empty((len(codes), len(wanted)), np.bool_)
     _sums(codes, rows.each, rows.total, outputs.start, usual, wanted, sums, there)
     return sums, there

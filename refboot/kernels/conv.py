@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refboot.arrays import Floats
+from refboot.kernels import memory
 from refboot.kernels.jit import jit
 
 Pair = tuple[int, int]
@@ -31,7 +32,7 @@ class Block(NamedTuple):
 def conv_forward(x: Floats, weight: Floats, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Floats:
     """See reference.conv_forward."""
     wide, w = as_steps(x, x.shape), weight.reshape(groups, len(weight) // groups, -1)
-    z = np.empty((len(wide), len(weight), *output_shape(x, weight, stride, padding, dilation), wide.shape[-1]), np.float32)
+    z = memory.empty((len(wide), len(weight), *output_shape(x, weight, stride, padding, dilation), wide.shape[-1]))
     for block in blocks(z, w.shape[2] * groups):
         part = columns_of(wide, z, weight, block, stride, padding, dilation)
         z[block.samples, :, block.rows] = np.matmul(w, by_group(part, groups)).reshape(z[block.samples, :, block.rows].shape)
@@ -84,7 +85,7 @@ def columns_of(x: Floats, z: Floats, weight: Floats, block: Block, stride: Pair,
     """What each kernel position sees from each output position of the block: (N', C, K, L, rows, W', T)."""
     part = x[block.samples]
     kernel, rows = weight.shape[2:], block.rows.stop - block.rows.start
-    columns = np.empty((*part.shape[:2], *kernel, rows, *z.shape[3:]), np.float32)
+    columns = memory.empty((*part.shape[:2], *kernel, rows, *z.shape[3:]))
     _unfold(part, block.rows.start, stride, padding, dilation, columns)
     return columns
 

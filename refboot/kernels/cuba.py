@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from refboot.arrays import Floats, Ints
+from refboot.kernels import memory
 from refboot.kernels.jit import jit
 from refboot.kernels.layout import empty, over_samples, time_major
 from refboot.kernels.leaky import DECAY_SCALE, four, leaky_step
@@ -22,7 +23,7 @@ def cuba_forward(z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Int
     """See reference.cuba_forward."""
     if z.ndim == 3 and fits(z, i_decay, v_decay, threshold, u, v):
         return _narrow(z, i_decay, v_decay, threshold, u, v)
-    spikes, voltage = np.empty(z.shape, np.float32), np.empty(z.shape, np.float32)
+    spikes, voltage = memory.empty(z.shape), memory.empty(z.shape)
     u, v = np.ascontiguousarray(u).copy(), np.ascontiguousarray(v).copy()
     arrays = four(z), four(u[..., None])[..., 0], four(v[..., None])[..., 0], four(spikes), four(voltage)
     over_samples(z.shape, lambda part: _cuba(i_decay, v_decay, threshold, *(a[part] for a in arrays)))
@@ -35,7 +36,7 @@ def cuba_backward(grad: Floats, voltage: Floats, i_decay: Ints, v_decay: Ints, t
     constants = np.float32(threshold), np.float32(scale / (2 * tau)), np.float32(-1 / tau)
     if grad.ndim == 3:
         return _narrow_backward(grad, voltage, i_keep, v_keep, *constants)
-    gz = np.empty(grad.shape, np.float32)
+    gz = memory.empty(grad.shape)
     arrays = four(grad), four(voltage), four(gz)
     over_samples(grad.shape, lambda part: _cuba_backward(i_keep, v_keep, *constants, *(a[part] for a in arrays)))
     return gz

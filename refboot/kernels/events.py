@@ -11,7 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from refboot.arrays import Floats
+from refboot.kernels import memory
 from refboot.kernels.jit import jit
+from refboot.kernels.layout import over_elements
 
 RATE = 0.35  # spikes per input and step above which a product of matrices is faster
 FEW_OUTPUTS = 32  # below which it is faster, too
@@ -28,14 +30,15 @@ class Rows(NamedTuple):
 
 def spiking(x: Floats) -> bool:
     """Whether x (any shape, contiguous) holds zeros and ones alone, and few ones."""
-    count = int(_count(x.reshape(-1)))
-    return 0 <= count < RATE * x.size
+    flat, counts = x.reshape(-1), [0]
+    over_elements(flat.size, lambda part: counts.append(_count(flat[part])))
+    return min(counts) >= 0 and sum(counts) < RATE * x.size
 
 
 def rows_of(weight: Floats) -> Rows | None:
     """`weight` (I, O) as bytes; None where that is not the same, or where the sum of some weights of an output may leave 16 bits."""
     inputs, outputs = weight.shape
-    each, total, size = np.empty((inputs + 1, outputs), np.int8), np.zeros(outputs, np.int32), np.zeros(outputs, np.int32)
+    each, total, size = memory.empty((inputs + 1, outputs), np.int8), np.zeros(outputs, np.int32), np.zeros(outputs, np.int32)
     on_grid = _to_bytes(np.ascontiguousarray(weight), each, total, size)
     return Rows(each, total.astype(np.int16)) if on_grid and size.max() < 1 << 15 else None
 

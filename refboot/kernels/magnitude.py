@@ -6,12 +6,14 @@ import numpy as np
 
 from refboot.arrays import Floats, Ints
 from refboot.kernels.jit import jit
-from refboot.kernels.layout import axes_of, flat
+from refboot.kernels.layout import axes_of, flat, over_elements
 
 
 def largest(x: Floats) -> float:
     """The largest |x|, NaN or infinity where x has such; any shape and order, float32, 0 for an empty x."""
-    return float(np.int32(_largest_bits(flat(x, axes_of(x)).view(np.int32))).view(np.float32))
+    bits, found = flat(x, axes_of(x)).view(np.int32), [0]
+    over_elements(bits.size, lambda part: found.append(_largest_bits(bits[part])))
+    return float(np.int32(max(found)).view(np.float32))
 
 
 def farthest(state: Ints) -> float:

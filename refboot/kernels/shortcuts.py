@@ -1,6 +1,7 @@
 """What this set of operations offers beside the functions of the definition: ways around to the same results (`ops.shortcuts`)."""
 
 from refboot.kernels.coded import coded_backward, coded_forward, encode
+from refboot.kernels.coded_rates import rates_backward, rates_forward
 from refboot.kernels.events import rows_of
 from refboot.kernels.fit import without
 from refboot.kernels.magnitude import largest
@@ -15,6 +16,8 @@ __all__ = [
     "mean_over_time",
     "normed_8bit",
     "normed_8bit_backward",
+    "rates_backward",
+    "rates_forward",
     "rows_of",
     "without",
 ]

@@ -6,15 +6,19 @@ per term; weight norm and the sums of `input_backward` (in float64) to 4 ulps, g
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from refboot import threads
 from refboot.arrays import Floats
+from refboot.kernels import memory
 from refboot.kernels.events import FEW_OUTPUTS, gather_gradient, rows_of, spiking, sum_events
 from refboot.kernels.jit import jit
 from refboot.kernels.layout import SMALL, axes_of, empty, flat, time_major
 
-FEW_PRODUCTS = 1 << 19  # multiplications below which another thread is not worth asking
+PIECES = 4  # of a product: BLAS brings its right side into order anew for each
+FEW_PRODUCTS = 1 << 25  # multiplications below which another thread is not worth asking
 
 
 def dense_forward(x: Floats, weight: Floats) -> Floats:
@@ -31,31 +35,34 @@ def dense_forward(x: Floats, weight: Floats) -> Floats:
 
 def dense_backward(grad: Floats, x: Floats, weight: Floats) -> tuple[Floats, Floats]:
     """See reference.dense_backward."""
-    gx, to = empty(x.shape)
-    gz = by_step(time_major(grad))
-    product(gz, weight, by_step(to))
-    return gx, weight_gradient(gz, by_step(time_major(x))).T
+    (gx, to), gz, inputs = empty(x.shape), by_step(time_major(grad)), by_step(time_major(x))
+    gw = memory.empty((x.shape[1], len(weight)))
+    tasks = product_tasks(gz, weight, by_step(to)) + gradient_tasks(gz, inputs, gw)
+    with threads.blas(1):
+        threads.share(tasks, alone=gz.size * x.shape[1] < FEW_PRODUCTS)
+    return gx, gw.T
 
 
-def weight_gradient(gz: Floats, x: Floats) -> Floats:
-    """The sum over rows of x gz, (I, O), for gz (R, O) and x (R, I)."""
-    gw = np.empty((x.shape[1], gz.shape[1]), np.float32)
-    if gz.shape[1] >= FEW_OUTPUTS and spiking(x):
-        threads.over(len(gw), lambda part: gather_gradient(x, gz, part.start, part.stop, gw), alone=x.size < SMALL)
-    else:
-        product(x.T, gz, gw)
-    return gw
+def gradient_tasks(gz: Floats, x: Floats, gw: Floats) -> list[threads.Task]:
+    """The sum over rows of x gz into gw (I, O), for gz (R, O) and x (R, I)."""
+    if gz.shape[1] < FEW_OUTPUTS or not spiking(x):
+        return product_tasks(x.T, gz, gw)
+    return [partial(gather_gradient, x, gz, part.start, part.stop, gw) for part in threads.parts(len(gw), 1, PIECES)]
 
 
 def product(a: Floats, b: Floats, out: Floats) -> None:
-    """a b into `out`, its columns, or its rows where these are more, in parts that do not depend on the number of threads."""
+    """a b into `out`."""
     with threads.blas(1):
-        if len(a) * b.size < FEW_PRODUCTS:
-            np.matmul(a, b, out=out)
-        elif len(a) > b.shape[1]:
-            threads.over(len(a), lambda part: np.matmul(a[part], b, out=out[part]), unit=16, fixed=True)
-        else:
-            threads.over(b.shape[1], lambda part: np.matmul(a, b[:, part], out=out[:, part]), unit=16, fixed=True)
+        threads.share(product_tasks(a, b, out), alone=len(a) * b.size < FEW_PRODUCTS)
+
+
+def product_tasks(a: Floats, b: Floats, out: Floats) -> list[threads.Task]:
+    """a b into `out`, where it is large by its columns, or its rows where these are more, in parts not depending on the number of threads."""
+    if len(a) * b.size < FEW_PRODUCTS:
+        return [partial(np.matmul, a, b, out=out)]
+    if len(a) > b.shape[1]:
+        return [partial(np.matmul, a[part], b, out=out[part]) for part in threads.parts(len(a), 16, PIECES)]
+    return [partial(np.matmul, a, b[:, part], out=out[:, part]) for part in threads.parts(b.shape[1], 16, PIECES)]
 
 
 def by_step(x: Floats) -> Floats:
@@ -66,7 +73,7 @@ def by_step(x: Floats) -> Floats:
 def weight_norm_forward(v: Floats, g: Floats) -> Floats:
     """See reference.weight_norm_forward."""
     columns = columns_of(v)
-    w = np.empty(columns.shape, np.float32)
+    w = memory.empty(columns.shape)
     _over_columns(v, lambda part: _weight_norm(columns, g, part.start, part.stop, w))
     return _as_rows(w, v)
 
@@ -74,7 +81,7 @@ def weight_norm_forward(v: Floats, g: Floats) -> Floats:
 def weight_norm_backward(grad: Floats, v: Floats, g: Floats) -> tuple[Floats, Floats]:
     """See reference.weight_norm_backward."""
     columns, grads = columns_of(v), columns_of(grad)
-    gv, gg = np.empty(columns.shape, np.float32), np.empty(g.shape, np.float32)
+    gv, gg = memory.empty(columns.shape), np.empty(g.shape, np.float32)
     _over_columns(v, lambda part: _weight_norm_backward(grads, columns, g, part.start, part.stop, gv, gg))
     return _as_rows(gv, v), gg
 

@@ -33,6 +33,8 @@ class Still:
     def dense_forward(self, weight: Floats) -> Floats:
         """`ops.dense_forward` of what it stands for: z (N, O, T), float32."""
         ways = ops.shortcuts()
+        if ways is not None and self._rates:
+            return ways.rates_forward(self.picture, self.table[:, 0], weight)
         self._rows = None if ways is None else ways.rows_of(weight.T)
         if self._rows is None:
             return ops.active().dense_forward(self.expanded(), weight)
@@ -41,11 +43,19 @@ class Still:
     def dense_backward(self, grad: Floats, weight: Floats) -> tuple[Floats, Floats]:
         """Gradients of `dense_forward` for the table, as (1, K, T), and for the weight (O, I), float32."""
         ways = ops.shortcuts()
-        if ways is None or self._rows is None:
+        if ways is not None and self._rates:
+            g_table, gw = ways.rates_backward(grad, self.picture, self.table[:, 0], weight)
+        elif ways is not None and self._rows is not None:
+            g_table, gw = ways.coded_backward(grad, self.picture, self.table, self._rows)
+        else:
             gx, gw = ops.active().dense_backward(grad, self.expanded(), weight)
             return self._gathered(gx), gw
-        g_table, gw = ways.coded_backward(grad, self.picture, self.table, self._rows)
         return g_table[None], gw
+
+    @property
+    def _rates(self) -> bool:
+        """Whether there is one step alone: the sums are exact there for spikes, too."""
+        return self.shape[-1] == 1
 
     def _gathered(self, gx: Floats) -> Floats:
         """The gradients of all pixels of a code added up, (1, K, T)."""

@@ -1,0 +1,59 @@
+"""New arrays without new memory: a large buffer is given out again once nobody holds an array in it.
+
+The system clears each page of new memory when it is first touched, which takes longer than many a kernel.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+
+LARGE = 1 << 17  # bytes, below which the C library keeps memory by itself
+MOST = 1 << 28  # bytes kept; beyond it those that nobody holds are let go
+
+
+class Memory:
+    """Buffers by their size. The count of references tells whether any array, or view of a view, still lies in one."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.kept: dict[int, list[np.ndarray]] = {}
+        self.size = 0
+        self.unheld = holders([np.empty(1)], 0)
+
+    def take(self, size: int) -> np.ndarray:
+        """A buffer of `size` bytes."""
+        with self.lock:
+            same = self.kept.setdefault(size, [])
+            for i in range(len(same)):
+                if holders(same, i) <= self.unheld:
+                    return same[i]
+            if self.size + size > MOST:
+                self.forget()
+            buffer = np.empty(size, np.uint8)
+            self.kept.setdefault(size, []).append(buffer)
+            self.size += size
+            return buffer
+
+    def forget(self) -> None:
+        """Let go what nobody holds; what somebody holds is theirs from now on."""
+        self.kept, self.size = {}, 0
+
+
+def holders(buffers: list[np.ndarray], i: int) -> int:
+    """How many references there are to buffers[i], this function's own included."""
+    return sys.getrefcount(buffers[i])
+
+
+def empty(shape: tuple[int, ...] | list[int], dtype: Any = np.float32) -> np.ndarray:
+    """np.empty, of memory that may have been used before."""
+    kind = np.dtype(dtype)
+    size = math.prod(shape) * kind.itemsize
+    return np.empty(shape, dtype) if size < LARGE else _memory.take(size).view(kind).reshape(shape)
+
+
+_memory = Memory()
