@@ -122,7 +122,7 @@ class Network:
         if n and x.size == n * size:
             x = x.reshape(n, *self.input_shape, 1)
             return replicate(x, self.time_steps) if mode.of(0).spiking else x
-        if n and x.ndim > 1 and x.size == n * size * x.shape[-1]:
+        if x.size and x.ndim > 1 and x.size == n * size * x.shape[-1]:
             return x.reshape(n, *self.input_shape, x.shape[-1])
         raise ShapeError("x", f"of shape {x.shape}", f"(N, {', '.join(map(str, self.input_shape))}) with an optional last axis T")
 

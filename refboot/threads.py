@@ -76,7 +76,7 @@ def over(size: int, work: Work, unit: int = 1, alone: bool = False, fixed: bool 
 
 
 def share(tasks: Sequence[Task], alone: bool = False) -> None:
-    """Call each task, in any order and on as many threads as there are, or on this one `alone`; raises the first error when all are done."""
+    """Call each task, on as many threads as there are, in any order, or on this one `alone`; raises an error when all are done."""
     if alone or _alone(len(tasks)):
         for task in tasks:
             task()

@@ -11,6 +11,7 @@ import numpy as np
 from refboot import arrays, ops
 from refboot.ann_sampler import AnnSampler
 from refboot.arrays import Axes, Floats
+from refboot.block import running
 from refboot.block.layer import describe
 from refboot.errors import FormatError, OrderError
 from refboot.exchange import LayerSpec, write_layer
@@ -63,6 +64,7 @@ class Block:
         self._ran: tuple[bool, int] | None = None
         self._shape: tuple[int, ...] | None = None  # of the output, where it is that of a gradient too
         self._codes: np.ndarray | None = None
+        self._skipped: Any = None  # the last input, if block.running took care of it
 
     def build(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Make what depends on the shape of the input (C, ...), without N and T, and return that of the output; raises ShapeError."""
@@ -104,7 +106,7 @@ class Block:
 
     def run(self, x: Floats, mode: Mode) -> Floats:
         """`forward` for an x that was checked."""
-        self._ran = mode.spiking, x.shape[-1]
+        self._ran, self._skipped = (mode.spiking, x.shape[-1]), None
         self.neuron.training = self.training
         y = self._spikes(x, mode is Mode.SAMPLE) if mode.spiking else self._rates(x, mode is Mode.FIT)
         if self.count_log:
@@ -132,10 +134,24 @@ class Block:
         if self._ran is None:
             raise OrderError(f"{type(self).__name__}.backward", "called first", "a forward pass before it")
         spiking, steps = self._ran
+        self.settle()
         grad = grad if self._shape is None else arrays.gradient(grad, self._shape)
         return self._spikes_backward(grad) if spiking else self._rates_backward(grad, steps)
 
+    def settle(self) -> None:
+        """Make up for what the last call left out because nothing but its spikes was wanted: so `backward` finds what it needs."""
+        x, self._skipped = self._skipped, None
+        if x is not None:
+            self._all_of(x, False)
+
     def _spikes(self, x: Floats, sample: bool) -> Floats:
+        s = None if sample or self.training else running.spikes(self.synapse, self.neuron, x)
+        if s is None:
+            return self._all_of(x, sample)
+        self._skipped = x
+        return later(s) if self.delay_shift else s
+
+    def _all_of(self, x: Floats, sample: bool) -> Floats:
         z = self.synapse.forward(x)
         s = self.neuron.forward(z)
         if sample:
@@ -205,7 +221,7 @@ def known_shape(block: object, shape: tuple[int, ...] | None) -> tuple[int, ...]
 
 def checked_curve(knots: np.ndarray | None, slopes: np.ndarray | None) -> Curve:
     """The curve of `knots` and `slopes`; raises FormatError unless both are there, fit together, are finite and rise."""
-    if knots is None or slopes is None or knots.ndim != 2 or knots.shape != (len(slopes) + 1, 2) or not len(slopes):
+    if knots is None or slopes is None or slopes.ndim != 1 or not len(slopes) or knots.shape != (len(slopes) + 1, 2):
         got = [None if a is None else a.shape for a in (knots, slopes)]
         raise FormatError("a fitted curve", f"of shapes {got}", "knots (K, 2) and slopes (K-1,)")
     rises = np.isfinite(knots).all() and (np.diff(knots, axis=0) >= 0).all() and np.isfinite(slopes).all() and (slopes > 0).all()

@@ -42,6 +42,7 @@ class Held:
 
     def unfold(self) -> None:
         """Leave the two blocks as if they had run on every pixel: so their `backward` gives the gradient of each."""
+        self.second.settle()
         self.second.synapse.unfold(self.still, self.first.run(self.x, self.mode))  # type: ignore[attr-defined]
 
 

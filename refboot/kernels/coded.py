@@ -7,6 +7,7 @@ Letters: N samples, I pixels, K codes, T steps, O outputs. Weights are the bytes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels import memory
 from refboot.kernels.events import AT_ONCE, UNIT, Rows, active, add_rows
-from refboot.kernels.jit import jit, jit_sum
+from refboot.kernels.jit import inlined, jit, jit_sum
 from refboot.kernels.layout import empty, time_major
 
 AT_A_TIME = 32  # samples
@@ -44,18 +45,22 @@ def encode(x: Floats) -> Picture:
 
 
 def coded_forward(picture: Picture, table: Floats, rows: Rows) -> Floats:
-    """z (N, O, T) for a `picture`, its table (K, T) and a weight: exact for a table of zeros and ones. float32."""
+    """z (N, O, T) for a `picture`, the spike train of each code (K, T) and a weight: exact. float32."""
     z, out = empty((len(picture.codes), len(rows.total), table.shape[1]))
-    steps, binary = np.ascontiguousarray(table.T), bool(((table == 0) | (table == 1)).all())
-    wanted = table.any(axis=1) | table[picture.usual].any()  # the usual code's sum is the rest that all others leave
-
-    def work(part: slice) -> None:
-        for some in chunks(part):
-            sums, there = summed(picture.codes[some], picture.usual, rows, slice(0, len(rows.total)), wanted)
-            _forward(steps, sums, there, binary, out[some])
-
-    threads.over(len(z), work)
+    by_sums(picture, table, rows, lambda steps, sums, there, some: _forward(steps, sums, there, out[some]))
     return z
+
+
+def by_sums(picture: Picture, table: Floats, rows: Rows, work: Callable[[Floats, np.ndarray, np.ndarray, slice], None]) -> None:
+    """Call `work(trains (T, K), sums of each code, which are there, samples)` for pieces of the samples."""
+    steps, alive = np.ascontiguousarray(table.T), np.array(table.any(axis=1))
+    wanted = alive | alive[picture.usual]  # its sum is the rest that all others leave
+
+    def of_part(part: slice) -> None:
+        for some in chunks(part):
+            work(steps, *summed(picture.codes[some], picture.usual, rows, slice(0, len(rows.total)), wanted), some)
+
+    threads.over(len(picture.codes), of_part)
 
 
 def coded_backward(grad: Floats, picture: Picture, table: Floats, rows: Rows) -> tuple[Floats, Floats]:
@@ -108,7 +113,7 @@ def _replace(codes, places):  # type: ignore[no-untyped-def]
         codes[i] = places[codes[i]]
 
 
-@jit
+@inlined
 def order_by_code(codes, usual, wanted, others, order, start):  # type: ignore[no-untyped-def]
     """The pixels of each code in `wanted` but the `usual` one: of code k, order[start[k] : start[k + 1]].
 
@@ -155,27 +160,27 @@ def _sums(codes, rows, total, low, usual, wanted, sums, there):  # type: ignore[
         there[n, usual] = wanted[usual]
 
 
+@inlined
+def sum_codes(step, there, sums, active_codes, found, whole):  # type: ignore[no-untyped-def]
+    """The sums of the codes that spike in a step and are there, added up: into `whole` (O,) int16."""
+    for k in range(step.size):
+        active_codes[k] = step[k] if there[k] else np.float32(0)
+    whole[:] = 0
+    for j in range(0, active(active_codes, step.size, found), AT_ONCE):
+        add_rows(sums, found, j, 0, whole)
+
+
 @jit
-def _forward(steps, sums, there, binary, z):  # type: ignore[no-untyped-def]
+def _forward(steps, sums, there, z):  # type: ignore[no-untyped-def]
     """Steps in the outer loop: at each, the sums of the codes that are active."""
     kinds, width = steps.shape[1], sums.shape[2]
     whole, found, here = np.empty(width, np.int16), np.empty(kinds + AT_ONCE, np.int64), np.empty(kinds, np.float32)
     for n in range(len(sums)):
         for t in range(len(steps)):
-            for k in range(kinds):
-                here[k] = steps[t, k] if there[n, k] else np.float32(0)
-            count, out = active(here, kinds, found), z[n, t]
-            if binary:
-                whole[:] = 0
-                for j in range(0, count, AT_ONCE):
-                    add_rows(sums[n], found, j, 0, whole)
-                for o in range(width):
-                    out[o] = np.float32(whole[o]) * UNIT
-            else:
-                out[:] = 0
-                for j in range(count):
-                    if found[j] != kinds:
-                        add_times(sums[n, found[j]], here[found[j]] * UNIT, out)
+            sum_codes(steps[t], there[n], sums[n], here, found, whole)
+            out = z[n, t]
+            for o in range(width):
+                out[o] = np.float32(whole[o]) * UNIT
 
 
 @jit
@@ -201,7 +206,7 @@ def _backward(codes, steps, sums, there, gz, low, gw, g_table):  # type: ignore[
                 add_times(trains[codes[n, i]], np.float32(1), gw[i, low:high])
 
 
-@jit
+@inlined
 def add_times(x, factor, total):  # type: ignore[no-untyped-def]
     """total += factor * x."""
     for o in range(total.size):

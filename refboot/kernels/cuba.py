@@ -10,7 +10,7 @@ import numpy as np
 
 from refboot.arrays import Floats, Ints
 from refboot.kernels import memory
-from refboot.kernels.jit import jit
+from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import empty, over_samples, time_major
 from refboot.kernels.leaky import DECAY_SCALE, four, leaky_step
 from refboot.kernels.magnitude import farthest, largest
@@ -44,11 +44,15 @@ def cuba_backward(grad: Floats, voltage: Floats, i_decay: Ints, v_decay: Ints, t
 
 def fits(z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints) -> bool:
     """Whether no current or voltage can leave 32 bits: drives are at most |4096 z|, and a decay sums them geometrically."""
-    size = largest(z)
+    return bounded(largest(z), z.shape[-1], i_decay, v_decay, threshold, farthest(u), farthest(v))
+
+
+def bounded(size: float, steps: int, i_decay: Ints, v_decay: Ints, threshold: int, u: float = 0, v: float = 0) -> bool:
+    """`fits` for drives up to `size` and states up to `u` and `v`."""
     if not size * DECAY_SCALE < LIMIT:  # nor where it is not finite
         return False
-    current = farthest(u) + size * DECAY_SCALE * gathered(i_decay, z.shape[-1])
-    return max(farthest(v) + current * gathered(v_decay, z.shape[-1]), threshold) < LIMIT
+    current = u + size * DECAY_SCALE * gathered(i_decay, steps)
+    return max(v + current * gathered(v_decay, steps), threshold) < LIMIT
 
 
 def gathered(decay: Ints, steps: int) -> float:
@@ -59,10 +63,15 @@ def gathered(decay: Ints, steps: int) -> float:
 
 def _narrow(z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints) -> tuple[Floats, Floats, Ints, Ints]:
     (spikes, s), (voltage, w) = empty(z.shape), empty(z.shape)
-    i_keep, v_keep = (np.broadcast_to((DECAY_SCALE - decay).astype(np.int32), z.shape[1:2]).copy() for decay in (i_decay, v_decay))
+    i_keep, v_keep = (kept(decay, z.shape[1]) for decay in (i_decay, v_decay))
     arrays = time_major(z), u.astype(np.int32, order="C"), v.astype(np.int32, order="C"), s, w
     over_samples(z.shape, lambda part: _cuba_narrow(i_keep, v_keep, np.int32(threshold), *(a[part] for a in arrays)))
     return spikes, voltage, arrays[1].astype(np.int64), arrays[2].astype(np.int64)
+
+
+def kept(decay: Ints, channels: int) -> np.ndarray:
+    """What a decay leaves, of 4096, for each channel (C,), int32."""
+    return np.broadcast_to((DECAY_SCALE - decay).astype(np.int32), channels).copy()
 
 
 def _narrow_backward(
@@ -82,7 +91,7 @@ def cuba_step(z, u, v, i_keep, v_keep):  # type: ignore[no-untyped-def]
     return u, leaky_step(v, u, v_keep)
 
 
-@jit
+@inlined
 def narrow_step(state, drive, keep):  # type: ignore[no-untyped-def]
     """`leaky_step` in 32 bits: the product by its upper and lower part. Numba widens each operation, hence the many int32."""
     size = np.int32(abs(state))
@@ -91,7 +100,7 @@ def narrow_step(state, drive, keep):  # type: ignore[no-untyped-def]
     return np.int32(drive + (left if state >= 0 else np.int32(-left)))
 
 
-@jit
+@inlined
 def gradient_step(grad, voltage, gu, later, i_keep, v_keep, threshold, slope, inverse):  # type: ignore[no-untyped-def]
     """One step back: through the spike's surrogate, the voltage and the current."""
     gv = grad * surrogate(voltage, threshold, slope, inverse)
@@ -124,9 +133,8 @@ def _cuba_narrow(i_keep, v_keep, threshold, z, u, v, spikes, voltage):  # type: 
     for n in range(samples):
         for t in range(steps):
             for c in range(channels):
-                now = narrow_step(u[n, c], np.int32(z[n, t, c] * np.float32(4096)), i_keep[c])
-                u[n, c] = now
-                now = narrow_step(v[n, c], now, v_keep[c])
+                u[n, c] = narrow_step(u[n, c], np.int32(z[n, t, c] * np.float32(4096)), i_keep[c])
+                now = narrow_step(v[n, c], u[n, c], v_keep[c])
                 voltage[n, t, c] = np.float32(now) * np.float32(1 / 4096)
                 fires = now > threshold
                 spikes[n, t, c] = np.float32(1) if fires else np.float32(0)

@@ -12,13 +12,14 @@ import numpy as np
 
 from refboot.arrays import Floats
 from refboot.kernels import memory
-from refboot.kernels.jit import jit
+from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import over_elements
 
 RATE = 0.35  # spikes per input and step above which a product of matrices is faster
 FEW_OUTPUTS = 32  # below which it is faster, too
 UNIT = np.float32(1 / 32)
 AT_ONCE = 8  # rows added in one pass
+LARGEST = float((1 << 15) * UNIT)  # no sum of any weights of an output is larger
 
 
 class Rows(NamedTuple):
@@ -40,7 +41,7 @@ def rows_of(weight: Floats) -> Rows | None:
     inputs, outputs = weight.shape
     each, total, size = memory.empty((inputs + 1, outputs), np.int8), np.zeros(outputs, np.int32), np.zeros(outputs, np.int32)
     on_grid = _to_bytes(np.ascontiguousarray(weight), each, total, size)
-    return Rows(each, total.astype(np.int16)) if on_grid and size.max() < 1 << 15 else None
+    return Rows(each, total.astype(np.int16)) if on_grid and size.max() * UNIT < LARGEST else None
 
 
 @jit
@@ -69,7 +70,7 @@ def _to_bytes(weight, rows, total, size):  # type: ignore[no-untyped-def]
     return on_grid
 
 
-@jit
+@inlined
 def active(x, silent, found):  # type: ignore[no-untyped-def]
     """The inputs of x (I,) that are not zero into `found`, filled up with `silent` to a multiple of AT_ONCE; how many these are."""
     count = np.int64(0)
@@ -82,7 +83,7 @@ def active(x, silent, found):  # type: ignore[no-untyped-def]
     return count
 
 
-@jit
+@inlined
 def add_rows(rows, found, j, low, total):  # type: ignore[no-untyped-def]
     """Add the eight rows that `found` names from j on to `total`, from their column `low` on, in 16 bits."""
     high = low + total.size
@@ -106,7 +107,7 @@ def sum_events(x, rows, z):  # type: ignore[no-untyped-def]
             z[r, o] = np.float32(total[o]) * UNIT
 
 
-@jit
+@inlined
 def by_input(x, low, high, start, where):  # type: ignore[no-untyped-def]
     """For each input i in [low, high): the rows r of x (R, I) in which it spikes are where[start[i - low] : start[i - low + 1]]."""
     start[:] = 0

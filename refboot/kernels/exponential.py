@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from refboot.kernels.jit import jit
+from refboot.kernels.jit import inlined
 
 LOWEST = np.float32(-104)  # exp of less is 0
 PER_LN2 = np.float32(1.44269504)
@@ -12,7 +12,7 @@ LN2_HIGH = np.float32(0.693359375)  # few bits, so that its products with whole 
 LN2_LOW = np.float32(-2.12194440e-4)
 
 
-@jit
+@inlined
 def exp_of_negative(x):  # type: ignore[no-untyped-def]
     """exp(x) for x <= 0 to 1 ulp of it, or of the smallest normal number where it is below that; float32.
 
@@ -32,7 +32,7 @@ def exp_of_negative(x):  # type: ignore[no-untyped-def]
     return p * power_of_two(half) * power_of_two(np.int32(np.int32(k) - half))
 
 
-@jit
+@inlined
 def power_of_two(k):  # type: ignore[no-untyped-def]
     """2^k for k in [-126, 127], made of its exponent bits; float32."""
     return np.int32(np.int32(k + 127) << 23).view(np.float32)

@@ -6,11 +6,14 @@ from refboot.kernels.events import rows_of
 from refboot.kernels.fit import without
 from refboot.kernels.magnitude import largest
 from refboot.kernels.rates import mean_over_time
+from refboot.kernels.running import coded_spikes, dense_spikes
 from refboot.kernels.weight import normed_8bit, normed_8bit_backward
 
 __all__ = [
     "coded_backward",
     "coded_forward",
+    "coded_spikes",
+    "dense_spikes",
     "encode",
     "largest",
     "mean_over_time",

@@ -9,7 +9,7 @@ import numpy as np
 
 from refboot.arrays import Floats, Ints
 from refboot.kernels.exponential import exp_of_negative
-from refboot.kernels.jit import jit
+from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import axes_of, empty_like, flat
 
 
@@ -41,7 +41,7 @@ def graded_backward(grad: Floats, voltage: Floats, threshold: float, tau: float,
     return out
 
 
-@jit
+@inlined
 def surrogate(voltage, threshold, slope, inverse):  # type: ignore[no-untyped-def]
     """scale / (2 tau) * exp(-|v - threshold| / tau) with slope = scale / (2 tau), inverse = -1 / tau; all float32."""
     return slope * exp_of_negative(abs(voltage - threshold) * inverse)

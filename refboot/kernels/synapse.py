@@ -14,7 +14,7 @@ from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels import memory
 from refboot.kernels.events import FEW_OUTPUTS, gather_gradient, rows_of, spiking, sum_events
-from refboot.kernels.jit import jit
+from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import SMALL, axes_of, empty, flat, time_major
 
 PIECES = 4  # of a product: BLAS brings its right side into order anew for each
@@ -57,7 +57,7 @@ def product(a: Floats, b: Floats, out: Floats) -> None:
 
 
 def product_tasks(a: Floats, b: Floats, out: Floats) -> list[threads.Task]:
-    """a b into `out`, where it is large by its columns, or its rows where these are more, in parts not depending on the number of threads."""
+    """a b into `out`; if it is large, by its columns, or its rows if these are more, whatever the number of threads."""
     if len(a) * b.size < FEW_PRODUCTS:
         return [partial(np.matmul, a, b, out=out)]
     if len(a) > b.shape[1]:
@@ -112,7 +112,7 @@ def _over_columns(v: Floats, work: threads.Work) -> None:
     threads.over(len(v), work, unit=16, alone=v.size < SMALL)
 
 
-@jit
+@inlined
 def lengths(v, low, high):  # type: ignore[no-untyped-def]
     """The length of the columns of v (inputs, O) in [low, high)."""
     totals = np.zeros(high - low, np.float64)
@@ -126,7 +126,7 @@ def lengths(v, low, high):  # type: ignore[no-untyped-def]
     return length
 
 
-@jit
+@inlined
 def ratio(x, y):  # type: ignore[no-untyped-def]
     """x / y, by element. (Numba takes long to compile the division of arrays.)"""
     found = np.empty(x.size, np.float32)

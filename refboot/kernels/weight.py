@@ -8,7 +8,7 @@ from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels import memory
 from refboot.kernels.fixed_point import HIGH, LOW, PER_STEP, STEP
-from refboot.kernels.jit import jit
+from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import SMALL
 from refboot.kernels.synapse import columns_of, lengths, ratio
 
@@ -45,7 +45,7 @@ def _forward(v, g, low, high, q, length):  # type: ignore[no-untyped-def]
             out[o] = min(max(np.rint(row[o] * factor[o] * PER_STEP) * STEP, LOW), HIGH)
 
 
-@jit
+@inlined
 def unclipped(grad, weight):  # type: ignore[no-untyped-def]
     """The gradient where the weight, rounded to its grid, is in range, else 0."""
     rounded = np.rint(weight * PER_STEP) * STEP

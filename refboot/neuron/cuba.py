@@ -106,6 +106,11 @@ class Neuron(Spiking):
             "gradedSpike": self.graded_spike,
         }
 
+    @property
+    def from_rest(self) -> tuple[Ints, Ints, int] | None:
+        """Both decays, of 4096, and the threshold in state units, if there is no more to it and calls begin at rest; else None."""
+        return None if self.persistent_state or not self._plain else (self.cx_current_decay, self.cx_voltage_decay, self._limit)
+
     def build(self, channels: int, rng: np.random.Generator | None) -> None:
         """Draw each channel's decays, where they are not shared, and make the norm's state."""
         super().build(channels, rng)

@@ -28,7 +28,7 @@ def counter(monkeypatch):
         monkeypatch.setattr(module, "add_rows", made)
         monkeypatch.setattr(module, "active", plain["active"], raising=False)
     monkeypatch.setattr(coded, "order_by_code", plain["order_by_code"])
-    monkeypatch.setattr(coded, "add_times", plain["add_times"])
+    monkeypatch.setattr(coded, "sum_codes", plain["sum_codes"])
     monkeypatch.setattr(coded, "_sums", plain["_sums"])
     monkeypatch.setattr(coded, "_forward", plain["_forward"])
     return made

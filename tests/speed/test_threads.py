@@ -36,6 +36,24 @@ def test_work_is_shared_between_threads():
     assert len(names) == 2
 
 
+def test_a_thread_that_does_not_come_is_not_waited_for():
+    """The pool's only thread is busy: this one does all parts itself."""
+    held, free, done = threading.Event(), threading.Event(), []
+
+    def hold():
+        held.set()
+        free.wait(30)
+
+    with threads.use(2):
+        other = threading.Thread(target=threads.share, args=([hold, hold],))
+        other.start()
+        assert held.wait(30)
+        threads.over(100, done.append)
+        free.set()
+        other.join()
+    assert sorted(part.start for part in done) == [part.start for part in threads.parts(100)]
+
+
 def test_one_thread_does_all_itself():
     names = set()
     with threads.use(1):
@@ -54,7 +72,7 @@ def test_parts_are_one_for_a_thread_alone_unless_they_are_fixed():
     for fixed, want in ((False, [slice(0, 10)]), (True, [slice(0, 5), slice(5, 10)])):
         found = []
         with threads.use(1):
-            threads.over(10, found.append, fixed=fixed)
+            threads.over(10, found.append, fixed=fixed, count=2)
         assert found == want
 
 
