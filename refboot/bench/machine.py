@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+import threading
+import time
 from importlib import metadata
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -40,7 +43,8 @@ def processor() -> str:
 
 
 def roofline(rng: np.random.Generator, rounds: int) -> dict[str, Any]:
-    """Billions of operations a second of sgemm on one BLAS thread, and billions of bytes a second of copying (read and written)."""
+    """Billions of operations a second of sgemm on one BLAS thread, billions of bytes a second of copying (read and
+    written), and what waking a thread takes."""
     found: dict[str, Any] = {}
     with threads.blas(1):
         for name, (m, k, n) in PRODUCTS.items():
@@ -51,10 +55,29 @@ def roofline(rng: np.random.Generator, rounds: int) -> dict[str, Any]:
         source = rng.random(int(size / 4), np.float32)
         target = np.empty_like(source)
         found[f"copy {name}, GB/s"] = 2e-9 * source.nbytes / best(lambda s=source, t=target: np.copyto(t, s), rounds)
-    return found
+    return found | {"waking a thread and waiting for it, us": 1e6 * waking(rounds)}
+
+
+def waking(rounds: int) -> float:
+    """Seconds that it takes to hand work of no length to a thread that sleeps, the median: what shared work must bring in first."""
+    ready, there = SimpleQueue[None](), SimpleQueue[None]()
+
+    def answer() -> None:
+        for _ in range(rounds):
+            there.put(ready.get())
+
+    threading.Thread(target=answer, daemon=True).start()
+    times = []
+    for _ in range(rounds):
+        time.sleep(0.002)
+        begun = time.perf_counter()
+        ready.put(None)
+        there.get()
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times)
 
 
 def best(action: Any, rounds: int) -> float:
     """The median of the faster half of the times: a limit is what the machine can do when it is left alone."""
-    times = sorted(time.clock for time in in_turn({"": action}, rounds, 5)[""])
+    times = sorted(took.clock for took in in_turn({"": action}, rounds, 5)[""])
     return statistics.median(times[: max(1, len(times) // 2)])

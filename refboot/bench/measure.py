@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 Action = Callable[[], Any]
+PAUSE = 0.02  # seconds
+SHORT = 0.2
 
 
 class Time(NamedTuple):
@@ -24,7 +26,16 @@ def timed(action: Action) -> Time:
     return Time(time.perf_counter() - begun, time.process_time() - used)
 
 
-def in_turn(actions: Mapping[str, Action], rounds: int, seconds: float, warm: int = 2) -> dict[str, list[Time]]:
+def settled(action: Action) -> Time:
+    """As in a long run of its own: after a pause, in which the threads of the program before cease to spin, and, if short, once untimed."""
+    time.sleep(PAUSE)
+    first = timed(action)
+    return timed(action) if first.clock < SHORT else first
+
+
+def in_turn(
+    actions: Mapping[str, Action], rounds: int, seconds: float, warm: int = 2, measure: Callable[[Action], Time] = timed
+) -> dict[str, list[Time]]:
     """Times of each action in each round, every round running them one after the other; `warm` rounds before are not counted.
 
     It ends after `rounds` rounds, or sooner, when `seconds` are over and three rounds are done.
@@ -38,7 +49,7 @@ def in_turn(actions: Mapping[str, Action], rounds: int, seconds: float, warm: in
         if number >= 3 and time.perf_counter() - begun > seconds:
             break
         for name, action in actions.items():
-            found[name].append(timed(action))
+            found[name].append(measure(action))
     return found
 
 
@@ -69,5 +80,5 @@ def summaries(times: Mapping[str, Sequence[Time]], items: int = 1) -> dict[str, 
 
 
 def compare(actions: Mapping[str, Action], rounds: int, seconds: float, items: int = 1) -> dict[str, Any]:
-    """`summaries` of the actions, taken in turn."""
-    return summaries(in_turn(actions, rounds, seconds), items)
+    """`summaries` of the actions, taken in turn, each `settled`."""
+    return summaries(in_turn(actions, rounds, seconds, measure=settled), items)

@@ -105,7 +105,8 @@ class Bench:
         times: dict[str, list[Time]] = {name: [] for name in self.sides}
         for _ in range(max(3, self.rounds // 4)):
             for name, side in self.sides.items():
-                times[name].append(timed(side.fit()))
+                fit = side.fit()
+                times[name].append(timed(fit))
         return summaries(times) | {"points kept": self.ours.points()}
 
     def parts(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from refboot.kernels.jit import inlined, jit, jit_sum
 from refboot.kernels.layout import empty, time_major
 
 AT_A_TIME = 32  # samples
-HALVES = 2  # of the outputs: each part orders all pixels
+HALVES = 2  # parts of what has a price for each part
 
 
 class Picture(NamedTuple):
@@ -58,24 +58,33 @@ def by_sums(picture: Picture, table: Floats, rows: Rows, work: Callable[[Floats,
 
     def of_part(part: slice) -> None:
         for some in chunks(part):
-            work(steps, *summed(picture.codes[some], picture.usual, rows, slice(0, len(rows.total)), wanted), some)
+            work(steps, *summed(picture.codes[some], picture.usual, rows, wanted), some)
 
     threads.over(len(picture.codes), of_part)
 
 
 def coded_backward(grad: Floats, picture: Picture, table: Floats, rows: Rows) -> tuple[Floats, Floats]:
     """Gradients of `coded_forward` for the table (K, T) and the weight (O, I), given that of z (N, O, T). float32."""
-    gz, codes, width = time_major(grad), picture.codes, len(rows.total)
-    gw, steps, wanted = np.zeros((codes.shape[1], width), np.float32), np.ascontiguousarray(table.T), np.ones(len(table), np.bool_)
-    parts = {part.start: np.zeros(table.shape, np.float64) for part in threads.parts(width, 16, HALVES)}
+    gz, codes, steps = time_major(grad), picture.codes, np.ascontiguousarray(table.T)
+    gw, g_table = memory.empty((codes.shape[1], len(rows.total))), np.zeros(table.shape)
+    gw[...] = 0
+    for some in chunks(slice(0, len(codes))):
+        g_table += _of_chunk(codes[some], picture.usual, steps, rows, gz[some], gw)
+    return g_table.astype(np.float32), gw.T
 
-    def work(part: slice) -> None:
-        for some in chunks(slice(0, len(codes))):
-            sums, there = summed(codes[some], picture.usual, rows, part, wanted)
-            _backward(codes[some], steps, sums, there, gz[some], part.start, gw, parts[part.start])
 
-    threads.over(width, work, unit=16, fixed=True, count=HALVES)
-    return np.sum([parts[start] for start in sorted(parts)], axis=0).astype(np.float32), gw.T
+def _of_chunk(codes: np.ndarray, usual: int, steps: Floats, rows: Rows, gz: Floats, gw: Floats) -> np.ndarray:
+    """The gradient for the table (K, T), float64, of some samples; adds theirs to gw."""
+    (length, kinds), count, every = steps.shape, len(codes), np.ones(steps.shape[1], np.bool_)
+    trains, parts = memory.empty((count, kinds, gw.shape[1])), {part.start: np.zeros((kinds, length)) for part in threads.parts(count)}
+
+    def gather(part: slice) -> None:
+        _trains(steps, *summed(codes[part], usual, rows, every), gz[part], trains[part], parts[part.start])
+
+    by_pixel, fires = np.ascontiguousarray(codes.T), steps.any(axis=0)
+    threads.over(count, gather, fixed=True)
+    threads.over(len(gw), lambda part: _scatter(by_pixel[part], fires, trains, gw[part]))
+    return np.sum([parts[start] for start in sorted(parts)], axis=0)
 
 
 def chunks(part: slice) -> list[slice]:
@@ -83,11 +92,11 @@ def chunks(part: slice) -> list[slice]:
     return [slice(start, min(start + AT_A_TIME, part.stop)) for start in range(part.start, part.stop, AT_A_TIME)]
 
 
-def summed(codes: np.ndarray, usual: int, rows: Rows, outputs: slice, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sums of the weights of each wanted code in each sample, (N, K + 1, outputs) int16, the last zero; and which codes are there."""
-    sums = memory.empty((len(codes), len(wanted) + 1, outputs.stop - outputs.start), np.int16)
+def summed(codes: np.ndarray, usual: int, rows: Rows, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sums of the weights of each wanted code in each sample, (N, K + 1, O) int16, the last zero; and which codes are there."""
+    sums = memory.empty((len(codes), len(wanted) + 1, len(rows.total)), np.int16)
     there = np.empty((len(codes), len(wanted)), np.bool_)
-    _sums(codes, rows.each, rows.total, outputs.start, usual, wanted, sums, there)
+    _sums(codes, rows.each, rows.total, usual, wanted, sums, there)
     return sums, there
 
 
@@ -136,22 +145,22 @@ def order_by_code(codes, usual, wanted, others, order, start):  # type: ignore[n
 
 
 @jit
-def _sums(codes, rows, total, low, usual, wanted, sums, there):  # type: ignore[no-untyped-def]
+def _sums(codes, rows, total, usual, wanted, sums, there):  # type: ignore[no-untyped-def]
     pixels, kinds, width = codes.shape[1], wanted.size, sums.shape[2]
     others, order = np.empty(pixels + 1, np.int64), np.empty(pixels + kinds * AT_ONCE, np.int64)
-    start, whole, rest = np.zeros(kinds + 1, np.int64), total[low : low + width], np.empty(width, np.int16)
+    start, rest = np.zeros(kinds + 1, np.int64), np.empty(width, np.int16)
     for n in range(len(codes)):
         order_by_code(codes[n], usual, wanted, others, order, start)
         sums[n, kinds, :] = 0
         for o in range(width):
-            rest[o] = whole[o]
+            rest[o] = total[o]
         for k in range(kinds):
             there[n, k] = start[k + 1] > start[k]
             if there[n, k]:
                 own = sums[n, k]
                 own[:] = 0
                 for j in range(start[k], start[k + 1], AT_ONCE):
-                    add_rows(rows, order, j, low, own)
+                    add_rows(rows, order, j, own)
                 for o in range(width):
                     rest[o] -= own[o]
         own = sums[n, usual]
@@ -167,7 +176,7 @@ def sum_codes(step, there, sums, active_codes, found, whole):  # type: ignore[no
         active_codes[k] = step[k] if there[k] else np.float32(0)
     whole[:] = 0
     for j in range(0, active(active_codes, step.size, found), AT_ONCE):
-        add_rows(sums, found, j, 0, whole)
+        add_rows(sums, found, j, whole)
 
 
 @jit
@@ -184,26 +193,30 @@ def _forward(steps, sums, there, z):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _backward(codes, steps, sums, there, gz, low, gw, g_table):  # type: ignore[no-untyped-def]
-    """For the outputs from `low` on, as many as `sums` has: adds to gw (I, O) and to g_table (K, T)."""
+def _trains(steps, sums, there, gz, trains, g_table):  # type: ignore[no-untyped-def]
+    """The sum of gz over the steps in which a code spikes, for each that is there (N, K, O); adds to g_table (K, T)."""
     kinds, width = steps.shape[1], sums.shape[2]
-    high, alive = low + width, np.zeros(kinds, np.bool_)
-    trains, part = np.empty((kinds, width), np.float32), np.empty(width, np.float32)
-    for n in range(len(codes)):
+    part = np.empty(width, np.float32)
+    for n in range(len(gz)):
         for k in range(kinds):
             if there[n, k]:
-                own = sums[n, k]
+                own, train = sums[n, k], trains[n, k]
                 for o in range(width):
                     part[o] = np.float32(own[o])
-                trains[k, :] = 0
+                    train[o] = 0
                 for t in range(len(steps)):
-                    g_table[k, t] += np.float64(dot(part, gz[n, t, low:high]) * UNIT)
+                    g_table[k, t] += np.float64(dot(part, gz[n, t]) * UNIT)
                     if steps[t, k] != 0:
-                        alive[k] = True
-                        add_times(gz[n, t, low:high], steps[t, k], trains[k])
-        for i in range(codes.shape[1]):
-            if alive[codes[n, i]]:
-                add_times(trains[codes[n, i]], np.float32(1), gw[i, low:high])
+                        add_times(gz[n, t], steps[t, k], train)
+
+
+@jit
+def _scatter(codes, fires, trains, gw):  # type: ignore[no-untyped-def]
+    """Adds to gw (I, O) the trains of each pixel's codes (I, N), of those that ever fire."""
+    for i in range(len(gw)):
+        for n in range(len(trains)):
+            if fires[codes[i, n]]:
+                add_times(trains[n, codes[i, n]], np.float32(1), gw[i])
 
 
 @inlined

@@ -10,7 +10,7 @@ import numpy as np
 from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels import memory
-from refboot.kernels.coded import Picture
+from refboot.kernels.coded import HALVES, Picture
 from refboot.kernels.jit import jit, jit_sum
 
 AT_ONCE = 4  # pixels
@@ -31,12 +31,12 @@ def rates_backward(grad: Floats, picture: Picture, rates: Floats, weight: Floats
     """Gradients of `rates_forward` for the rates, as (K, 1), and for the weight (O, I), given that of z (N, O, 1). float32."""
     gz, columns, codes = np.ascontiguousarray(grad[..., 0]), np.ascontiguousarray(weight.T), np.ascontiguousarray(picture.codes.T)
     gw, given = memory.empty(columns.shape), (codes, picture.usual, rates, gz, gz.sum(axis=0))
-    parts = {part.start: np.zeros(len(rates)) for part in threads.parts(len(codes))}
+    parts = {part.start: np.zeros(len(rates)) for part in threads.parts(len(codes), 1, HALVES)}
 
     def work(part: slice) -> None:
         _backward(*given, columns, part.start, part.stop, gw, parts[part.start])
 
-    threads.over(len(codes), work, alone=codes.size < FEW_PIXELS, fixed=True)
+    threads.over(len(codes), work, alone=codes.size < FEW_PIXELS, fixed=True, count=HALVES)
     return np.sum([parts[start] for start in sorted(parts)], axis=0).astype(np.float32)[:, None], gw.T
 
 

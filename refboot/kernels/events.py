@@ -84,11 +84,10 @@ def active(x, silent, found):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def add_rows(rows, found, j, low, total):  # type: ignore[no-untyped-def]
-    """Add the eight rows that `found` names from j on to `total`, from their column `low` on, in 16 bits."""
-    high = low + total.size
-    a, b, c, d = rows[found[j], low:high], rows[found[j + 1], low:high], rows[found[j + 2], low:high], rows[found[j + 3], low:high]
-    e, f, g, h = rows[found[j + 4], low:high], rows[found[j + 5], low:high], rows[found[j + 6], low:high], rows[found[j + 7], low:high]
+def add_rows(rows, found, j, total):  # type: ignore[no-untyped-def]
+    """Add the eight rows that `found` names from j on to `total`, in 16 bits."""
+    a, b, c, d = rows[found[j]], rows[found[j + 1]], rows[found[j + 2]], rows[found[j + 3]]
+    e, f, g, h = rows[found[j + 4]], rows[found[j + 5]], rows[found[j + 6]], rows[found[j + 7]]
     for o in range(total.size):
         first = np.int16(a[o]) + np.int16(b[o]) + np.int16(c[o]) + np.int16(d[o])
         total[o] = np.int16(total[o] + first + np.int16(e[o]) + np.int16(f[o]) + np.int16(g[o]) + np.int16(h[o]))
@@ -102,7 +101,7 @@ def sum_events(x, rows, z):  # type: ignore[no-untyped-def]
     for r in range(len(x)):
         total[:] = 0
         for j in range(0, active(x[r], inputs, found), AT_ONCE):
-            add_rows(rows, found, j, 0, total)
+            add_rows(rows, found, j, total)
         for o in range(total.size):
             z[r, o] = np.float32(total[o]) * UNIT
 

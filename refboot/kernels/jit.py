@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
 
 
 def jit(function: Function) -> Function:
@@ -15,14 +16,14 @@ def jit(function: Function) -> Function:
 
     Spec: NUM-10.
     """
-    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    return cast(Function, numba.njit(**OPTIONS)(function))
 
 
 def jit_sum(function: Function) -> Function:
     """`jit` for a sum that the compiler may take in any order, many terms at once; for gradients alone, whose bounds allow for it."""
-    return cast(Function, numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})(function))
+    return cast(Function, numba.njit(**OPTIONS, fastmath={"reassoc", "contract"})(function))
 
 
 def inlined(function: Function) -> Function:
-    """A piece of kernels: put into each of them as it is compiled, not compiled by itself, which halves the time before a first step."""
+    """A piece of kernels: put into each of them when that is compiled, and not compiled by itself, which takes time at a cold start."""
     return cast(Function, numba.njit(inline="always", error_model="numpy")(function))

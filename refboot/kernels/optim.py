@@ -25,11 +25,11 @@ def adam_step(p: Floats, grad: Floats, m: Floats, v: Floats, step: int, lr: floa
 
 def _in_place(kernel: Callable[..., None], changed: tuple[Floats, ...], grad: Floats, *constants: np.float32) -> None:
     """Run `kernel` on flat views in the memory order of the parameter; of an array that lies otherwise a copy is written back."""
+    alike = all(x.strides == grad.strides for x in changed) and (grad.flags.c_contiguous or grad.flags.f_contiguous)
     axes = axes_of(changed[0])
-    p, *moments = flats = [flat(x, axes) for x in changed]
-    grads = flat(grad, axes)
+    grads, p, *moments = flats = [x.ravel(order="K") if alike else flat(x, axes) for x in (grad, *changed)]
     over_elements(p.size, lambda part: kernel(p[part], grads[part], *(m[part] for m in moments), *constants))
-    for array, result in zip(changed, flats, strict=True):
+    for array, result in () if alike else zip(changed, flats[1:], strict=True):
         turned = array.transpose(axes)
         if not turned.flags.c_contiguous:
             turned[...] = result.reshape(turned.shape)

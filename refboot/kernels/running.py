@@ -62,7 +62,7 @@ def _dense(x, rows, i_keep, v_keep, threshold, spikes):  # type: ignore[no-untyp
         for t in range(steps):
             total[:] = 0
             for j in range(0, active(x[n, t], inputs, found), AT_ONCE):
-                add_rows(rows, found, j, 0, total)
+                add_rows(rows, found, j, total)
             fire(total, u, v, i_keep, v_keep, threshold, spikes[n, t])
 
 

@@ -86,4 +86,4 @@ def test_threads_get_buffers_of_their_own(own):
     for thread in threads:
         thread.join()
     assert not wrong
-    assert len(own.kept[memory.LARGE]) <= 4
+    assert len(own.kept[memory.LARGE]) <= 8  # one held and one to come, by each
