@@ -133,8 +133,9 @@ def _cuba_narrow(i_keep, v_keep, threshold, z, u, v, spikes, voltage):  # type: 
     for n in range(samples):
         for t in range(steps):
             for c in range(channels):
-                u[n, c] = narrow_step(u[n, c], np.int32(z[n, t, c] * np.float32(4096)), i_keep[c])
-                now = narrow_step(v[n, c], u[n, c], v_keep[c])
+                current = narrow_step(u[n, c], np.int32(z[n, t, c] * np.float32(4096)), i_keep[c])
+                u[n, c] = current
+                now = narrow_step(v[n, c], current, v_keep[c])
                 voltage[n, t, c] = np.float32(now) * np.float32(1 / 4096)
                 fires = now > threshold
                 spikes[n, t, c] = np.float32(1) if fires else np.float32(0)
@@ -165,7 +166,7 @@ def _cuba_narrow_backward(i_keep, v_keep, threshold, slope, inverse, grad, volta
         later[:] = 0
         for t in range(steps - 1, -1, -1):
             for c in range(channels):
-                gu[c], later[c] = gradient_step(
+                first, second = gradient_step(
                     grad[n, t, c], voltage[n, t, c], gu[c], later[c], i_keep[c], v_keep[c], threshold, slope, inverse
                 )
-                gz[n, t, c] = later[c]
+                gu[c], later[c], gz[n, t, c] = first, second, second

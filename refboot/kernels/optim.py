@@ -9,6 +9,7 @@ import numpy as np
 from refboot.arrays import Floats
 from refboot.kernels.jit import jit
 from refboot.kernels.layout import axes_of, flat, over_elements
+from refboot.reference.optim import TINY
 
 
 def sgd_step(p: Floats, grad: Floats, velocity: Floats, lr: float, momentum: float) -> None:
@@ -38,13 +39,17 @@ def _in_place(kernel: Callable[..., None], changed: tuple[Floats, ...], grad: Fl
 @jit
 def _sgd(p, grad, velocity, lr, momentum):  # type: ignore[no-untyped-def]
     for i in range(p.size):
-        velocity[i] = velocity[i] * momentum + grad[i]
-        p[i] -= lr * velocity[i]
+        now = velocity[i] * momentum + grad[i]
+        velocity[i] = now  # what was just stored is not read again: that would take twice the time
+        p[i] -= lr * now
 
 
 @jit
 def _adam(p, grad, m, v, keep1, new1, keep2, new2, root, rate, eps):  # type: ignore[no-untyped-def]
     for i in range(p.size):
-        m[i] = m[i] * keep1 + new1 * grad[i]
-        v[i] = v[i] * keep2 + new2 * grad[i] * grad[i]
-        p[i] -= rate * m[i] / (np.sqrt(v[i]) * root + eps)
+        first = m[i] * keep1 + new1 * grad[i]
+        second = v[i] * keep2 + new2 * grad[i] * grad[i]
+        first = first if abs(first) >= TINY else np.float32(0)
+        second = second if second >= TINY else np.float32(0)
+        m[i], v[i] = first, second
+        p[i] -= rate * first / (np.sqrt(second) * root + eps)

@@ -43,8 +43,9 @@ def coded_spikes(picture: Picture, table: Floats, rows: Rows, i_decay: Ints, v_d
 def fire(total, u, v, i_keep, v_keep, threshold, spikes):  # type: ignore[no-untyped-def]
     """One step of the neurons whose drives are `total`."""
     for c in range(total.size):
-        u[c] = narrow_step(u[c], np.int32(np.int32(total[c]) * STATE_UNITS), i_keep[c])
-        now = narrow_step(v[c], u[c], v_keep[c])
+        current = narrow_step(u[c], np.int32(np.int32(total[c]) * STATE_UNITS), i_keep[c])
+        u[c] = current
+        now = narrow_step(v[c], current, v_keep[c])
         fires = now > threshold
         spikes[c] = np.float32(1) if fires else np.float32(0)
         v[c] = np.int32(0) if fires else now

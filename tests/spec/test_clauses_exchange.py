@@ -261,6 +261,7 @@ BAD_STATES = {
     "unknown": lambda good: good.update({"blocks.1.synapse.colour": np.zeros(1, np.float32)}),
     "shape": lambda good: good.update({"blocks.1.synapse.weight_v": np.zeros((3, 3), np.float32)}),
     "not finite": lambda good: good.update({"blocks.1.synapse.weight_v": np.full((3, 2), np.inf, np.float32)}),
+    "scalar": lambda good: good.update({"blocks.1.curve.knots": np.zeros((2, 2)), "blocks.1.curve.slopes": np.array(1.0)}),
     "falling": lambda good: good.update({"blocks.1.curve.knots": np.array([[0.0, 0.0], [-1.0, 1.0]]), "blocks.1.curve.slopes": np.ones(1)}),
 }
 

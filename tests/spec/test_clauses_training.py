@@ -221,6 +221,19 @@ def test_adam(o: Ops, rng: Rng):
     assert (Adam([]).lr, Adam([]).beta1, Adam([]).beta2, Adam([]).eps) == (0.001, 0.9, 0.999, 1e-8)
 
 
+def test_adam_has_no_subnormal_moments(o: Ops):
+    """TRN-4."""
+    tiny = np.float32(2.0**-126)
+    p, g = np.ones(4, np.float32), np.zeros(4, np.float32)
+    m, v = np.float32([1.5, -1.05, 1.2, 0]) * tiny, np.float32([1.5, 1.0005, 3, 0]) * tiny
+    o.adam_step(p, g, m, v, 1, 0.01, 0.9, 0.999, 1e-8)
+    assert (m / tiny).tolist() == [np.float32(1.5) * np.float32(0.9), 0, np.float32(1.2) * np.float32(0.9), 0]
+    assert (v / tiny).tolist() == [np.float32(1.5) * np.float32(0.999), 0, np.float32(3) * np.float32(0.999), 0]
+    for t in range(2, 1000):
+        o.adam_step(p, g, m, v, t, 0.01, 0.9, 0.999, 1e-8)
+    assert not m.any()
+
+
 def test_gradient_descent(o: Ops, rng: Rng):
     """TRN-5."""
     p, velocity, g = (np.float32(rng.normal(0, 1, 9)) for _ in range(3))
