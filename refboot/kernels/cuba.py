@@ -10,7 +10,7 @@ import numpy as np
 
 from refboot.arrays import Floats, Ints
 from refboot.kernels import memory
-from refboot.kernels.jit import inlined, jit
+from refboot.kernels.jit import inlined, jit, jit_gradient
 from refboot.kernels.layout import empty, over_samples, time_major
 from refboot.kernels.leaky import DECAY_SCALE, four, leaky_step
 from refboot.kernels.magnitude import farthest, largest
@@ -157,7 +157,7 @@ def _cuba_backward(i_keep, v_keep, threshold, slope, inverse, grad, voltage, gz)
                     gz[n, c, k, t] = later
 
 
-@jit
+@jit_gradient
 def _cuba_narrow_backward(i_keep, v_keep, threshold, slope, inverse, grad, voltage, gz):  # type: ignore[no-untyped-def]
     samples, steps, channels = grad.shape
     gu, later = np.empty(channels, np.float32), np.empty(channels, np.float32)

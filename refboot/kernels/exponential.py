@@ -6,7 +6,7 @@ import numpy as np
 
 from refboot.kernels.jit import inlined
 
-LOWEST = np.float32(-104)  # exp of less is 0
+LOWEST = np.float32(-87.6)  # exp of less is taken as that of this, which is below the smallest normal number
 PER_LN2 = np.float32(1.44269504)
 LN2_HIGH = np.float32(0.693359375)  # few bits, so that its products with whole numbers are exact
 LN2_LOW = np.float32(-2.12194440e-4)
@@ -14,7 +14,7 @@ LN2_LOW = np.float32(-2.12194440e-4)
 
 @inlined
 def exp_of_negative(x):  # type: ignore[no-untyped-def]
-    """exp(x) for x <= 0 to 1 ulp of it, or of the smallest normal number where it is below that; float32.
+    """exp(x) for x <= 0 to 1 ulp of it; where it is below the smallest normal number, 2^-126, some number below that; float32.
 
     exp(x) = 2^k * exp(r), with k the whole number nearest x / ln 2, r the rest, and exp(r) by its best polynomial (Cephes' expf).
     """
@@ -28,8 +28,7 @@ def exp_of_negative(x):  # type: ignore[no-untyped-def]
     p = p * r + np.float32(1.6666665459e-1)
     p = p * r + np.float32(5.0000001201e-1)
     p = p * (r * r) + r + np.float32(1)
-    half = np.int32(np.int32(k) >> 1)  # 2^k in two factors: it may be below the smallest normal number, they are not
-    return p * power_of_two(half) * power_of_two(np.int32(np.int32(k) - half))
+    return p * power_of_two(np.int32(k))
 
 
 @inlined

@@ -24,6 +24,11 @@ def jit_sum(function: Function) -> Function:
     return cast(Function, numba.njit(**OPTIONS, fastmath={"reassoc", "contract"})(function))
 
 
+def jit_gradient(function: Function) -> Function:
+    """`jit` for a gradient whose bound allows the compiler to round a product and a sum once, together."""
+    return cast(Function, numba.njit(**OPTIONS, fastmath={"contract"})(function))
+
+
 def inlined(function: Function) -> Function:
     """A piece of kernels: put into each of them when that is compiled, and not compiled by itself, which takes time at a cold start."""
     return cast(Function, numba.njit(inline="always", error_model="numpy")(function))

@@ -1,6 +1,6 @@
 """Kernels of refboot.reference.spike: spikes equal to it in every bit, gradients to 4 ulps.
 
-Its exponential is NumPy's: where that is below 1.2e-38, one of the two may be zero.
+Its exponential is NumPy's where that is not below 1.2e-38, the smallest normal number; below, both are below.
 """
 
 from __future__ import annotations
