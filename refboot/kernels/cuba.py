@@ -92,6 +92,15 @@ def cuba_step(z, u, v, i_keep, v_keep):  # type: ignore[no-untyped-def]
 
 
 @inlined
+def any_of(keep):  # type: ignore[no-untyped-def]
+    """Whether anything of a state is kept: where not, a third of a step is saved. (Numba takes long to compile `any` of an array.)"""
+    found = False
+    for c in range(keep.size):
+        found |= keep[c] != 0
+    return found
+
+
+@inlined
 def narrow_step(state, drive, keep):  # type: ignore[no-untyped-def]
     """`leaky_step` in 32 bits: the product by its upper and lower part. Numba widens each operation, hence the many int32."""
     size = np.int32(abs(state))
@@ -130,10 +139,13 @@ def _cuba(i_decay, v_decay, threshold, z, u, v, spikes, voltage):  # type: ignor
 @jit
 def _cuba_narrow(i_keep, v_keep, threshold, z, u, v, spikes, voltage):  # type: ignore[no-untyped-def]
     samples, steps, channels = z.shape
+    keeps = any_of(i_keep)
     for n in range(samples):
         for t in range(steps):
             for c in range(channels):
-                current = narrow_step(u[n, c], np.int32(z[n, t, c] * np.float32(4096)), i_keep[c])
+                current = np.int32(z[n, t, c] * np.float32(4096))
+                if keeps:
+                    current = narrow_step(u[n, c], current, i_keep[c])
                 u[n, c] = current
                 now = narrow_step(v[n, c], current, v_keep[c])
                 voltage[n, t, c] = np.float32(now) * np.float32(1 / 4096)

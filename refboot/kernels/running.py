@@ -9,7 +9,7 @@ import numpy as np
 
 from refboot.arrays import Floats, Ints
 from refboot.kernels.coded import Picture, by_sums, sum_codes
-from refboot.kernels.cuba import bounded, kept, narrow_step
+from refboot.kernels.cuba import any_of, bounded, kept, narrow_step
 from refboot.kernels.events import AT_ONCE, FEW_OUTPUTS, LARGEST, UNIT, Rows, active, add_rows, spiking
 from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import empty, over_samples, time_major
@@ -40,10 +40,12 @@ def coded_spikes(picture: Picture, table: Floats, rows: Rows, i_decay: Ints, v_d
 
 
 @inlined
-def fire(total, u, v, i_keep, v_keep, threshold, spikes):  # type: ignore[no-untyped-def]
+def fire(total, u, v, keeps, i_keep, v_keep, threshold, spikes):  # type: ignore[no-untyped-def]
     """One step of the neurons whose drives are `total`."""
     for c in range(total.size):
-        current = narrow_step(u[c], np.int32(np.int32(total[c]) * STATE_UNITS), i_keep[c])
+        current = np.int32(np.int32(total[c]) * STATE_UNITS)
+        if keeps:
+            current = narrow_step(u[c], current, i_keep[c])
         u[c] = current
         now = narrow_step(v[c], current, v_keep[c])
         fires = now > threshold
@@ -56,7 +58,7 @@ def _dense(x, rows, i_keep, v_keep, threshold, spikes):  # type: ignore[no-untyp
     samples, steps, inputs = x.shape
     width = rows.shape[1]
     total, found = np.empty(width, np.int16), np.empty(inputs + AT_ONCE, np.int64)
-    u, v = np.empty(width, np.int32), np.empty(width, np.int32)
+    u, v, keeps = np.empty(width, np.int32), np.empty(width, np.int32), any_of(i_keep)
     for n in range(samples):
         u[:] = 0
         v[:] = 0
@@ -64,17 +66,17 @@ def _dense(x, rows, i_keep, v_keep, threshold, spikes):  # type: ignore[no-untyp
             total[:] = 0
             for j in range(0, active(x[n, t], inputs, found), AT_ONCE):
                 add_rows(rows, found, j, total)
-            fire(total, u, v, i_keep, v_keep, threshold, spikes[n, t])
+            fire(total, u, v, keeps, i_keep, v_keep, threshold, spikes[n, t])
 
 
 @jit
 def _coded(steps, sums, there, i_keep, v_keep, threshold, spikes):  # type: ignore[no-untyped-def]
     kinds, width = steps.shape[1], sums.shape[2]
     total, found, here = np.empty(width, np.int16), np.empty(kinds + AT_ONCE, np.int64), np.empty(kinds, np.float32)
-    u, v = np.empty(width, np.int32), np.empty(width, np.int32)
+    u, v, keeps = np.empty(width, np.int32), np.empty(width, np.int32), any_of(i_keep)
     for n in range(len(sums)):
         u[:] = 0
         v[:] = 0
         for t in range(len(steps)):
             sum_codes(steps[t], there[n], sums[n], here, found, total)
-            fire(total, u, v, i_keep, v_keep, threshold, spikes[n, t])
+            fire(total, u, v, keeps, i_keep, v_keep, threshold, spikes[n, t])
