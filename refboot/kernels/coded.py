@@ -33,15 +33,9 @@ class Picture(NamedTuple):
 
 def encode(x: Floats) -> Picture:
     """x (N, I), float32, quantised as weights are; each code occurs."""
-    codes, present, some = memory.empty(x.shape, np.uint8), np.zeros(256, np.bool_), np.zeros(256, np.int64)
-    flat = codes.reshape(-1)
-    _quantised(np.ascontiguousarray(x).reshape(-1), flat)
-    _seen(flat, present, some)
-    kinds = np.flatnonzero(present)
-    places = np.zeros(256, np.uint8)
-    places[kinds] = np.arange(len(kinds))
-    _replace(flat, places)
-    return Picture(codes, ((kinds - 128) * UNIT).astype(np.float32), int(some[kinds].argmax()))
+    codes, present, usual = memory.empty(x.shape, np.uint8), np.zeros(256, np.bool_), np.empty(1, np.int64)
+    _encode(np.ascontiguousarray(x).reshape(-1), codes.reshape(-1), present, usual)
+    return Picture(codes, ((np.flatnonzero(present) - 128) * UNIT).astype(np.float32), int(usual[0]))
 
 
 def coded_forward(picture: Picture, table: Floats, rows: Rows) -> Floats:
@@ -101,23 +95,22 @@ def summed(codes: np.ndarray, usual: int, rows: Rows, wanted: np.ndarray) -> tup
 
 
 @jit
-def _quantised(x, codes):  # type: ignore[no-untyped-def]
+def _encode(x, codes, present, usual):  # type: ignore[no-untyped-def]
+    """The codes of x, which of 256 values there are, and the code that most of a sixteenth of the pixels have."""
+    some, places, kinds, most = np.zeros(256, np.int64), np.empty(256, np.uint8), 0, -1
     for i in range(x.size):
         whole = np.rint(x[i] * np.float32(32))
         codes[i] = np.uint8(np.int32(min(max(whole, np.float32(-128)), np.float32(127))) + 128)
-
-
-@jit
-def _seen(codes, present, some):  # type: ignore[no-untyped-def]
-    """Which codes there are, and how often in a sixteenth of the pixels: any may be called usual, a common one makes it fast."""
     for i in range(codes.size):
         present[codes[i]] = True
     for i in range(0, codes.size, 16):
         some[codes[i]] += 1
-
-
-@jit
-def _replace(codes, places):  # type: ignore[no-untyped-def]
+    for value in range(256):
+        if present[value]:
+            places[value] = kinds
+            if some[value] > most:
+                most, usual[0] = some[value], kinds
+            kinds += 1
     for i in range(codes.size):
         codes[i] = places[codes[i]]
 
