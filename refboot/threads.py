@@ -136,13 +136,12 @@ class _Job:
         self.count = len(tasks)
 
     def help(self) -> None:
-        """Do what is left."""
+        """Do what is left, and hold on to nothing of it."""
         while True:
             try:
-                task = self.left.popleft()
+                self.done.put(outcome(self.left.popleft()))
             except IndexError:
                 return
-            self.done.put(outcome(task))
 
     def wait(self) -> None:
         """Until all are done; raises the first error."""

@@ -6,6 +6,7 @@ The system clears each page of new memory when it is first touched, which takes 
 from __future__ import annotations
 
 import math
+import os
 import sys
 import threading
 from typing import Any
@@ -56,4 +57,11 @@ def empty(shape: tuple[int, ...] | list[int], dtype: Any = np.float32) -> np.nda
     return np.empty(shape, dtype) if size < LARGE else _memory.take(size).view(kind).reshape(shape)
 
 
+def _unlock() -> None:
+    """In a forked process: a lock that a thread held stays held there, where that thread is not."""
+    _memory.lock = threading.Lock()
+
+
 _memory = Memory()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)

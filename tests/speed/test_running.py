@@ -101,3 +101,17 @@ def test_equal_to_the_definition_or_not_taken(seed, n, i, o, t, rate, i_decay, v
         np.testing.assert_array_equal(got, want)
     else:
         assert x.mean() >= 0.35 or min(i_decay, v_decay) < 1000
+
+
+def test_a_forward_of_ones_own_is_called():
+    class Louder(block.cuba.Dense):
+        def forward(self, x, mode=Mode.ANN):
+            return 2 * super().forward(x, mode)
+
+    found = []
+    for kind in (block.cuba.Dense, Louder):
+        rng = np.random.default_rng(0)
+        network = Network([kind(NEURON, 4, 3, weight_scale=4, rng=rng), block.cuba.Affine(NEURON, 3, 2, rng=rng)], (4,), T)
+        found.append(network(np.ones((1, 4), np.float32), SNN))
+    assert found[0].any()
+    np.testing.assert_array_equal(found[1], 2 * found[0])
