@@ -9,7 +9,8 @@ import numpy as np
 from refboot.arrays import Floats
 from refboot.kernels.jit import jit
 from refboot.kernels.layout import axes_of, flat, over_elements
-from refboot.reference.optim import TINY
+
+TINY = np.finfo(np.float32).tiny
 
 
 def sgd_step(p: Floats, grad: Floats, velocity: Floats, lr: float, momentum: float) -> None:
