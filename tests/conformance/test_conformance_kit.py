@@ -109,7 +109,7 @@ def test_the_first_place_is_told_with_what_went_in() -> None:
     assert found.output == "voltage"
     assert found.where == {"sample": 1, "neuron": 4, "time step": 3}
     assert (found.size, found.unit, found.count) == (3, "units of 1/4096", 2)
-    assert float(found.inputs["z"]) == case.inputs["z"][sooner]
+    assert np.float32(found.inputs["z"]) == case.inputs["z"][sooner]
     assert found.inputs["threshold"] == "5120"
 
 

@@ -21,7 +21,7 @@ Rng = np.random.Generator
 NEURON = {"threshold": 1.25, "current_decay": 1, "voltage_decay": 0.03}
 CLOSE = {"rtol": 1e-12, "atol": 1e-13}
 CURVE = Curve(np.array([[-1.0, 0.0], [0.5, 0.25], [0.5, 0.25], [2.0, 1.0]]), np.array([0.1875, 0.7, 0.55]))
-AROUND = np.float32([-9, -1.0001, -1, -0.9999, 0, 0.5, np.nextafter(np.float32(0.5), 9), 1.7, 2, 2.0001, 1e30])
+AROUND = np.float32([-9, -1.0001, -1, -0.9999, 0, 0.5, np.nextafter(np.float32(0.5), np.float32(9)), 1.7, 2, 2.0001, 1e30])
 
 
 class Fixed:
