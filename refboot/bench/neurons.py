@@ -61,15 +61,7 @@ def snntorch(z: np.ndarray) -> Action:
     """snnTorch's leaky neuron, reset to zero."""
     torch, cell = extra("torch", "bench"), extra("snntorch", "bench").Leaky(1 - DECAY, threshold=THRESHOLD, reset_mechanism="zero")
     x = torch.tensor(z.transpose(1, 0, 2).copy(), requires_grad=True)
-
-    def forward() -> Any:
-        state, spikes = cell.init_leaky(), []
-        for step in x:
-            spike, state = cell(step, state)
-            spikes.append(spike)
-        return torch.stack(spikes)
-
-    return trained(x, forward)
+    return trained(x, lambda: torch.stack(stepped(cell, x, cell.init_leaky())))
 
 
 def norse(z: np.ndarray) -> Action:
@@ -77,15 +69,7 @@ def norse(z: np.ndarray) -> Action:
     torch, module = extra("torch", "bench"), extra("norse.torch", "bench")
     cell = module.LIFCell(module.LIFParameters(tau_mem_inv=torch.tensor(1000 * DECAY), v_th=torch.tensor(THRESHOLD)))
     x = torch.tensor(z.transpose(1, 0, 2).copy(), requires_grad=True)
-
-    def forward() -> Any:
-        state, spikes = None, []
-        for step in x:
-            spike, state = cell(step, state)
-            spikes.append(spike)
-        return torch.stack(spikes)
-
-    return trained(x, forward)
+    return trained(x, lambda: torch.stack(stepped(cell, x, None)))
 
 
 def spikingjelly(z: np.ndarray) -> Action:
@@ -99,6 +83,15 @@ def spikingjelly(z: np.ndarray) -> Action:
         return node(x)
 
     return trained(x, forward)
+
+
+def stepped(cell: Callable[[Any, Any], tuple[Any, Any]], x: Any, state: Any) -> list[Any]:
+    """The spikes of each step of x from `cell`, which is called step by step and hands its state on."""
+    spikes = []
+    for step in x:
+        spike, state = cell(step, state)
+        spikes.append(spike)
+    return spikes
 
 
 def trained(x: Any, forward: Callable[[], Any]) -> Action:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from refboot import arrays
-from refboot.arrays import instance
 from refboot.errors import FormatError
 from refboot.hdf5 import read_floats, reading, walk, writing
 from refboot.network import Network
@@ -24,7 +23,7 @@ def save(network: Network, path: str | os.PathLike[str], notes: Mapping[str, Any
 
     Spec: NET-14, NET-15.
     """
-    instance("network", network, Network, "a refboot.Network")
+    arrays.instance("network", network, Network, "a refboot.Network")
     text = json.dumps(arrays.notes("notes", notes))
     with writing(path, sealed=True) as file:
         file.attrs.update({"format": FORMAT, "version": VERSION, "notes": text})
@@ -44,7 +43,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
 
 def load(network: Network, path: str | os.PathLike[str]) -> dict[str, Any]:
     """Load the state in `path` into `network`, all or nothing, and return the notes. Raises FormatError. Spec: NET-16."""
-    instance("network", network, Network, "a refboot.Network")
+    arrays.instance("network", network, Network, "a refboot.Network")
     state, notes = read(path)
     network.load_state(state)
     return notes

@@ -20,7 +20,6 @@ from refboot.kernels.jit import inlined, jit, jit_sum
 from refboot.kernels.layout import empty, time_major
 
 AT_A_TIME = 32  # samples
-HALVES = 2  # parts of what has a price for each part
 
 
 class Picture(NamedTuple):

@@ -10,10 +10,11 @@ import numpy as np
 from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels import memory
-from refboot.kernels.coded import HALVES, Picture
+from refboot.kernels.coded import Picture
 from refboot.kernels.jit import jit, jit_sum
 
 AT_ONCE = 4  # pixels
+HALVES = 2  # parts of the pixels, each with its sums of the gradient for the rates
 FEW_PIXELS = 1 << 17  # of a whole batch, below which another thread is not worth asking
 
 

@@ -51,6 +51,11 @@ def over_samples(shape: tuple[int, ...], work: threads.Work) -> None:
     threads.over(shape[0], work, alone=shape[0] * int(np.prod(shape[1:])) < SMALL)
 
 
+def over_columns(v: np.ndarray, work: threads.Work) -> None:
+    """Call `work(part)` for the parts of the outputs O of a weight v (O, ...), on one thread if it is small."""
+    threads.over(len(v), work, unit=16, alone=v.size < SMALL)
+
+
 def over_elements(size: int, work: threads.Work) -> None:
     """Call `work(part)` for the parts of `size` elements, on one thread if they are few."""
     threads.over(size, work, unit=16, alone=size < SMALL)

@@ -15,7 +15,7 @@ from refboot.arrays import Floats
 from refboot.kernels import memory
 from refboot.kernels.events import FEW_OUTPUTS, gather_gradient, rows_of, spiking, sum_events
 from refboot.kernels.jit import inlined, jit
-from refboot.kernels.layout import SMALL, axes_of, empty, flat, time_major
+from refboot.kernels.layout import SMALL, axes_of, empty, flat, over_columns, time_major
 
 PIECES = 4  # of a product: BLAS brings its right side into order anew for each
 FEW_ROWS = 64
@@ -82,7 +82,7 @@ def weight_norm_forward(v: Floats, g: Floats) -> Floats:
     """See reference.weight_norm_forward."""
     columns = columns_of(v)
     w = memory.empty(columns.shape)
-    _over_columns(v, lambda part: _weight_norm(columns, g, part.start, part.stop, w))
+    over_columns(v, lambda part: _weight_norm(columns, g, part.start, part.stop, w))
     return _as_rows(w, v)
 
 
@@ -90,7 +90,7 @@ def weight_norm_backward(grad: Floats, v: Floats, g: Floats) -> tuple[Floats, Fl
     """See reference.weight_norm_backward."""
     columns, grads = columns_of(v), columns_of(grad)
     gv, gg = memory.empty(columns.shape), np.empty(g.shape, np.float32)
-    _over_columns(v, lambda part: _weight_norm_backward(grads, columns, g, part.start, part.stop, gv, gg))
+    over_columns(v, lambda part: _weight_norm_backward(grads, columns, g, part.start, part.stop, gv, gg))
     return _as_rows(gv, v), gg
 
 
@@ -114,10 +114,6 @@ def columns_of(v: Floats) -> Floats:
 def _as_rows(w: Floats, v: Floats) -> Floats:
     """w (inputs, O) in the shape of v; contiguous if it has space."""
     return w.T if v.ndim == 2 else np.ascontiguousarray(w.T).reshape(v.shape)
-
-
-def _over_columns(v: Floats, work: threads.Work) -> None:
-    threads.over(len(v), work, unit=16, alone=v.size < SMALL)
 
 
 @inlined

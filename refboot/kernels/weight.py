@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels import memory
 from refboot.kernels.fixed_point import HIGH, LOW, PER_STEP, STEP
 from refboot.kernels.jit import inlined, jit
-from refboot.kernels.layout import SMALL
+from refboot.kernels.layout import over_columns
 from refboot.kernels.synapse import columns_of, lengths, ratio
 
 
@@ -17,7 +16,7 @@ def normed_8bit(v: Floats, g: Floats) -> tuple[Floats, Floats]:
     """quantize_8bit(weight_norm_forward(v, g)) for v (O, I) and g (O,), and the length of each v[o] (O,); float32."""
     columns, length = columns_of(v), np.empty(len(v), np.float32)
     q = memory.empty(columns.shape)
-    threads.over(len(v), lambda part: _forward(columns, g, part.start, part.stop, q, length), unit=16, alone=v.size < SMALL)
+    over_columns(v, lambda part: _forward(columns, g, part.start, part.stop, q, length))
     return q.T, length
 
 
@@ -25,11 +24,7 @@ def normed_8bit_backward(grad: Floats, v: Floats, g: Floats, length: Floats) -> 
     """Gradients of `normed_8bit` for v and g, given that of the quantised weight and the lengths it returned; float32."""
     columns, grads = columns_of(v), columns_of(grad)
     gv, gg = memory.empty(columns.shape), np.empty(g.shape, np.float32)
-
-    def work(part: slice) -> None:
-        _backward(grads, columns, g, length, part.start, part.stop, gv, gg)
-
-    threads.over(len(v), work, unit=16, alone=v.size < SMALL)
+    over_columns(v, lambda part: _backward(grads, columns, g, length, part.start, part.stop, gv, gg))
     return gv.T, gg
 
 
