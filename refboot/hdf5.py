@@ -7,14 +7,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 from refboot import files
 from refboot.errors import FormatError, RefbootError
 from refboot.hdf5_process import parser
+
+if TYPE_CHECKING:
+    import h5py
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_ELEMENTS, MOST_ITEMS = 1 << 28, 10_000
@@ -30,6 +32,8 @@ def writing(path: str | os.PathLike[str], sealed: bool = False) -> Iterator[h5py
 
     Raises FormatError where it cannot be written: no such folder, a full disk. Spec: NET-17.
     """
+    import h5py  # noqa: PLC0415 (slow, and training can begin without)
+
     files.as_path("path", path)
     with h5py.File(os.fspath(path), "w", driver="core", backing_store=False) as file:
         yield file
@@ -44,6 +48,8 @@ def reading(path: str | os.PathLike[str], sealed: bool = False) -> Iterator[h5py
 
     A seal is checked before HDF5 sees the file, which is refused when it was torn or changed; with `sealed` it must have one.
     """
+    import h5py  # noqa: PLC0415 (slow, and training can begin without)
+
     if not files.as_path("path", path).is_file():
         raise FormatError(str(path), "not there", "an HDF5 file")
     files.check_seal(path, None if sealed else SIGNATURE)
@@ -95,13 +101,22 @@ def walk(group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
     yield from _walk(group, "", itertools.count(1))
 
 
+def is_link(group: h5py.Group, key: str) -> bool:
+    """Whether what `group` calls `key` is a soft or external link, not something in the group itself."""
+    import h5py  # noqa: PLC0415 (slow, and training can begin without)
+
+    return not isinstance(group.get(key, getlink=True), h5py.HardLink)
+
+
 def _walk(group: h5py.Group, prefix: str, items: Iterator[int]) -> Iterator[tuple[str, h5py.Dataset]]:
+    import h5py  # noqa: PLC0415 (slow, and training can begin without)
+
     if prefix.count(".") > 8:
         raise FormatError(where(group), "nested too deep", "at most 8 levels")
     for key in group:
         if next(items) > MOST_ITEMS:
             raise FormatError(where(group), "one of too many groups", f"at most {MOST_ITEMS} items")
-        if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+        if is_link(group, key):
             raise FormatError(f"{where(group)}/{key}", "a link", "a group or dataset in the file itself")
         child: Any = group[key]
         if isinstance(child, h5py.Group):

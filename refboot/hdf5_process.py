@@ -6,14 +6,16 @@ import atexit
 import json
 import os
 import struct
-import subprocess
 import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from refboot.errors import FormatError
+
+if TYPE_CHECKING:
+    import subprocess
 
 SCRIPT = Path(__file__).parent / "hdf5_child" / "copier.py"
 SECONDS, BYTES_A_SECOND = 30.0, 1 << 20
@@ -63,6 +65,8 @@ class Parser:
 
     def _running(self) -> subprocess.Popen[bytes]:
         """The process; a forked one starts its own."""
+        import subprocess  # noqa: PLC0415 (only who reads a file needs it)
+
         if self._process is None or self._owner != os.getpid():
             command = [sys.executable, str(SCRIPT)]
             self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

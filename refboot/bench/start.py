@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -47,6 +46,8 @@ def starts(rounds: int) -> dict[str, Any]:
 
 def timed(cache: str) -> dict[str, Any]:
     """One process: seconds by the clock to the end of its step, those of the processor to its own end, and what it reports."""
+    import subprocess  # noqa: PLC0415 (the process that is timed does not need it)
+
     environment = os.environ | {"NUMBA_CACHE_DIR": cache}
     used, begun = processor_seconds(), time.time()
     result = subprocess.run([sys.executable, "-c", STEP], env=environment, capture_output=True, text=True, check=True)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from refboot.arrays import flag
 from refboot.data.dataset import Dataset
-from refboot.data.download import fetch
 from refboot.data.idx import PathName, read_idx
 from refboot.errors import FormatError, TypeMismatchError
 
@@ -63,6 +62,8 @@ def _locate(folder: Path, name: str, download: bool, mirrors: Sequence[str]) -> 
             if path.is_file():
                 return path
     if download:
+        from refboot.data.download import fetch  # noqa: PLC0415 (slow, and seldom needed)
+
         return fetch(f"{name}.gz", DIGESTS[name], folder, mirrors)
     raise FormatError(f"{name}[.gz]", f"neither in {folder} nor in its MNIST/raw", "the MNIST file, or download=True")
 

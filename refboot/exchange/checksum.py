@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 
 from refboot.errors import FormatError
 from refboot.hdf5 import read_array, walk, where
+
+if TYPE_CHECKING:
+    import h5py
 
 NAME = "sha256"
 
@@ -35,6 +38,8 @@ def _items(group: h5py.Group) -> set[str]:
 
 
 def _add(result: hashlib._Hash, item: h5py.Group | h5py.Dataset) -> None:
+    import h5py  # noqa: PLC0415 (slow, and training can begin without)
+
     attributes = sorted((key, str(value)) for key, value in item.attrs.items() if key != NAME)
     result.update(f"{item.name} {attributes}\n".encode())
     if isinstance(item, h5py.Dataset):
@@ -45,6 +50,8 @@ def _add(result: hashlib._Hash, item: h5py.Group | h5py.Dataset) -> None:
 
 def text(dataset: h5py.Dataset) -> np.ndarray:
     """The bytes of a single text, of fixed or variable length, as a 0-d array; raises FormatError for anything else."""
+    import h5py  # noqa: PLC0415 (slow, and training can begin without)
+
     if h5py.check_string_dtype(dataset.dtype) is None or dataset.shape is None or dataset.size != 1:
         raise FormatError(where(dataset), f"of type {dataset.dtype}, shape {dataset.shape}", "one text")
     value = dataset[()]

@@ -6,16 +6,18 @@ import warnings
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import h5py
 import numpy as np
 
 from refboot import arrays
 from refboot.arrays import Ints
 from refboot.errors import FormatError
 from refboot.exchange.checksum import text
-from refboot.hdf5 import read_array, where
+from refboot.hdf5 import is_link, read_array, where
+
+if TYPE_CHECKING:
+    import h5py
 
 BIGGEST = 1 << 31
 _strict: ContextVar[bool] = ContextVar("refboot_exchange_strict", default=True)
@@ -37,12 +39,12 @@ def strictness(strict: bool) -> Iterator[None]:
 
 def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     """The dataset `name` of `group`; raises FormatError where it is missing, a link, or no dataset."""
-    return _own(group, name, h5py.Dataset, "a dataset")
+    return _own(group, name, "Dataset", "a dataset")
 
 
 def subgroup(group: h5py.Group, name: str) -> h5py.Group:
     """The group `name` of `group`; raises FormatError where it is missing, a link, or no group."""
-    return _own(group, name, h5py.Group, "a group")
+    return _own(group, name, "Group", "a group")
 
 
 def known(group: h5py.Group, names: Collection[str]) -> None:
@@ -120,11 +122,12 @@ def few(item: h5py.Dataset, *sizes: int) -> None:
         raise FormatError(where(item), f"of shape {item.shape}", f"{' or '.join(map(str, sizes))} numbers")
 
 
-def _own(group: h5py.Group, name: str, kind: type, what: str) -> h5py.Group | h5py.Dataset:
+def _own(group: h5py.Group, name: str, kind: str, what: str) -> h5py.Group | h5py.Dataset:
     if name not in group:
         raise FormatError(f"{where(group)}/{name}", "missing", what)
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+    if is_link(group, name):
         raise FormatError(f"{where(group)}/{name}", "a link", f"{what} in the file itself")
-    if group.get(name, getclass=True) is not kind:
-        raise FormatError(f"{where(group)}/{name}", f"a {group.get(name, getclass=True).__name__}", what)
-    return cast(h5py.Group | h5py.Dataset, group[name])
+    found = group.get(name, getclass=True).__name__
+    if found != kind:
+        raise FormatError(f"{where(group)}/{name}", f"a {found}", what)
+    return cast("h5py.Group | h5py.Dataset", group[name])

@@ -7,9 +7,8 @@ import json
 import math
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 from refboot.arrays import Ints
@@ -20,6 +19,9 @@ from refboot.exchange.spec import DECAY_HIGH, THRESHOLD_HIGH, Geometry, LayerSpe
 from refboot.exchange.write import FORMAT, VERSION
 from refboot.hdf5 import read_floats, reading, where
 from refboot.reference.fit import Curve
+
+if TYPE_CHECKING:
+    import h5py
 
 MOST_LAYERS = 1024
 # Until 2022 lava-dl's exporter also wrote what only its training uses.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 from refboot import arrays
@@ -15,6 +14,9 @@ from refboot.exchange import checksum
 from refboot.exchange.check import check_layer
 from refboot.exchange.spec import READ_OUT, Geometry, LayerSpec, NetSpec, NeuronSpec
 from refboot.hdf5 import writing
+
+if TYPE_CHECKING:
+    import h5py
 
 FORMAT, VERSION = "refboot-net", 1
 ENCODING = (

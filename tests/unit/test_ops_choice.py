@@ -1,4 +1,4 @@
-"""Which operations are in use: chosen by environment, by context, or brought along."""
+"""Which operations are in use: chosen by environment, by context, or brought along; and what is imported for them."""
 
 import inspect
 import os
@@ -169,3 +169,13 @@ def test_environment_that_names_no_set_is_an_error_that_says_so():
 def test_importing_refboot_does_not_import_numba():
     code = "import sys, refboot, refboot.network, refboot.block, refboot.ops; print('numba' in sys.modules)"
     assert in_process(code)[0] == "False"
+
+
+def test_training_begins_without_what_only_files_need():
+    code = """
+import sys, refboot.training
+from refboot.bench.start import first_step
+first_step()
+print({"h5py", "refboot.data.download"} & set(sys.modules))
+"""
+    assert in_process(code, REFBOOT_OPS="reference") == ("set()", "")
