@@ -7,75 +7,53 @@ from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from refboot.arrays import extra
+from refboot.bench.opponent import Opponent
 from refboot.bench.tutorial import Tutorial
 from refboot.routine import Mode
 
 
-class LavaTutorial:
+class LavaTutorial(Opponent):
     """lava-dl's network of the tutorial with the parameters of `twin`, trained by PyTorch's Adam on the same batches."""
 
     def __init__(self, twin: Tutorial) -> None:
-        self.torch, self.bootstrap = imported()
-        self.twin = twin
+        super().__init__(twin)
+        _, self.bootstrap = imported()
         s = twin.settings
         neuron = {name: getattr(s, name) for name in ("threshold", "current_decay", "voltage_decay", "tau_grad", "scale_grad")}
         make = self.bootstrap.block.cuba
         sizes = [784, *s.hidden]
         dense = {"weight_norm": s.weight_norm, "weight_scale": s.weight_scale}
         hidden = [make.Dense(neuron, a, b, **dense) for a, b in pairwise(sizes)]
-        self.blocks = self.torch.nn.ModuleList([make.Input(neuron, weight=1, bias=0), *hidden, make.Affine(neuron, sizes[-1], 10, **dense)])
-        self.blocks.train()
-        self.forward(self.tensor(twin.batches[0][0]), Mode.SNN)
+        self.model = self.torch.nn.ModuleList([make.Input(neuron, weight=1, bias=0), *hidden, make.Affine(neuron, sizes[-1], 10, **dense)])
+        self.model.train()
+        self.rates(self.torch.tensor(twin.batches[0][0]), Mode.SNN)
         self.take_over()
-        self.optimizer = self.torch.optim.Adam(self.blocks.parameters(), lr=s.lr)
+        self.optimizer = self.torch.optim.Adam(self.model.parameters(), lr=s.lr)
 
     def take_over(self) -> None:
         """The parameters of the twin, by name."""
-        theirs = dict(self.blocks.named_parameters())
+        theirs = dict(self.model.named_parameters())
         with self.torch.no_grad():
             for name, parameter in self.twin.network.named_parameters().items():
                 target = theirs.get(name.removeprefix("blocks."))
                 if target is not None:
                     target.copy_(self.torch.tensor(parameter.data).reshape(target.shape))
 
-    def tensor(self, array: np.ndarray) -> Any:
-        """`array` as a tensor."""
-        return self.torch.tensor(array)
-
-    def forward(self, x: Any, mode: Mode) -> Any:
-        """The tutorial's forward pass of x (N, 1, 28, 28)."""
+    def rates(self, x: Any, mode: Mode) -> Any:
+        """The tutorial's forward pass, and the mean over time."""
         x = x.reshape(len(x), -1, 1)
         x = x.repeat(1, 1, self.twin.settings.time_steps) if mode.spiking else x
         theirs = self.bootstrap.Mode[mode.name]
-        for block in self.blocks:
+        for block in self.model:
             x = block(x, mode=theirs)
-        return x
-
-    def step(self, mode: Mode) -> None:
-        """One training step."""
-        self.blocks.train()
-        x, labels = (self.tensor(a) for a in self.twin.next())
-        rate = self.torch.mean(self.forward(x, mode), dim=-1).reshape(len(x), -1)
-        loss = self.torch.nn.functional.cross_entropy(rate, labels)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
+        return x.mean(dim=-1).reshape(len(x), -1)
 
     def fit(self, samples: int = 10) -> Any:
         """Sample `samples` times; returns the step that fits."""
         for _ in range(samples):
             self.step(Mode.SAMPLE)
         return lambda: self.step(Mode.FIT)
-
-    def infer(self, x: np.ndarray, size: int) -> np.ndarray:
-        """The rates of x as a spiking network."""
-        self.blocks.eval()
-        with self.torch.no_grad():
-            parts = [self.forward(self.tensor(x[i : i + size]), Mode.SNN).mean(dim=-1) for i in range(0, len(x), size)]
-        return self.torch.cat(parts).numpy()
 
 
 def imported() -> tuple[ModuleType, ModuleType]:

@@ -14,6 +14,7 @@ from refboot.bench import growth, neurons
 from refboot.bench.lava import LavaTutorial
 from refboot.bench.machine import machine, roofline
 from refboot.bench.measure import Action, Time, compare, in_turn, summaries, summary, timed
+from refboot.bench.opponent import Opponent
 from refboot.bench.start import starts
 from refboot.bench.tutorial import BATCH, Tutorial, batches, images
 from refboot.data import DataLoader
@@ -37,8 +38,8 @@ def run(
 ) -> dict[str, Any]:
     """Time every task `rounds` times (fewer where it takes long), `report(task, result)` behind each; returns all results.
 
-    `against` names what is compared: "lava-dl", "snntorch", "norse", "spikingjelly"; `root` is MNIST's folder; `growing` adds the
-    growth of the cost; `count` threads work, PyTorch's included (default: as many as each takes by itself). Times are milliseconds,
+    `against` names what is compared: "lava-dl", "pytorch", "snntorch", "norse", "spikingjelly"; `root` is MNIST's folder; `growing` adds
+    the growth of the cost; `count` threads work, PyTorch's included (default: as many as each takes by itself). Times are milliseconds,
     ratios how many times as long the other takes. Raises what its parts raise.
     """
     found: dict[str, Any] = {}
@@ -53,7 +54,7 @@ def run(
 
 
 class Bench:
-    """The tasks, on one network and its twin in lava-dl."""
+    """The tasks, on one network and its twins in lava-dl and plain PyTorch."""
 
     def __init__(self, against: tuple[str, ...], rounds: int, root: str | os.PathLike[str] | None, seed: int) -> None:
         self.against, self.rounds, self.root = against, rounds, root
@@ -66,6 +67,8 @@ class Bench:
             for _ in range(3):
                 self.sides["lava-dl"].step(Mode.SAMPLE)
             self.sides["lava-dl"].step(Mode.FIT)
+        if "pytorch" in against:
+            self.sides["pytorch"] = pytorch(self.ours)
 
     def tasks(self) -> dict[str, Callable[[], Any]]:
         """By name, in order."""
@@ -101,10 +104,11 @@ class Bench:
         return compare(actions, self.rounds * 3 if mode is Mode.ANN else self.rounds, 60)
 
     def fit(self) -> dict[str, Any]:
-        """The step that fits, after ten that sample."""
-        times: dict[str, list[Time]] = {name: [] for name in self.sides}
+        """The step that fits, after ten that sample; the network in plain PyTorch has none."""
+        sides = {name: side for name, side in self.sides.items() if name != "pytorch"}
+        times: dict[str, list[Time]] = {name: [] for name in sides}
         for _ in range(max(3, self.rounds // 4)):
-            for name, side in self.sides.items():
+            for name, side in sides.items():
                 fit = side.fit()
                 times[name].append(timed(fit))
         return summaries(times) | {"points kept": self.ours.points()}
@@ -156,6 +160,14 @@ class Bench:
     def growth(self) -> dict[str, Any]:
         """How the cost grows."""
         return growth.growth(self.rng, max(3, self.rounds // 4))
+
+
+def pytorch(twin: Tutorial) -> Opponent:
+    """The twin in plain PyTorch; raises MissingExtraError where that is not installed."""
+    extra("torch", "bench")
+    from refboot.bench.pytorch import TorchTutorial  # noqa: PLC0415 (needs PyTorch)
+
+    return TorchTutorial(twin)
 
 
 def compare_parts(actions: dict[str, Action], rounds: int) -> dict[str, Any]:

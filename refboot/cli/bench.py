@@ -9,13 +9,14 @@ from typing import Any
 
 from refboot.errors import FormatError
 
-OTHERS = ("lava-dl", "snntorch", "norse", "spikingjelly")
+OTHERS = ("lava-dl", "pytorch", "snntorch", "norse", "spikingjelly")
+HELP = "programs to take turns with, where they are installed; pytorch is the tutorial's network written plainly in it"
 
 
 def add(commands: Any) -> None:
     """Add the sub-command and its options."""
     command = commands.add_parser("bench", help="measure the cost of training and inference, and compare it")
-    command.add_argument("--against", nargs="*", default=[], choices=OTHERS, help="programs to take turns with, where they are installed")
+    command.add_argument("--against", nargs="*", default=[], choices=OTHERS, help=HELP)
     command.add_argument("--data-root", metavar="DIR", help="folder with the MNIST files (default: the digits, enlarged)")
     command.add_argument("--rounds", type=int, default=30, metavar="N", help="times that a task is done (default: 30)")
     command.add_argument("--threads", type=int, metavar="N", help="threads that work, of PyTorch too (default: as each likes)")
