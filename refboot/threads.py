@@ -11,17 +11,16 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 
 from refboot.errors import RangeError
+from refboot.pool import Pool, Task
 
 PARTS = 8
 WORKERS = 2  # by default: beyond two, the memory is the limit
@@ -29,7 +28,6 @@ PREFIXES = ("scipy_openblas", "openblas")
 SUFFIXES = ("64_", "")
 
 Work = Callable[[slice], Any]
-Task = Callable[[], Any]
 
 
 @contextmanager
@@ -89,76 +87,6 @@ def _alone(tasks: int) -> bool:
     return tasks < 2 or _pool.count < 2 or _pool.inside.active
 
 
-class _Inside(threading.local):
-    """Whether this thread belongs to the pool: it does not ask the pool for help."""
-
-    active = False
-
-
-class _Pool:
-    """Threads that take the parts of a piece of work; they are started when first needed, and again in a forked process."""
-
-    def __init__(self) -> None:
-        default = min(WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-        self.count = checked(os.environ.get("REFBOOT_THREADS", default))
-        self.inside = _Inside()
-        self.forget()
-
-    def forget(self) -> None:
-        """Start without threads."""
-        self.jobs: SimpleQueue[_Job] = SimpleQueue()
-        self.started = 0
-
-    def run(self, tasks: Sequence[Task]) -> None:
-        """This thread and those of the pool take one task after the other; a thread that wakes late finds less to do, or nothing."""
-        helpers = min(self.count, len(tasks)) - 1
-        while self.started < helpers:
-            self.started += 1
-            threading.Thread(target=self._serve, args=(self.jobs,), name="refboot", daemon=True).start()
-        job = _Job(tasks)
-        for _ in range(helpers):
-            self.jobs.put(job)
-        job.help()
-        job.wait()
-
-    def _serve(self, jobs: SimpleQueue[_Job]) -> None:
-        self.inside.active = True
-        while True:
-            jobs.get().help()
-
-
-class _Job:
-    """Tasks, each to be done once by whoever comes first."""
-
-    def __init__(self, tasks: Sequence[Task]) -> None:
-        self.left = deque(tasks)
-        self.done: SimpleQueue[BaseException | None] = SimpleQueue()
-        self.count = len(tasks)
-
-    def help(self) -> None:
-        """Do what is left, and hold on to nothing of it."""
-        while True:
-            try:
-                self.done.put(outcome(self.left.popleft()))
-            except IndexError:
-                return
-
-    def wait(self) -> None:
-        """Until all are done; raises the first error."""
-        errors = [error for error in (self.done.get() for _ in range(self.count)) if error is not None]
-        if errors:
-            raise errors[0]
-
-
-def outcome(task: Task) -> BaseException | None:
-    """What the task raises: it is handed to the thread that waits."""
-    try:
-        task()
-    except BaseException as error:
-        return error
-    return None
-
-
 class blas:
     """Within a `with blas(count)` block NumPy's bundled OpenBLAS uses `count` threads, then as many as before; others are left alone.
 
@@ -201,6 +129,10 @@ def _openblas() -> tuple[ctypes._NamedFuncPointer, ctypes._NamedFuncPointer] | N
     return None
 
 
-_pool = _Pool()
+def _default() -> int:
+    return min(WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+
+_pool = Pool(checked(os.environ.get("REFBOOT_THREADS", _default())))
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.forget)

@@ -15,7 +15,7 @@ from refboot.kernels.jit import jit, jit_sum
 
 AT_ONCE = 4  # pixels
 HALVES = 2  # parts of the pixels, each with its sums of the gradient for the rates
-FEW_PIXELS = 1 << 17  # of a whole batch, below which another thread is not worth asking
+FEW_PIXELS = 1 << 13  # of a whole batch, below which another thread is not worth asking
 
 
 def rates_forward(picture: Picture, rates: Floats, weight: Floats) -> Floats:

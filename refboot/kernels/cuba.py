@@ -6,6 +6,8 @@ The stages of a step are decay, integrate, fire, reset. Arrays (N, C, T) are wor
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from refboot.arrays import Floats, Ints
@@ -21,7 +23,14 @@ LIMIT = 2.0**31 - 1
 
 def cuba_forward(z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints) -> tuple[Floats, Floats, Ints, Ints]:
     """See reference.cuba_forward."""
-    if z.ndim == 3 and fits(z, i_decay, v_decay, threshold, u, v):
+    return cuba_within(largest(z), z, i_decay, v_decay, threshold, u, v)
+
+
+def cuba_within(
+    size: float, z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints
+) -> tuple[Floats, Floats, Ints, Ints]:
+    """`cuba_forward` for a z whose largest magnitude is known."""
+    if z.ndim == 3 and fits(size, z.shape[-1], i_decay, v_decay, threshold, u, v):
         return _narrow(z, i_decay, v_decay, threshold, u, v)
     spikes, voltage = memory.empty(z.shape), memory.empty(z.shape)
     u, v = np.ascontiguousarray(u).copy(), np.ascontiguousarray(v).copy()
@@ -42,13 +51,16 @@ def cuba_backward(grad: Floats, voltage: Floats, i_decay: Ints, v_decay: Ints, t
     return gz
 
 
-def fits(z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints) -> bool:
-    """Whether no current or voltage can leave 32 bits: drives are at most |4096 z|, and a decay sums them geometrically."""
-    return bounded(largest(z), z.shape[-1], i_decay, v_decay, threshold, farthest(u), farthest(v))
+def fits(size: float, steps: int, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints) -> bool:
+    """`bounded` from the state u and v."""
+    return bounded(size, steps, i_decay, v_decay, threshold, farthest(u), farthest(v))
 
 
 def bounded(size: float, steps: int, i_decay: Ints, v_decay: Ints, threshold: int, u: float = 0, v: float = 0) -> bool:
-    """`fits` for drives up to `size` and states up to `u` and `v`."""
+    """Whether for |z| up to `size` and states up to `u` and `v` no current or voltage can leave 32 bits.
+
+    Drives are at most |4096 z|, and a decay sums them geometrically.
+    """
     if not size * DECAY_SCALE < LIMIT:  # nor where it is not finite
         return False
     current = u + size * DECAY_SCALE * gathered(i_decay, steps)
@@ -71,14 +83,21 @@ def _narrow(z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v:
 
 def kept(decay: Ints, channels: int) -> np.ndarray:
     """What a decay leaves, of 4096, for each channel (C,), int32."""
-    return np.broadcast_to((DECAY_SCALE - decay).astype(np.int32), channels).copy()
+    return each(DECAY_SCALE - decay, channels, np.int32)
+
+
+def each(values: np.ndarray, channels: int, dtype: Any) -> np.ndarray:
+    """`values` (1,) or (C,), for each channel (C,)."""
+    found = np.empty(channels, dtype)
+    found[...] = values
+    return found
 
 
 def _narrow_backward(
     grad: Floats, voltage: Floats, i_keep: Floats, v_keep: Floats, threshold: np.float32, slope: np.float32, inverse: np.float32
 ) -> Floats:
     gz, g = empty(grad.shape)
-    i_keep, v_keep = (np.broadcast_to(k, grad.shape[1:2]).copy() for k in (i_keep, v_keep))
+    i_keep, v_keep = (each(k, grad.shape[1], np.float32) for k in (i_keep, v_keep))
     arrays = time_major(grad), time_major(voltage), g
     over_samples(grad.shape, lambda part: _cuba_narrow_backward(i_keep, v_keep, threshold, slope, inverse, *(a[part] for a in arrays)))
     return gz

@@ -13,7 +13,8 @@ from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels import memory
 
-SMALL = 1 << 20  # elements below which another thread is not worth asking: waking it takes 0.1 ms on some machines
+SMALL = 1 << 17  # elements below which another thread is not worth asking
+FEW = 4  # parts of what takes little time
 
 
 def time_major(x: Floats) -> Floats:
@@ -51,11 +52,12 @@ def over_samples(shape: tuple[int, ...], work: threads.Work) -> None:
     threads.over(shape[0], work, alone=shape[0] * int(np.prod(shape[1:])) < SMALL)
 
 
-def over_columns(v: np.ndarray, work: threads.Work) -> None:
-    """Call `work(part)` for the parts of the outputs O of a weight v (O, ...), on one thread if it is small."""
-    threads.over(len(v), work, unit=16, alone=v.size < SMALL)
+def over_rows(columns: np.ndarray, work: threads.Work, fixed: bool = False) -> None:
+    """Call `work(part)` for the parts of the rows of a weight that lies as (inputs, O), on one thread if it is small."""
+    small = columns.size < SMALL
+    threads.over(len(columns), work, alone=small, fixed=fixed, count=1 if small else FEW)
 
 
 def over_elements(size: int, work: threads.Work) -> None:
     """Call `work(part)` for the parts of `size` elements, on one thread if they are few."""
-    threads.over(size, work, unit=16, alone=size < SMALL)
+    threads.over(size, work, unit=16, alone=size < SMALL, count=FEW)

@@ -2,6 +2,7 @@
 
 from refboot.kernels.coded import coded_backward, coded_forward, encode
 from refboot.kernels.coded_rates import rates_backward, rates_forward
+from refboot.kernels.cuba import cuba_within
 from refboot.kernels.events import rows_of
 from refboot.kernels.fit import without
 from refboot.kernels.magnitude import largest
@@ -13,6 +14,7 @@ __all__ = [
     "coded_backward",
     "coded_forward",
     "coded_spikes",
+    "cuba_within",
     "dense_spikes",
     "encode",
     "largest",

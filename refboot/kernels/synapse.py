@@ -6,6 +6,7 @@ per term; weight norm and the sums of `input_backward` (in float64) to 4 ulps, g
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -14,12 +15,13 @@ from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels import memory
 from refboot.kernels.events import FEW_OUTPUTS, gather_gradient, rows_of, spiking, sum_events
-from refboot.kernels.jit import inlined, jit
-from refboot.kernels.layout import SMALL, axes_of, empty, flat, over_columns, time_major
+from refboot.kernels.jit import jit
+from refboot.kernels.layout import SMALL, axes_of, empty, flat, over_rows, time_major
+from refboot.pool import Task
 
 PIECES = 4  # of a product: BLAS brings its right side into order anew for each
 FEW_ROWS = 64
-FEW_PRODUCTS = 1 << 25  # multiplications below which another thread is not worth asking
+FEW_PRODUCTS = 1 << 21  # multiplications below which another thread is not worth asking
 
 
 def dense_forward(x: Floats, weight: Floats) -> Floats:
@@ -44,7 +46,7 @@ def dense_backward(grad: Floats, x: Floats, weight: Floats) -> tuple[Floats, Flo
     return gx, gw.T
 
 
-def gradient_tasks(gz: Floats, x: Floats, gw: Floats) -> list[threads.Task]:
+def gradient_tasks(gz: Floats, x: Floats, gw: Floats) -> list[Task]:
     """The sum over rows of x gz into gw (I, O), for gz (R, O) and x (R, I)."""
     if gz.shape[1] < FEW_OUTPUTS or not spiking(x):
         return product_tasks(x.T, gz, gw)
@@ -57,7 +59,7 @@ def product(a: Floats, b: Floats, out: Floats) -> None:
         threads.share(product_tasks(a, b, out), alone=len(a) * b.size < FEW_PRODUCTS)
 
 
-def product_tasks(a: Floats, b: Floats, out: Floats) -> list[threads.Task]:
+def product_tasks(a: Floats, b: Floats, out: Floats) -> list[Task]:
     """a b into `out`; if it is large, by its columns, or its rows if these are more, whatever the number of threads."""
     if len(a) <= FEW_ROWS and not b.flags.c_contiguous:
         return [partial(turned_product, a, b, out)]
@@ -81,16 +83,18 @@ def by_step(x: Floats) -> Floats:
 def weight_norm_forward(v: Floats, g: Floats) -> Floats:
     """See reference.weight_norm_forward."""
     columns = columns_of(v)
-    w = memory.empty(columns.shape)
-    over_columns(v, lambda part: _weight_norm(columns, g, part.start, part.stop, w))
+    factor, w = g / lengths(columns), memory.empty(columns.shape)
+    over_rows(columns, lambda part: np.multiply(columns[part], factor, out=w[part]))
     return _as_rows(w, v)
 
 
 def weight_norm_backward(grad: Floats, v: Floats, g: Floats) -> tuple[Floats, Floats]:
     """See reference.weight_norm_backward."""
     columns, grads = columns_of(v), columns_of(grad)
-    gv, gg = memory.empty(columns.shape), np.empty(g.shape, np.float32)
-    over_columns(v, lambda part: _weight_norm_backward(grads, columns, g, part.start, part.stop, gv, gg))
+    gv, length = memory.empty(columns.shape), lengths(columns)
+    gg = along(columns, length, lambda part, total: _along(grads[part], columns[part], total))
+    factor, share = g / length, gg / length
+    over_rows(columns, lambda part: _weight_norm_backward(grads[part], columns[part], factor, share, gv[part]))
     return _as_rows(gv, v), gg
 
 
@@ -116,53 +120,43 @@ def _as_rows(w: Floats, v: Floats) -> Floats:
     return w.T if v.ndim == 2 else np.ascontiguousarray(w.T).reshape(v.shape)
 
 
-@inlined
-def lengths(v, low, high):  # type: ignore[no-untyped-def]
-    """The length of the columns of v (inputs, O) in [low, high)."""
-    totals = np.zeros(high - low, np.float64)
-    for i in range(len(v)):
-        row = v[i, low:high]
-        for o in range(row.size):
-            totals[o] += np.float64(row[o]) * np.float64(row[o])
-    length = np.empty(high - low, np.float32)
-    for o in range(high - low):
-        length[o] = np.float32(np.sqrt(totals[o]))
-    return length
+def lengths(columns: Floats) -> Floats:
+    """The length of each column (O,) of (inputs, O), summed in float64."""
+    return np.sqrt(totals(columns, lambda part, total: _along(columns[part], columns[part], total))).astype(np.float32)
 
 
-@inlined
-def ratio(x, y):  # type: ignore[no-untyped-def]
-    """x / y, by element. (Numba takes long to compile the division of arrays.)"""
-    found = np.empty(x.size, np.float32)
-    for o in range(x.size):
-        found[o] = x[o] / y[o]
-    return found
+def along(columns: Floats, length: Floats, work: Callable[[slice, np.ndarray], None]) -> Floats:
+    """The gradient along each column, whose product with it `work` adds up; float32."""
+    return (totals(columns, work) / length).astype(np.float32)
 
 
-@jit
-def _weight_norm(v, g, low, high, w):  # type: ignore[no-untyped-def]
-    factor = ratio(g[low:high], lengths(v, low, high))
-    for i in range(len(v)):
-        row, out = v[i, low:high], w[i, low:high]
-        for o in range(row.size):
-            out[o] = row[o] * factor[o]
+def totals(columns: Floats, work: Callable[[slice, np.ndarray], None]) -> np.ndarray:
+    """What `work(part, total)` adds to a total of each column (O,), over all parts of the rows; float64."""
+    parts: dict[int, np.ndarray] = {}
+
+    def summed(part: slice) -> None:
+        total = np.zeros(columns.shape[1])
+        work(part, total)
+        parts[part.start] = total
+
+    over_rows(columns, summed, fixed=True)
+    return np.sum([parts[start] for start in sorted(parts)], axis=0)
 
 
 @jit
-def _weight_norm_backward(grad, v, g, low, high, gv, gg):  # type: ignore[no-untyped-def]
-    length, totals = lengths(v, low, high), np.zeros(high - low, np.float64)
+def _along(grad, v, total):  # type: ignore[no-untyped-def]
     for i in range(len(v)):
-        row, along = v[i, low:high], grad[i, low:high]
+        row, given = v[i], grad[i]
         for o in range(row.size):
-            totals[o] += np.float64(along[o]) * np.float64(row[o])
-    share, factor = np.empty(high - low, np.float32), ratio(g[low:high], length)
-    for o in range(high - low):
-        gg[low + o] = np.float32(totals[o] / length[o])
-        share[o] = gg[low + o] / length[o]
+            total[o] += np.float64(given[o]) * np.float64(row[o])
+
+
+@jit
+def _weight_norm_backward(grad, v, factor, share, gv):  # type: ignore[no-untyped-def]
     for i in range(len(v)):
-        row, along, out = v[i, low:high], grad[i, low:high], gv[i, low:high]
+        row, given, out = v[i], grad[i], gv[i]
         for o in range(row.size):
-            out[o] = factor[o] * (along[o] - row[o] * share[o])
+            out[o] = factor[o] * (given[o] - row[o] * share[o])
 
 
 @jit

@@ -8,34 +8,33 @@ from refboot.arrays import Floats
 from refboot.kernels import memory
 from refboot.kernels.fixed_point import HIGH, LOW, PER_STEP, STEP
 from refboot.kernels.jit import inlined, jit
-from refboot.kernels.layout import over_columns
-from refboot.kernels.synapse import columns_of, lengths, ratio
+from refboot.kernels.layout import over_rows
+from refboot.kernels.synapse import along, columns_of, lengths
 
 
 def normed_8bit(v: Floats, g: Floats) -> tuple[Floats, Floats]:
     """quantize_8bit(weight_norm_forward(v, g)) for v (O, I) and g (O,), and the length of each v[o] (O,); float32."""
-    columns, length = columns_of(v), np.empty(len(v), np.float32)
-    q = memory.empty(columns.shape)
-    over_columns(v, lambda part: _forward(columns, g, part.start, part.stop, q, length))
+    columns = columns_of(v)
+    length, q = lengths(columns), memory.empty(columns.shape)
+    factor = g / length
+    over_rows(columns, lambda part: _forward(columns[part], factor, q[part]))
     return q.T, length
 
 
 def normed_8bit_backward(grad: Floats, v: Floats, g: Floats, length: Floats) -> tuple[Floats, Floats]:
     """Gradients of `normed_8bit` for v and g, given that of the quantised weight and the lengths it returned; float32."""
-    columns, grads = columns_of(v), columns_of(grad)
-    gv, gg = memory.empty(columns.shape), np.empty(g.shape, np.float32)
-    over_columns(v, lambda part: _backward(grads, columns, g, length, part.start, part.stop, gv, gg))
+    columns, grads, factor = columns_of(v), columns_of(grad), g / length
+    gv = memory.empty(columns.shape)
+    gg = along(columns, length, lambda part, total: _along(grads[part], columns[part], factor, total))
+    share = gg / length
+    over_rows(columns, lambda part: _backward(grads[part], columns[part], factor, share, gv[part]))
     return gv.T, gg
 
 
 @jit
-def _forward(v, g, low, high, q, length):  # type: ignore[no-untyped-def]
-    own = lengths(v, low, high)
-    for o in range(own.size):  # an assignment of arrays would take Numba two seconds to compile
-        length[low + o] = own[o]
-    factor = ratio(g[low:high], own)
+def _forward(v, factor, q):  # type: ignore[no-untyped-def]
     for i in range(len(v)):
-        row, out = v[i, low:high], q[i, low:high]
+        row, out = v[i], q[i]
         for o in range(row.size):
             out[o] = min(max(np.rint(row[o] * factor[o] * PER_STEP) * STEP, LOW), HIGH)
 
@@ -48,16 +47,16 @@ def unclipped(grad, weight):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _backward(grad, v, g, length, low, high, gv, gg):  # type: ignore[no-untyped-def]
-    totals, share, factor = np.zeros(high - low, np.float64), np.empty(high - low, np.float32), ratio(g[low:high], length[low:high])
+def _along(grad, v, factor, total):  # type: ignore[no-untyped-def]
     for i in range(len(v)):
-        row, along = v[i, low:high], grad[i, low:high]
+        row, given = v[i], grad[i]
         for o in range(row.size):
-            totals[o] += np.float64(unclipped(along[o], row[o] * factor[o])) * np.float64(row[o])
-    for o in range(high - low):
-        gg[low + o] = np.float32(totals[o] / length[low + o])
-        share[o] = gg[low + o] / length[low + o]
+            total[o] += np.float64(unclipped(given[o], row[o] * factor[o])) * np.float64(row[o])
+
+
+@jit
+def _backward(grad, v, factor, share, gv):  # type: ignore[no-untyped-def]
     for i in range(len(v)):
-        row, along, out = v[i, low:high], grad[i, low:high], gv[i, low:high]
+        row, given, out = v[i], grad[i], gv[i]
         for o in range(row.size):
-            out[o] = factor[o] * (unclipped(along[o], row[o] * factor[o]) - row[o] * share[o])
+            out[o] = factor[o] * (unclipped(given[o], row[o] * factor[o]) - row[o] * share[o])

@@ -80,7 +80,7 @@ class Neuron(cuba.Neuron):
     def _level(self) -> float:
         return 0.0
 
-    def _run(self, z: Floats, state: State) -> tuple[Floats, State]:
+    def _run(self, z: Floats, state: State, size: float) -> tuple[Floats, State]:
         currents, voltages, last = self._integrate(z, state, self.training)
         margins, a, r = self._adapt(voltages, state)
         self._cache = to_real(margins), currents, voltages

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -124,8 +125,7 @@ class Neuron(Spiking):
     def forward(self, z: Floats) -> Floats:
         """Spikes (N, C, ..., T) for weighted input z of that shape, float32; raises RangeError where z could overflow the state."""
         state = self._initial(z)
-        check_range(z, *state)
-        spikes, last = self._run(z, state)
+        spikes, last = self._run(z, state, check_range(z, *state))
         if self.persistent_state:
             self.state = last
         return spikes
@@ -173,11 +173,12 @@ class Neuron(Spiking):
         """Where the surrogate has its peak, in the real units of what it is given."""
         return self.threshold
 
-    def _run(self, z: Floats, state: State) -> tuple[Floats, State]:
-        """Spikes and last state; leaves behind what `backward` needs."""
+    def _run(self, z: Floats, state: State, size: float) -> tuple[Floats, State]:
+        """Spikes and last state for z up to `size`; leaves behind what `backward` needs."""
         if self._plain:
-            decays = self.cx_current_decay, self.cx_voltage_decay
-            spikes, voltage, u, v = ops.active().cuba_forward(z, *decays, self._limit, *state[:2])
+            ways, given = ops.shortcuts(), (z, self.cx_current_decay, self.cx_voltage_decay, self._limit)
+            cuba_forward = ops.active().cuba_forward if ways is None else partial(ways.cuba_within, size)
+            spikes, voltage, u, v = cuba_forward(*given, *state[:2])
             self._cache = voltage, None, None
             return spikes, (u, v)
         currents, voltages, last = self._integrate(z, state, self.training)
@@ -203,15 +204,17 @@ class Neuron(Spiking):
         return (np.broadcast_to(np.int64(0), z.shape[:-1]),) * self.states
 
 
-def check_range(z: Floats, *state: Ints) -> None:
-    """Raise RangeError if z is not finite or the state could overflow: T^2 (|z| + |u| + |v|), in real units, must be below 2^39.
+def check_range(z: Floats, *state: Ints) -> float:
+    """The largest |z|. Raises RangeError if z is not finite or the state could overflow.
 
-    Spec: LIF-10, LIF-11.
+    T^2 (|z| + |u| + |v|), in real units, must be below 2^39. Spec: LIF-10, LIF-11.
     """
-    largest = _size(z) + sum(map(_size, state)) / STATE_SCALE
+    size = _size(z)
+    largest = size + sum(map(_size, state)) / STATE_SCALE
     limit = 2.0**39 / z.shape[-1] ** 2
     if not largest < limit:
         raise RangeError("the weighted input (with the state)", largest, f"a finite size below 2^39 / T^2 = {limit:g} (64-bit state)")
+    return size
 
 
 def mantissa(name: str, threshold: float) -> int:

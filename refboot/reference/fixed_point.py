@@ -56,7 +56,7 @@ def decay_mantissa(decay: Floats) -> Ints:
     >>> decay_mantissa(np.float32([122.88, 0.5, 5000.0])).tolist()
     [123, 0, 4096]
     """
-    return np.rint(np.clip(decay, 0, DECAY_SCALE)).astype(np.int64)
+    return np.rint(np.minimum(np.maximum(decay, 0), DECAY_SCALE)).astype(np.int64)
 
 
 def to_state(x: Floats) -> Ints:

@@ -87,15 +87,14 @@ def test_32_bits_are_used_only_where_the_state_provably_fits(decay):
     steps = 1000
     limit = (2**31 - 1) / 4096 / cuba.gathered(decays[1], steps)
     for size, fits in ((0.999 * limit, True), (1.001 * limit, False), (np.nan, False), (np.inf, False)):
-        z = np.full((1, 1, steps), size, np.float32)
-        assert cuba.fits(z, *decays, 5120, rest, rest) is fits
+        assert cuba.fits(size, steps, *decays, 5120, rest, rest) is fits
 
 
 def test_the_bound_of_32_bits_is_not_passed_by_a_constant_drive():
     decays, steps = (np.array([4096]), np.array([123])), 400
     z = np.full((1, 1, steps), 15000, np.float32)
     rest = np.zeros((1, 1), np.int64)
-    assert cuba.fits(z, *decays, 2**31 - 2, rest, rest)
+    assert cuba.fits(15000, steps, *decays, 2**31 - 2, rest, rest)
     _, voltage, _, _ = cuba.cuba_forward(z, *decays, 2**31 - 2, rest, rest)
     assert 0 < voltage.max() * 4096 < 2**31
 

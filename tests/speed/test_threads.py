@@ -1,11 +1,12 @@
 """Parts, pool and BLAS threads."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
 
-from refboot import threads
+from refboot import pool, threads
 from refboot.errors import RangeError
 
 
@@ -111,3 +112,68 @@ def test_blas_threads_are_as_before_afterwards_also_after_an_error_and_nested():
         fail()
     assert library[0]() == before
     np.testing.assert_array_equal(np.eye(3) @ np.eye(3), np.eye(3))
+
+
+def test_an_index_error_of_a_task_is_an_error_and_not_the_end_of_the_tasks():
+    done = []
+
+    def task():
+        done.append(0)
+        raise IndexError("of the task")
+
+    with threads.use(2), pytest.raises(IndexError, match="of the task"):
+        threads.share([task, task, task])
+    assert len(done) == 3
+
+
+def test_helpers_sleep_and_come_again():
+    def who(part):
+        names.append(threading.current_thread().name)
+        meet.wait()
+
+    with threads.use(2):
+        for pause in (0.0, 20 * pool.AWAKE, 0.0):
+            time.sleep(pause)
+            names, meet = [], threading.Barrier(2, timeout=30)
+            threads.over(2, who)
+            assert len(set(names)) == 2
+
+
+class Clock:
+    """A clock and the time that a thread has run."""
+
+    def __init__(self, monkeypatch):
+        self.time = self.ran = 0.0
+        monkeypatch.setattr(pool, "now", lambda: (self.time, self.ran))
+        monkeypatch.setattr(pool.time, "monotonic", lambda: self.time)
+
+    def work(self, crowd, share):
+        """A span of work of which the thread got only a share."""
+        start = pool.now()
+        self.time, self.ran = self.time + 1.01 * pool.SPAN, self.ran + 1.01 * pool.SPAN * share
+        crowd.note(start)
+
+
+def test_beside_others_each_works_alone_for_longer_and_longer_and_then_not(monkeypatch):
+    clock, crowd = Clock(monkeypatch), pool.Crowd()
+    clock.work(crowd, 1)
+    assert not crowd.there()
+    pauses = []
+    for _ in range(9):
+        clock.work(crowd, 0.5)
+        assert crowd.there()
+        pauses.append(crowd.gone - clock.time)
+        clock.time = crowd.gone
+        assert not crowd.there()
+    assert pauses == pytest.approx([min(pool.SHORTEST * 2**k, pool.LONGEST) for k in range(9)])
+    for _ in range(9):
+        clock.work(crowd, 1)
+    assert crowd.pause == pool.SHORTEST
+
+
+def test_beside_others_no_helper_is_asked(monkeypatch):
+    names = set()
+    monkeypatch.setattr(threads._pool.crowd, "gone", float("inf"))
+    with threads.use(2):
+        threads.over(8, lambda part: names.add(threading.current_thread().name))
+    assert names == {threading.current_thread().name}

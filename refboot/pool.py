@@ -1,0 +1,190 @@
+"""Threads that take the tasks of a piece of work, beside the one that asks.
+
+To wake a thread takes up to 0.1 ms, as long as a kernel on half a layer. So a helper waits awake for a moment after each job, in compiled
+code and without Python's lock (the GIL); then it sleeps. On a busy machine that would harm all: there each thread works alone.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import Any
+
+AWAKE, DELAY = 5e-4, 8e-6  # seconds: how long a helper waits without sleep; how long another takes from Python into a kernel
+PATIENCE = 4  # times AWAKE, for which the thread that asked waits for a helper's last task without sleep
+SPAN, SHARE, SHORTEST, LONGEST = 0.02, 0.15, 0.05, 2.0  # see Crowd
+
+Task = Callable[[], Any]
+Moment = tuple[float, float]
+
+
+class _Inside(threading.local):
+    """Whether this thread belongs to the pool: it does not ask the pool for help."""
+
+    active = False
+
+
+class Pool:
+    """As many threads as `count`, this one among them; the others are started when first needed, and again in a forked process."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.inside = _Inside()
+        self.forget()
+
+    def forget(self) -> None:
+        """Start without helpers."""
+        self.helpers: list[_Helper] = []
+        self.leading = threading.Lock()
+        self.crowd = Crowd()
+
+    def run(self, tasks: Sequence[Task]) -> None:
+        """This thread and the helpers take one task after the other; who comes late finds less to do, or nothing.
+
+        While they help one thread, another that asks works alone. Raises the first error of a task, when all are done.
+        """
+        job = _Job(tasks)
+        if not self.crowd.there() and self.leading.acquire(blocking=False):
+            try:
+                self._lead(job, min(self.count, len(tasks)) - 1)
+            finally:
+                self.leading.release()
+        else:
+            job.work()
+        job.check()
+
+    def _lead(self, job: _Job, wanted: int) -> None:
+        while len(self.helpers) < wanted:
+            self.helpers.append(_Helper(self.inside, self.crowd))
+        numbers = {helper: helper.ask(job) for helper in self.helpers[:wanted]}
+        try:
+            start = now()
+            job.work()
+            self.crowd.note(start)
+        finally:
+            job.left.clear()  # where it was interrupted
+            for helper in job.helpers:
+                helper.wait_for(numbers[helper])
+
+
+class Crowd:
+    """Others who want the processors: while they are there, a thread that waits awake takes from those who work, this one among them.
+
+    They are if over SPAN seconds of work our threads wanted to run and did not for more than a SHARE of the time. Then each works
+    alone for a while, which doubles, up to LONGEST, each time that the others turn out to be still there, and halves when not.
+    """
+
+    def __init__(self) -> None:
+        self.gone = self.worked = self.lost = 0.0
+        self.pause = SHORTEST
+
+    def there(self) -> bool:
+        """Whether to work alone."""
+        return time.monotonic() < self.gone
+
+    def note(self, start: Moment) -> None:
+        """Since `start` this thread has worked, without a sleep of its own will for long."""
+        worked, ran = (later - before for later, before in zip(now(), start, strict=True))
+        self.worked, self.lost = self.worked + worked, self.lost + worked - ran
+        if self.worked > SPAN:
+            if self.lost > SHARE * self.worked:
+                self.gone, self.pause = time.monotonic() + self.pause, min(2 * self.pause, LONGEST)
+            else:
+                self.pause = max(self.pause / 2, SHORTEST)
+            self.worked = self.lost = 0.0
+
+
+def now() -> Moment:
+    """Now, by the clock and by the time that this thread has run, in seconds."""
+    return time.perf_counter(), time.thread_time()
+
+
+class _Job:
+    """Tasks, each to be done once by whoever comes first."""
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        self.left = deque(tasks)
+        self.helpers: list[_Helper] = []  # that came
+        self.errors: list[BaseException] = []
+
+    def work(self) -> None:
+        """Do what is left, from the front."""
+        while self._do(self.left.popleft):
+            continue
+
+    def help(self, helper: _Helper) -> None:
+        """Do what is left, from the end: so each thread meets the same parts of an array as the time before."""
+        self.helpers.append(helper)
+        while self._do(self.left.pop):
+            continue
+
+    def _do(self, next_task: Callable[[], Task]) -> bool:
+        """Whether there was a task; it is done, and nothing of it is kept."""
+        try:
+            outcome = _outcome(next_task())
+        except IndexError:
+            return False
+        self.errors += outcome
+        return True
+
+    def check(self) -> None:
+        """Raises the first error of a task."""
+        if self.errors:
+            raise self.errors[0]
+
+
+class _Helper:
+    """A thread that waits awake for a moment after each job, then sleeps until it is asked again."""
+
+    def __init__(self, inside: _Inside, crowd: Crowd) -> None:
+        from refboot import waiting  # noqa: PLC0415 (needs numba)
+
+        self.waiting, self.inside, self.crowd, self.cells = waiting, inside, crowd, waiting.cells()
+        pace = waiting.per_second()
+        self.tries, self.delay = int(AWAKE * pace), int(DELAY * pace)
+        self.job, self.asleep = _Job([]), False
+        self.asked: SimpleQueue[None] = SimpleQueue()
+        threading.Thread(target=self._serve, name="refboot", daemon=True).start()
+
+    def ask(self, job: _Job) -> int:
+        """Say that there is a job; its number."""
+        self.job = job
+        self.cells[self.waiting.ASKED] += 1
+        if self.asleep:
+            self.asked.put(None)
+        return int(self.cells[self.waiting.ASKED])
+
+    def wait_for(self, number: int) -> None:
+        """Until this thread is done with the job: in short sleeps where it takes long, since it may want this processor."""
+        while not self.waiting.until(self.cells, number, PATIENCE * self.tries):
+            time.sleep(AWAKE)
+
+    def _serve(self) -> None:
+        self.inside.active, number = True, 0
+        while True:
+            asked = self.waiting.rest(self.cells, number, self.tries, self.delay)
+            if asked == number:
+                self._sleep(number)
+            else:
+                number = asked
+                start = now()
+                self.job.help(self)
+                self.crowd.note(start)
+
+    def _sleep(self, number: int) -> None:
+        self.asleep = True
+        if self.cells[self.waiting.ASKED] == number:
+            self.asked.get()
+        self.asleep = False
+
+
+def _outcome(task: Task) -> list[BaseException]:
+    """What the task raises, or nothing: it is handed to the thread that waits."""
+    try:
+        task()
+    except BaseException as error:
+        return [error]
+    return []
