@@ -10,6 +10,12 @@ from refboot import pool, threads
 from refboot.errors import RangeError
 
 
+@pytest.fixture
+def no_crowd(monkeypatch):
+    """The machine may be busy: here helpers are asked all the same."""
+    monkeypatch.setattr(pool.Crowd, "there", lambda crowd: False)
+
+
 @pytest.mark.parametrize("size", [0, 1, 2, 15, 16, 17, 33, 1000])
 @pytest.mark.parametrize("unit", [1, 16])
 def test_parts_cover_all_once_and_start_at_units(size, unit):
@@ -25,7 +31,7 @@ def test_parts_do_not_depend_on_the_number_of_threads():
         assert threads.parts(100) == alone
 
 
-def test_work_is_shared_between_threads():
+def test_work_is_shared_between_threads(no_crowd):
     names, meet = set(), threading.Barrier(2, timeout=30)
 
     def work(part):
@@ -37,7 +43,7 @@ def test_work_is_shared_between_threads():
     assert len(names) == 2
 
 
-def test_a_thread_that_does_not_come_is_not_waited_for():
+def test_a_thread_that_does_not_come_is_not_waited_for(no_crowd):
     """The pool's only thread is busy: this one does all parts itself."""
     held, free, done = threading.Event(), threading.Event(), []
 
@@ -77,7 +83,7 @@ def test_parts_are_one_for_a_thread_alone_unless_they_are_fixed():
         assert found == want
 
 
-def test_an_error_in_a_part_comes_out_and_the_pool_works_on():
+def test_an_error_in_a_part_comes_out_and_the_pool_works_on(no_crowd):
     def work(part):
         if part.start:
             raise ValueError("a part")
@@ -114,7 +120,7 @@ def test_blas_threads_are_as_before_afterwards_also_after_an_error_and_nested():
     np.testing.assert_array_equal(np.eye(3) @ np.eye(3), np.eye(3))
 
 
-def test_an_index_error_of_a_task_is_an_error_and_not_the_end_of_the_tasks():
+def test_an_index_error_of_a_task_is_an_error_and_not_the_end_of_the_tasks(no_crowd):
     done = []
 
     def task():
@@ -126,7 +132,7 @@ def test_an_index_error_of_a_task_is_an_error_and_not_the_end_of_the_tasks():
     assert len(done) == 3
 
 
-def test_helpers_sleep_and_come_again():
+def test_helpers_sleep_and_come_again(no_crowd):
     def who(part):
         names.append(threading.current_thread().name)
         meet.wait()
