@@ -30,22 +30,25 @@ def pwl_backward(grad: Floats, z: Floats, knots: NDArray[np.float64], slopes: ND
 
 @jit
 def _pwl(z, edges, bases, slopes, a):  # type: ignore[no-untyped-def]
-    """Pieces in the outer loop: the inner one has no branches and is vectorised."""
+    """Pieces in the outer loop: the inner one has no branches and is vectorised. Where the next piece begins it takes over."""
     a[:] = 0
     for k in range(slopes.size):
-        left, right, base, slope = edges[k], edges[k + 1], bases[k], slopes[k]
+        left, base, slope = edges[k], bases[k], slopes[k]
         for i in range(z.size):
-            a[i] = base + slope * (z[i] - left) if (z[i] > left) & (z[i] <= right) else a[i]
+            a[i] = base + slope * (z[i] - left) if z[i] > left else a[i]
+    last, highest = edges[-1], bases[-1]
     for i in range(z.size):
-        a[i] = bases[-1] if z[i] > edges[-1] else a[i]
+        a[i] = highest if z[i] > last else a[i]
 
 
 @jit
 def _pwl_backward(grad, z, gain, edges, slopes, scale, eps):  # type: ignore[no-untyped-def]
     gain[:] = 0
     for k in range(slopes.size):
-        left, right, slope = edges[k], edges[k + 1], slopes[k]
+        left, slope = edges[k], slopes[k]
         for i in range(z.size):
-            gain[i] = slope if (z[i] > left) & (z[i] <= right) else gain[i]
+            gain[i] = slope if z[i] > left else gain[i]
+    last = edges[-1]
     for i in range(z.size):
-        gain[i] = grad[i] * (gain[i] * scale + eps)
+        own = np.float32(0) if z[i] > last else gain[i]
+        gain[i] = grad[i] * (own * scale + eps)
