@@ -22,13 +22,15 @@ def normed_8bit(v: Floats, g: Floats) -> tuple[Floats, Floats]:
 
 
 def normed_8bit_backward(grad: Floats, v: Floats, g: Floats, length: Floats) -> tuple[Floats, Floats]:
-    """Gradients of `normed_8bit` for v and g, given that of the quantised weight and the lengths it returned; float32."""
+    """Gradients of `normed_8bit` for v and g, given that of the quantised weight and the lengths it returned; float32.
+
+    The first takes the place of `grad`, where that lies as weights do: memory is what limits this.
+    """
     columns, grads, factor = columns_of(v), columns_of(grad), g / length
-    gv = memory.empty(columns.shape)
     gg = along(columns, length, lambda part, total: _along(grads[part], columns[part], factor, total))
     share = gg / length
-    over_rows(columns, lambda part: _backward(grads[part], columns[part], factor, share, gv[part]))
-    return gv.T, gg
+    over_rows(columns, lambda part: _backward(grads[part], columns[part], factor, share))
+    return grads.T, gg
 
 
 @jit
@@ -55,8 +57,8 @@ def _along(grad, v, factor, total):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _backward(grad, v, factor, share, gv):  # type: ignore[no-untyped-def]
+def _backward(grad, v, factor, share):  # type: ignore[no-untyped-def]
     for i in range(len(v)):
-        row, given, out = v[i], grad[i], gv[i]
+        row, given = v[i], grad[i]
         for o in range(row.size):
-            out[o] = factor[o] * (unclipped(given[o], row[o] * factor[o]) - row[o] * share[o])
+            given[o] = factor[o] * (unclipped(given[o], row[o] * factor[o]) - row[o] * share[o])

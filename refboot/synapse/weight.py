@@ -61,7 +61,7 @@ class Weight:
         return self.hook.forward(self._full)
 
     def backward(self, grad: Floats) -> None:
-        """Add to the parameters' gradients, given that of the weight as used in the last `forward`. Spec: GRD-8."""
+        """Add to the parameters' gradients, given that of the weight as used in the last `forward`, which is used up. Spec: GRD-8."""
         if self._full is None:
             raise OrderError("Weight.backward", "called first", "a forward pass before it")
         ways = ops.shortcuts()
