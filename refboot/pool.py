@@ -6,6 +6,7 @@ code and without Python's lock (the GIL); then it sleeps. On a busy machine that
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -15,7 +16,8 @@ from typing import Any
 
 AWAKE, DELAY = 5e-4, 8e-6  # seconds: how long a helper waits without sleep; how long another takes from Python into a kernel
 PATIENCE = 4  # times AWAKE, for which the thread that asked waits for a helper's last task without sleep
-SPAN, SHARE, SHORTEST, LONGEST = 0.02, 0.15, 0.05, 2.0  # see Crowd
+SPAN = 0.02 if os.name == "posix" else 2.0  # Windows counts the time of a thread in steps of 16 ms
+SHARE, SHORTEST, LONGEST = 0.15, 0.05, 2.0  # see Crowd
 
 Task = Callable[[], Any]
 Moment = tuple[float, float]

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 LARGE = 1 << 17  # bytes, below which the C library keeps memory by itself
-MOST = 1 << 28  # bytes kept; beyond it those that nobody holds are let go
+MOST = 1 << 27  # bytes kept; beyond it those that nobody holds are let go
+CLASSES = 8  # sizes of buffers from one power of two to the next: what differs a little from batch to batch shares them
 
 
 class Memory:
@@ -27,7 +28,9 @@ class Memory:
         self.unheld = holders([np.empty(1)], 0)
 
     def take(self, size: int) -> np.ndarray:
-        """A buffer of `size` bytes."""
+        """A buffer of `size` bytes or a little more."""
+        unit = (1 << size.bit_length() - 1) // CLASSES
+        size = -(-size // unit) * unit
         with self.lock:
             same = self.kept.setdefault(size, [])
             for i in range(len(same)):
@@ -54,7 +57,7 @@ def empty(shape: tuple[int, ...] | list[int], dtype: Any = np.float32) -> np.nda
     """np.empty, of memory that may have been used before."""
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
-    return np.empty(shape, dtype) if size < LARGE else _memory.take(size).view(kind).reshape(shape)
+    return np.empty(shape, dtype) if size < LARGE else _memory.take(size)[:size].view(kind).reshape(shape)
 
 
 def _unlock() -> None:

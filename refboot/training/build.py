@@ -18,6 +18,7 @@ from refboot.settings import Settings
 
 SIZES = {"digits": 8, "mnist": 28}
 CLASSES = 10
+TESTED_AT_ONCE = 100  # images
 NORMS = {"none": None, "mean": norm.MeanOnlyBatchNorm, "scale": norm.WgtScaleBatchNorm}
 
 
@@ -89,10 +90,9 @@ def loaders(
 
 
 def evaluation_loader(settings: Settings, root: str | os.PathLike[str] | None = None, download: bool = False) -> DataLoader:
-    """The test images in order, pixels scaled to [-1, 1], in batches of 500, or of 100 where the network is convolutional and large."""
+    """The test images in order, pixels scaled to [-1, 1], in batches that take little memory."""
     arrays.instance("settings", settings, Settings, "a refboot.settings.Settings")
-    size = 100 if settings.network == "conv" else 500
-    return DataLoader(images(settings, root, download), size, transform=Compose([ToTensor(), Normalize(0.5, 0.5)]))
+    return DataLoader(images(settings, root, download), TESTED_AT_ONCE, transform=Compose([ToTensor(), Normalize(0.5, 0.5)]))
 
 
 def images(settings: Settings, root: str | os.PathLike[str] | None, download: bool, train: bool = False) -> Dataset:

@@ -87,3 +87,11 @@ def test_threads_get_buffers_of_their_own(own):
         thread.join()
     assert not wrong
     assert len(own.kept[memory.LARGE]) <= 8  # one held and one to come, by each
+
+
+@pytest.mark.parametrize("size", [memory.LARGE, 3 * memory.LARGE, 1_000_003])
+def test_sizes_that_differ_a_little_share_a_buffer_that_is_not_much_larger(own, size):
+    for wanted in range(size, size + size // 8, size // 100):
+        assert memory.empty((wanted,), np.int8).shape == (wanted,)
+    assert len(own.kept) <= 4
+    assert own.size <= 4 * 1.3 * size
