@@ -17,7 +17,7 @@ from typing import Any
 AWAKE, DELAY = 5e-4, 8e-6  # seconds: how long a helper waits without sleep; how long another takes from Python into a kernel
 PATIENCE = 4  # times AWAKE, for which the thread that asked waits for a helper's last task without sleep
 SPAN = 0.02 if os.name == "posix" else 2.0  # Windows counts the time of a thread in steps of 16 ms
-SHARE, SHORTEST, LONGEST = 0.15, 0.05, 2.0  # see Crowd
+SHARE, SHORTEST, LONGEST = 0.3, 0.01, 2.0  # see Crowd; of two threads one other program took half, a quiet machine 3 %
 
 Task = Callable[[], Any]
 Moment = tuple[float, float]
