@@ -5,7 +5,7 @@ Both wait in compiled code, without Python's lock (the GIL). Needs numba: import
 
 from __future__ import annotations
 
-import platform
+import os
 import time
 from typing import Any
 
@@ -17,6 +17,8 @@ from numba.core import cgutils
 
 ASKED, DONE, CELLS = 0, 16, 32  # in cache lines of their own
 TRIES = 2000
+# Leave the processor to any other thread that wants it: the one waited for may be among them.
+give_way: Any = types.ExternalFunction("sched_yield", types.intc()) if os.name == "posix" else numba.njit(lambda: 0)
 intrinsic: Any = extending.intrinsic
 jit: Any = numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]
 
@@ -56,18 +58,6 @@ def _store(typing: Any, cells: types.Array, at: types.Integer, value: types.Inte
     return types.void(cells, at, types.int64), code
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _pause(typing: Any) -> Any:
-    """Leave the core to its other thread for a moment, where there is an instruction for that."""
-
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        if platform.machine() in ("x86_64", "AMD64"):
-            builder.call(builder.module.declare_intrinsic("llvm.x86.sse2.pause", fnty=ir.FunctionType(ir.VoidType(), [])), [])
-        return context.get_dummy_value()
-
-    return types.void(), code
-
-
 def _address(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
     array = context.make_array(signature.args[0])(context, builder, args[0])
     pointer: Any = cgutils.get_item_pointer
@@ -85,9 +75,9 @@ def rest(cells, number, tries, delay):  # type: ignore[no-untyped-def]
         asked = _load(cells, ASKED)
         if asked != number:
             for _ in range(delay):
-                _pause()
+                give_way()
             return asked
-        _pause()
+        give_way()
     return number
 
 
@@ -97,5 +87,5 @@ def until(cells, number, tries):  # type: ignore[no-untyped-def]
     for _ in range(tries):
         if _load(cells, DONE) >= number:
             return True
-        _pause()
+        give_way()
     return False

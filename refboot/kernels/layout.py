@@ -15,6 +15,7 @@ from refboot.kernels import memory
 
 SMALL = 1 << 17  # elements below which another thread is not worth asking
 FEW = 4  # parts of what takes little time
+SHORT = 1 << 19  # elements of a layer of neurons, which are near the cache that made them, below which it is not either
 
 
 def time_major(x: Floats) -> Floats:
@@ -49,7 +50,7 @@ def empty_like(x: np.ndarray, axes: tuple[int, ...], dtype: Any = np.float32) ->
 
 def over_samples(shape: tuple[int, ...], work: threads.Work) -> None:
     """Call `work(part)` for the parts of the samples N of an array of `shape`, on one thread if it is small."""
-    threads.over(shape[0], work, alone=shape[0] * int(np.prod(shape[1:])) < SMALL)
+    threads.over(shape[0], work, alone=shape[0] * int(np.prod(shape[1:])) < SHORT)
 
 
 def over_rows(columns: np.ndarray, work: threads.Work, fixed: bool = False) -> None:
