@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from itertools import chain, repeat
 from typing import Any
 
 import numpy as np
@@ -134,7 +135,7 @@ class Bench:
         if loader is None:
             return {}
         small = DataLoader(loader.dataset, BATCH, shuffle=True, transform=loader.transform, rng=self.rng)
-        batch = iter(small)
+        batch = chain.from_iterable(repeat(small))
         return compare({"refboot": lambda: next(batch)}, self.rounds * 3, 10)
 
     def evaluation(self) -> dict[str, Any]:
