@@ -20,7 +20,7 @@ def single(low, high):
 
 
 tame = single(-8, 8)
-tiny = st.sampled_from([0.0, -0.0, 1e-45, -1e-45, 1.2e-38, -1.2e-38, 1e-4, -1e-4, 2.44140625e-4])
+tiny = st.sampled_from([float(np.float32(x)) for x in (0.0, -0.0, 1e-45, -1e-45, 1.2e-38, -1.2e-38, 1e-4, -1e-4, 2.44140625e-4)])
 large = single(-(2.0**30), 2.0**30)
 on_grid = st.integers(-1024, 1024).map(lambda k: k / 64)
 reals = st.one_of(tame, tame, tiny, on_grid)
