@@ -61,7 +61,8 @@ class Pool:
     def _lead(self, job: _Job, wanted: int) -> None:
         while len(self.helpers) < wanted:
             self.helpers.append(_Helper(self.inside, self.crowd))
-        numbers = {helper: helper.ask(job) for helper in self.helpers[:wanted]}
+        for helper in self.helpers[:wanted]:
+            helper.ask(job)
         try:
             start = now()
             job.work()
@@ -69,7 +70,7 @@ class Pool:
         finally:
             job.left.clear()  # where it was interrupted
             for helper in job.helpers:
-                helper.wait_for(numbers[helper])
+                helper.wait()
 
 
 class Crowd:
@@ -89,7 +90,8 @@ class Crowd:
 
     def note(self, start: Moment) -> None:
         """Since `start` this thread has worked, without a sleep of its own will for long."""
-        worked, ran = (later - before for later, before in zip(now(), start, strict=True))
+        end = now()
+        worked, ran = end[0] - start[0], end[1] - start[1]
         self.worked, self.lost = self.worked + worked, self.lost + worked - ran
         if self.worked > SPAN:
             if self.lost > SHARE * self.worked:
@@ -151,17 +153,16 @@ class _Helper:
         self.asked: SimpleQueue[None] = SimpleQueue()
         threading.Thread(target=self._serve, name="refboot", daemon=True).start()
 
-    def ask(self, job: _Job) -> int:
-        """Say that there is a job; its number."""
+    def ask(self, job: _Job) -> None:
+        """Say that there is a job. One thread at a time asks, and waits for what it asked for."""
         self.job = job
         self.cells[self.waiting.ASKED] += 1
         if self.asleep:
             self.asked.put(None)
-        return int(self.cells[self.waiting.ASKED])
 
-    def wait_for(self, number: int) -> None:
-        """Until this thread is done with the job: in short sleeps where it takes long, since it may want this processor."""
-        while not self.waiting.until(self.cells, number, PATIENCE * self.tries):
+    def wait(self) -> None:
+        """Until this thread is done with the last job: in short sleeps where it takes long."""
+        while not self.waiting.until(self.cells, self.cells[self.waiting.ASKED], PATIENCE * self.tries):
             time.sleep(AWAKE)
 
     def _serve(self) -> None:

@@ -59,7 +59,7 @@ def roofline(rng: np.random.Generator, rounds: int) -> dict[str, Any]:
 
 
 def waking(rounds: int) -> float:
-    """Seconds that it takes to hand work of no length to a thread that sleeps, the median: what shared work must bring in first."""
+    """Seconds that it takes to hand work of no length to a thread that sleeps, the median: what helpers that wait awake save."""
     ready, there = SimpleQueue[None](), SimpleQueue[None]()
 
     def answer() -> None:

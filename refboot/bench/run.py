@@ -106,7 +106,7 @@ class Bench:
 
     def fit(self) -> dict[str, Any]:
         """The step that fits, after ten that sample; the network in plain PyTorch has none."""
-        sides = {name: side for name, side in self.sides.items() if name != "pytorch"}
+        sides = {name: side for name, side in self.sides.items() if hasattr(side, "fit")}
         times: dict[str, list[Time]] = {name: [] for name in sides}
         for _ in range(max(3, self.rounds // 4)):
             for name, side in sides.items():

@@ -1,4 +1,4 @@
-"""The one door to Numba."""
+"""The one door of the kernels to Numba."""
 
 from __future__ import annotations
 

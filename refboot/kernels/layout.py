@@ -15,7 +15,7 @@ from refboot.kernels import memory
 
 SMALL = 1 << 17  # elements below which another thread is not worth asking
 FEW = 4  # parts of what takes little time
-SHORT = 1 << 19  # elements of a layer of neurons, which are near the cache that made them, below which it is not either
+SHORT = 1 << 19  # the same for a layer of neurons: after a sleep two threads are slower at it for a while than one
 
 
 def time_major(x: Floats) -> Floats:
