@@ -127,6 +127,13 @@ def shortcuts() -> Any:
     return importlib.import_module("refboot.kernels.shortcuts") if chosen is sys.modules.get(MODULES["numba"]) else None
 
 
+def prepare() -> None:
+    """Begin to compile what a training needs, on another processor, if the set in use is compiled and nothing is yet; returns at once."""
+    ways = shortcuts()
+    if ways is not None:
+        ways.compile_ahead()
+
+
 def resolve(choice: str | object) -> Ops:
     """The set that `choice` names or is, completed from the definition."""
     if isinstance(choice, str):

@@ -20,10 +20,12 @@ print(json.dumps({"ended": time.time(), "modules": len(sys.modules), "peak_mb": 
 
 def first_step() -> None:
     """Build the tutorial's network and train it for one step in SAMPLE mode, on the digits."""
-    from refboot.bench.tutorial import Tutorial, images  # noqa: PLC0415 (what is timed is this, too)
+    from refboot import ops  # noqa: PLC0415 (what is timed is this, too)
+    from refboot.bench.tutorial import Tutorial, images  # noqa: PLC0415
     from refboot.routine import Mode  # noqa: PLC0415
     from refboot.settings import Settings  # noqa: PLC0415
 
+    ops.prepare()
     Tutorial(Settings(), images(os.devnull)).step(Mode.SAMPLE)
 
 

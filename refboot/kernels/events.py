@@ -86,11 +86,11 @@ def active(x, silent, found):  # type: ignore[no-untyped-def]
 @inlined
 def add_rows(rows, found, j, total):  # type: ignore[no-untyped-def]
     """Add the eight rows that `found` names from j on to `total`, in 16 bits."""
-    a, b, c, d = rows[found[j]], rows[found[j + 1]], rows[found[j + 2]], rows[found[j + 3]]
-    e, f, g, h = rows[found[j + 4]], rows[found[j + 5]], rows[found[j + 6]], rows[found[j + 7]]
+    a, b, c, d = found[j], found[j + 1], found[j + 2], found[j + 3]
+    e, f, g, h = found[j + 4], found[j + 5], found[j + 6], found[j + 7]
     for o in range(total.size):
-        first = np.int16(a[o]) + np.int16(b[o]) + np.int16(c[o]) + np.int16(d[o])
-        total[o] = np.int16(total[o] + first + np.int16(e[o]) + np.int16(f[o]) + np.int16(g[o]) + np.int16(h[o]))
+        first = np.int16(rows[a, o]) + np.int16(rows[b, o]) + np.int16(rows[c, o]) + np.int16(rows[d, o])
+        total[o] = np.int16(total[o] + first + np.int16(rows[e, o]) + np.int16(rows[f, o]) + np.int16(rows[g, o]) + np.int16(rows[h, o]))
 
 
 @jit
@@ -133,12 +133,12 @@ def gather_gradient(x, gz, low, high, gw):  # type: ignore[no-untyped-def]
         j, end, total = start[i], start[i + 1], gw[low + i]
         total[:] = 0
         while j + 4 <= end:
-            a, b, c, d = gz[where[j]], gz[where[j + 1]], gz[where[j + 2]], gz[where[j + 3]]
+            a, b, c, d = where[j], where[j + 1], where[j + 2], where[j + 3]
             for o in range(total.size):
-                total[o] += (a[o] + b[o]) + (c[o] + d[o])
+                total[o] += (gz[a, o] + gz[b, o]) + (gz[c, o] + gz[d, o])
             j += 4
         while j < end:
-            a = gz[where[j]]
+            a = where[j]
             for o in range(total.size):
-                total[o] += a[o]
+                total[o] += gz[a, o]
             j += 1

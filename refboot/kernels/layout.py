@@ -5,6 +5,7 @@ Arrays (N, C, T) lie as (N, T, C), weights (O, I) as (I, O). Kernels get contigu
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,7 @@ from refboot.arrays import Floats
 from refboot.kernels import memory
 
 SMALL = 1 << 17  # elements below which another thread is not worth asking
-FEW = 4  # parts of what takes little time
-SHORT = 1 << 19  # the same for a layer of neurons: after a sleep two threads are slower at it for a while than one
+FEW = 4  # parts of what takes little time: between two of them a thread waits for Python's lock
 
 
 def time_major(x: Floats) -> Floats:
@@ -50,7 +50,7 @@ def empty_like(x: np.ndarray, axes: tuple[int, ...], dtype: Any = np.float32) ->
 
 def over_samples(shape: tuple[int, ...], work: threads.Work) -> None:
     """Call `work(part)` for the parts of the samples N of an array of `shape`, on one thread if it is small."""
-    threads.over(shape[0], work, alone=shape[0] * int(np.prod(shape[1:])) < SHORT)
+    threads.over(shape[0], work, alone=math.prod(shape) < SMALL, count=FEW)
 
 
 def over_rows(columns: np.ndarray, work: threads.Work, fixed: bool = False) -> None:

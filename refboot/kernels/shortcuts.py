@@ -1,5 +1,6 @@
 """What this set of operations offers beside the functions of the definition: ways around to the same results (`ops.shortcuts`)."""
 
+from refboot.kernels.ahead import compile_ahead
 from refboot.kernels.coded import coded_backward, coded_forward, encode
 from refboot.kernels.coded_rates import rates_backward, rates_forward
 from refboot.kernels.cuba import cuba_within
@@ -14,6 +15,7 @@ __all__ = [
     "coded_backward",
     "coded_forward",
     "coded_spikes",
+    "compile_ahead",
     "cuba_within",
     "dense_spikes",
     "encode",

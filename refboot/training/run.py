@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from refboot import arrays, files
+from refboot import arrays, files, ops
 from refboot.errors import FormatError, OrderError, RefbootError
 from refboot.io import state
 from refboot.optim import Adam
@@ -123,6 +123,7 @@ class Run:
         return found
 
     def _build(self) -> None:
+        ops.prepare()
         settings = self.settings
         network_rng, self._data_rng = (np.random.default_rng(seed) for seed in np.random.SeedSequence(settings.seed).spawn(2))
         self.training, self.testing = loaders(settings, self._data_rng, *self._where)

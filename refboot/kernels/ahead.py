@@ -1,0 +1,74 @@
+"""The kernels of a training compiled by two processes at once: this one, as it needs them, and another, beginning with the last.
+
+So the first step ever ends after 4 s, not 6. Numba keeps what is compiled on disk: later there is nothing to do. Kernels that are
+compiled for more than one signature are left to this process: Numba's files of two signatures, written at once, can be mixed up.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from numba import boolean, float32, float64, int8, int16, int32, int64, uint8
+
+from refboot import threads
+from refboot.kernels import coded, coded_rates, cuba, events, loss, optim, pwl, running, weight
+
+NAME = "refboot-ahead"
+CHILD = "import sys; sys.path[:] = {path!r}; from refboot.kernels.ahead import compile_all; compile_all()"
+
+
+def compile_ahead() -> None:
+    """Start the other process, if nothing is compiled yet and two threads may work."""
+    if threads.count() > 1 and not compiled(events.gather_gradient):
+        command = [sys.executable, "-c", CHILD.format(path=sys.path)]
+        threading.Thread(target=_run, args=(command,), name=NAME, daemon=True).start()
+
+
+def compile_all() -> None:
+    """Compile the kernels of a spiking step, from the last on, then those of a step in rates and of a test."""
+    for kernel, signature in kernels():
+        kernel.compile(signature)
+
+
+def compiled(kernel: Any) -> bool:
+    """Whether a kernel, for any signature, is on disk."""
+    return any(Path(kernel.stats.cache_path).glob(f"*.{kernel.__name__}-*.nbi"))
+
+
+def kernels() -> list[tuple[Any, tuple[Any, ...]]]:
+    """Each with the types of its arguments."""
+    f1, f2, f3, d1, d2 = float32[::1], float32[:, ::1], float32[:, :, ::1], float64[::1], float64[:, ::1]
+    rows, codes, sums, there, state = int8[:, ::1], uint8[:, ::1], int16[:, :, ::1], boolean[:, ::1], int32[::1]
+    number = float32
+    return [
+        (optim._adam, (f1,) * 4 + (number,) * 7),
+        (coded._scatter, (codes, boolean[::1], f3, f2)),
+        (coded._trains, (f2, sums, there, f3, f3, d2)),
+        (events.gather_gradient, (f2, f2, int64, int64, f2)),
+        (cuba._cuba_narrow_backward, (f1, f1, number, number, number, f3, f3, f3)),
+        (weight._backward, (f2, f2, f1, f1)),
+        (weight._along, (f2, f2, f1, d1)),
+        (loss._cross_entropy_backward, (f2, int64[::1], f2)),
+        (loss._cross_entropy, (f2, int64[::1], f2)),
+        (events.sum_events, (f2, rows, f2)),
+        (coded._forward, (f2, sums, there, f3)),
+        (running._dense, (f3, rows, state, state, int32, f3)),
+        (running._coded, (f2, sums, there, state, state, int32, f3)),
+        (coded_rates._backward, (codes, int64, f1, f2, f1, f2, int64, int64, f2, d1)),
+        (pwl._pwl_backward, (f1,) * 5 + (number,) * 2),
+        (coded_rates._forward, (codes, f1, f2, f1, f2)),
+        (pwl._pwl, (f1,) * 5),
+    ]
+
+
+def _run(command: list[str]) -> None:
+    """Wait for it: what is not waited for stays on the system's list. If it fails, this process compiles all by itself."""
+    import subprocess  # noqa: PLC0415 (needed once)
+
+    silent = subprocess.DEVNULL
+    with suppress(OSError):
+        subprocess.run(command, stdin=silent, stdout=silent, stderr=silent, check=False)
