@@ -15,6 +15,8 @@ import json, sys, time
 from refboot.bench.start import first_step, peak_mb
 first_step()
 print(json.dumps({"ended": time.time(), "modules": len(sys.modules), "peak_mb": peak_mb()}))
+from refboot.kernels import ahead
+ahead.wait()  # what it compiles would disturb the next
 """
 
 

@@ -28,6 +28,13 @@ def compile_ahead() -> None:
         threading.Thread(target=_run, args=(command,), name=NAME, daemon=True).start()
 
 
+def wait() -> None:
+    """Until the other process, if there is one, is done."""
+    for thread in threading.enumerate():
+        if thread.name == NAME:
+            thread.join()
+
+
 def compile_all() -> None:
     """Compile the kernels of a spiking step, from the last on, then those of a step in rates and of a test."""
     for kernel, signature in kernels():

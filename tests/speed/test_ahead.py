@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 
 import pytest
 
@@ -25,13 +24,10 @@ training.infer(training.batches[0][0].reshape(32, -1), 32)
 print([kernel.__name__ for kernel, _ in ahead.kernels() if len(kernel.signatures) != 1])
 """
 PREPARE = """
-import threading
 from refboot import ops
 from refboot.kernels import ahead
 ops.prepare()
-for thread in threading.enumerate():
-    if thread.name == ahead.NAME:
-        thread.join()
+ahead.wait()
 print([kernel.__name__ for kernel, _ in ahead.kernels() if not ahead.compiled(kernel)], sum(len(k.signatures) for k, _ in ahead.kernels()))
 """
 
@@ -56,9 +52,7 @@ def test_it_starts_where_nothing_is_compiled_and_two_threads_may_work(monkeypatc
     monkeypatch.setattr(ahead, "_run", commands.append)
     with workers.use(count), ops.use("numba"):
         ops.prepare()
-    for thread in threading.enumerate():
-        if thread.name == ahead.NAME:
-            thread.join()
+    ahead.wait()
     assert len(commands) == started
 
 
