@@ -6,6 +6,7 @@ compiled for more than one signature are left to this process: Numba's files of 
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from contextlib import suppress
@@ -18,12 +19,13 @@ from refboot import threads
 from refboot.kernels import coded, coded_rates, cuba, events, loss, optim, pwl, running, weight
 
 NAME = "refboot-ahead"
+MEMORY = 2e9  # bytes that the machine should have: the other process takes 0.2e9
 CHILD = "import sys; sys.path[:] = {path!r}; from refboot.kernels.ahead import compile_all; compile_all()"
 
 
 def compile_ahead() -> None:
-    """Start the other process, if nothing is compiled yet and two threads may work."""
-    if threads.count() > 1 and not compiled(events.gather_gradient):
+    """Start the other process, if nothing is compiled yet, two threads may work and the machine is no small board."""
+    if threads.count() > 1 and not compiled(events.gather_gradient) and memory() >= MEMORY:
         command = [sys.executable, "-c", CHILD.format(path=sys.path)]
         threading.Thread(target=_run, args=(command,), name=NAME, daemon=True).start()
 
@@ -44,6 +46,12 @@ def compile_all() -> None:
 def compiled(kernel: Any) -> bool:
     """Whether a kernel, for any signature, is on disk."""
     return any(Path(kernel.stats.cache_path).glob(f"*.{kernel.__name__}-*.nbi"))
+
+
+def memory() -> float:
+    """Bytes that the machine has, infinity where it does not tell."""
+    known = hasattr(os, "sysconf") and {"SC_PAGE_SIZE", "SC_PHYS_PAGES"} <= os.sysconf_names.keys()
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if known else float("inf")
 
 
 def kernels() -> list[tuple[Any, tuple[Any, ...]]]:

@@ -26,6 +26,7 @@ print([kernel.__name__ for kernel, _ in ahead.kernels() if len(kernel.signatures
 PREPARE = """
 from refboot import ops
 from refboot.kernels import ahead
+ahead.MEMORY = 0
 ops.prepare()
 ahead.wait()
 print([kernel.__name__ for kernel, _ in ahead.kernels() if not ahead.compiled(kernel)], sum(len(k.signatures) for k, _ in ahead.kernels()))
@@ -45,15 +46,22 @@ def test_another_process_compiles_them_all_and_this_one_none(tmp_path):
     assert output(PREPARE, NUMBA_CACHE_DIR=str(tmp_path), REFBOOT_THREADS="2") == "[] 0"
 
 
-@pytest.mark.parametrize(("compiled", "count", "started"), [(False, 2, 1), (True, 2, 0), (False, 1, 0)])
-def test_it_starts_where_nothing_is_compiled_and_two_threads_may_work(monkeypatch, compiled, count, started):
+@pytest.mark.parametrize(
+    ("compiled", "count", "memory", "started"), [(False, 2, 4e9, 1), (True, 2, 4e9, 0), (False, 1, 4e9, 0), (False, 2, 1e9, 0)]
+)
+def test_it_starts_where_nothing_is_compiled_and_there_is_room(monkeypatch, compiled, count, memory, started):
     commands = []
+    monkeypatch.setattr(ahead, "memory", lambda: memory)
     monkeypatch.setattr(ahead, "compiled", lambda kernel: compiled)
     monkeypatch.setattr(ahead, "_run", commands.append)
     with workers.use(count), ops.use("numba"):
         ops.prepare()
     ahead.wait()
     assert len(commands) == started
+
+
+def test_the_memory_of_the_machine_is_known_or_taken_for_large():
+    assert ahead.memory() > 1e8
 
 
 def test_where_no_process_can_be_started_nothing_happens():
