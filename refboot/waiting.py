@@ -68,7 +68,7 @@ def _address(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> 
 def rest(cells, number, tries, delay):  # type: ignore[no-untyped-def]
     """Say that job `number` is done; the number of the next, when it is asked for, or the same after so many tries.
 
-    After `delay` looks more: the thread that asks shall have left Python, whose lock this one then takes without sleep.
+    After giving way `delay` times more: the thread that asks shall have left Python, whose lock this one then takes without sleep.
     """
     _store(cells, DONE, number)
     for _ in range(tries):

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from refboot import threads
+
 STEP = """
 import json, sys, time
 from refboot.bench.start import first_step, peak_mb
@@ -41,7 +43,7 @@ def peak_mb() -> float | None:
 
 
 def starts(rounds: int) -> dict[str, Any]:
-    """Seconds from the start of a process to the end of its first step: cold once (empty cache of kernels), warm `rounds` times."""
+    """Seconds from the start of a process, with as many threads as here, to the end of its first step: cold once, warm `rounds` times."""
     with tempfile.TemporaryDirectory() as folder:
         cold = timed(folder)
         warm = sorted((timed(folder) for _ in range(rounds)), key=lambda found: found["seconds"])
@@ -52,7 +54,7 @@ def timed(cache: str) -> dict[str, Any]:
     """One process: seconds by the clock to the end of its step, those of the processor to its own end, and what it reports."""
     import subprocess  # noqa: PLC0415 (the process that is timed does not need it)
 
-    environment = os.environ | {"NUMBA_CACHE_DIR": cache}
+    environment = os.environ | {"NUMBA_CACHE_DIR": cache, "REFBOOT_THREADS": str(threads.count())}
     used, begun = processor_seconds(), time.time()
     result = subprocess.run([sys.executable, "-c", STEP], env=environment, capture_output=True, text=True, check=True)
     found = json.loads(result.stdout)

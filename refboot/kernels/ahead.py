@@ -45,7 +45,7 @@ def compile_all() -> None:
 
 def compiled(kernel: Any) -> bool:
     """Whether a kernel, for any signature, is on disk."""
-    return any(Path(kernel.stats.cache_path).glob(f"*.{kernel.__name__}-*.nbi"))
+    return any(Path(kernel.stats.cache_path).glob(f"{kernel.__module__.rpartition('.')[2]}.{kernel.__name__}-*.nbi"))
 
 
 def memory() -> float:

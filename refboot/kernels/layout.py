@@ -6,7 +6,6 @@ Arrays (N, C, T) lie as (N, T, C), weights (O, I) as (I, O). Kernels get contigu
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -42,9 +41,9 @@ def flat(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
     return np.ascontiguousarray(x.transpose(axes)).reshape(-1)
 
 
-def empty_like(x: np.ndarray, axes: tuple[int, ...], dtype: Any = np.float32) -> tuple[np.ndarray, np.ndarray]:
-    """A new array of the shape of x and its flat view, its axes in memory in the order `axes`."""
-    buffer = memory.empty([x.shape[i] for i in axes], dtype)
+def empty_like(x: np.ndarray, axes: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """A new float32 array of the shape of x and its flat view, its axes in memory in the order `axes`."""
+    buffer = memory.empty([x.shape[i] for i in axes])
     return buffer.transpose(axes), buffer.reshape(-1)
 
 

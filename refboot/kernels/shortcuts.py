@@ -1,4 +1,4 @@
-"""What this set of operations offers beside the functions of the definition: ways around to the same results (`ops.shortcuts`)."""
+"""What this set of operations offers beside the functions of the definition: ways around, and what prepares it (`ops.shortcuts`)."""
 
 from refboot.kernels.ahead import compile_ahead
 from refboot.kernels.coded import coded_backward, coded_forward, encode

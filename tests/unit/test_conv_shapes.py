@@ -179,3 +179,13 @@ def test_delay_shift_and_count_log_work_in_a_convolution():
     np.testing.assert_array_equal(late[..., 1:], now[..., :-1])
     assert not late[..., 0].any()
     assert plain.count == pytest.approx(now.mean())
+
+
+def test_a_network_tells_the_firing_rate_of_the_blocks_that_count():
+    blocks = [cuba.Conv(NEURON, 1, 3, 2, count_log=True, weight_scale=3, rng=make_rng()), cuba.Flatten()]
+    blocks.append(cuba.Dense(NEURON, 48, 4, weight_scale=3, rng=make_rng()))
+    network = Network(blocks, (1, 5, 5), 8)
+    assert network.firing_rates() == {}
+    network.forward(make_rng().random((2, 1, 5, 5)).astype(np.float32) * 2, LayerMode(0, Mode.SNN))
+    assert network.firing_rates() == {"blocks.0": blocks[0].count}
+    assert blocks[0].count > 0

@@ -96,6 +96,8 @@ def neurons() -> Iterator[Case]:
     yield case("cut-threshold", "NUM-4", threshold=0.515, voltage_decay=0.0, z=f4([[[0.5, 0.25, 0.2578125, 0.51, 0.0, 0.50025]]]))
     yield case("rounded-decays", "NUM-5", current_decay=0.2999, voltage_decay=0.0999, threshold=2.0)
     yield case("decays-of-half-a-step", "NUM-5", current_decay=2.5 / 4096, voltage_decay=0.5 / 4096, threshold=100.0, z=z * 20)
+    beside = {"current_decay": (0.5 + 1e-9) / 4096, "voltage_decay": (1.5 - 1e-9) / 4096}
+    yield case("decays-beside-half-a-step", "NUM-5", graded=True, z=z * 20, **beside)
     yield case("two-calls", "LIF-8", current_decay=0.1, voltage_decay=0.05, calls=2)
     yield case("sixteen-calls", "LIF-8", current_decay=0.1, voltage_decay=0.05, calls=16)
     yield case("graded", "SPK-2", current_decay=0.25, graded=True)

@@ -104,12 +104,14 @@ def first_fits() -> Iterator[Case]:
     yield fit("one-point", "FIT-9", f4([0.75]), f4([0.5]))
     yield fit("one-point-left-of-zero", "FIT-9", f4([-0.75]), f4([0.5]))
     yield fit("one-point-at-zero", "FIT-9", f4([0.0]), f4([0.5]))
+    yield fit("one-point-beside-zero", "FIT-9", f4([3e-6]), f4([0.5]))
+    yield fit("one-point-far-left", "FIT-9", f4([-1e20]), f4([0.5]))
     rates = (np.arange(11) / 10).astype(np.float32)
     yield fit("tenths", "FIT-4", rates**2, rates)
     yield fit("falling", "FIT-8 FIT-12", f4(0.1, 0.5, 0.3, 0.2, 0.9), f4(0.15, 0.3, 0.5, 0.65, 0.8))
     yield fit("all-falling", "FIT-8 FIT-9 FIT-12", f4(0.9, 0.7, 0.5, 0.3, 0.1), f4(0.15, 0.3, 0.5, 0.65, 0.8))
     yield fit("coinciding", "FIT-8 FIT-12", f4(0.1, 0.4, 0.4, 0.6, 0.9), f4(0.15, 0.3, 0.5, 0.65, 0.8))
-    yield fit("steep", "FIT-8", f4(0.5, 0.5 + 2**-20, 0.75, 1.0), f4(0.2, 0.6, 0.65, 0.8))
+    yield fit("steep", "FIT-8", f4(0.5, 0.5 + 2**-20, 0.75, 1.0), f4(0.2, 0.45, 0.65, 0.8))
 
 
 def later_fits() -> Iterator[Case]:
@@ -125,7 +127,7 @@ def later_fits() -> Iterator[Case]:
     yield fit("no-points-after-a-curve", "FIT-11", NOTHING, NOTHING, **old)
     yield ask("refused-range", "fit_curve", "FIT-3", reject="range", z=z, a=a, **(FIT | {"low": 0.9, "high": 0.1}))
     yield ask("refused-no-bands", "fit_curve", "FIT-3", reject="range", z=z, a=a, **(FIT | {"num_centers": 0}))
-    yield ask("refused-unequal", "fit_curve", "SAM-1", reject="shape", z=z, a=a[:-1], **FIT)
+    yield ask("refused-unequal", "fit_curve", "NUM-9", reject="shape", z=z, a=a[:-1], **FIT)
 
 
 def curves() -> Iterator[Case]:

@@ -52,6 +52,9 @@ def optimisers() -> Iterator[Case]:
     yield ask("adam-first", "adam_step", "TRN-4", ulps(4), m=zero, v=zero, step=1, **adam)
     yield ask("adam-later", "adam_step", "TRN-4", ulps(4), m=m, v=v, step=7, **adam)
     yield ask("adam-large-eps", "adam_step", "TRN-4", ulps(4), m=m, v=v, step=2, **(adam | {"eps": 0.5, "beta1": 0.5}))
+    small = f4(1.2e-38, -1.2e-38, 1.3e-37, 0)
+    still: dict[str, Any] = {"p": p[:4], "grad": zero[:4], "m": small, "v": np.abs(small)}
+    yield ask("adam-subnormal", "adam_step", "TRN-4", step=10**6, **(adam | still))
     yield ask("initial-weight", "initial_weight", "TRN-7", ulps(4), uniform=draw.real(4, 9), weight_scale=2.0)
 
 

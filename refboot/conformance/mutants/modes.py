@@ -135,6 +135,13 @@ def adam_eps_inside(p: Array, grad: Array, m: Array, v: Array, step: int, lr: fl
     p -= lr / (1 - beta1**step) * m / np.sqrt(v / (1 - beta2**step) + eps)
 
 
+def adam_subnormal(p: Array, grad: Array, m: Array, v: Array, step: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
+    """Moments that may shrink below the smallest normal number."""
+    moments = beta1 * m + (1 - beta1) * grad, beta2 * v + (1 - beta2) * grad * grad
+    adam_step(p, grad, m, v, step, lr, beta1, beta2, eps)
+    m[...], v[...] = moments
+
+
 def adam_swapped(p: Array, grad: Array, m: Array, v: Array, step: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
     """The decay rates of the moments swapped."""
     adam_step(p, grad, m, v, step, lr, beta2, beta1, eps)
@@ -216,6 +223,7 @@ MUTANTS = [
     Mutant("Adam without bias correction", "TRN-4", "moments not divided by 1 - beta^t", {"adam_step": adam_biased}),
     Mutant("Adam's eps under the root", "TRN-4", "sqrt(v + eps)", {"adam_step": adam_eps_inside}),
     Mutant("Adam's betas swapped", "TRN-4", "beta1 for v and beta2 for m", {"adam_step": adam_swapped}),
+    Mutant("Adam's moments subnormal", "TRN-4", "moments below 2^-126 are kept", {"adam_step": adam_subnormal}),
     Mutant("momentum damped", "TRN-5", "the gradient times 1 - momentum", {"sgd_step": sgd_damped}),
     Mutant("momentum of Nesterov", "TRN-5", "the step looks ahead", {"sgd_step": sgd_nesterov}),
     Mutant("initial weights by fan-out", "TRN-7", "the bound from the number of outputs", {"initial_weight": fan_out}),

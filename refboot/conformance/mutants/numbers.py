@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from refboot.conformance.definition import blocks
+from refboot.conformance.definition import blocks, neurons
 from refboot.conformance.mutants.mutant import Mutant
 from refboot.reference import fixed_point, synapse
 
@@ -25,6 +25,12 @@ def half_away(x: Array) -> Array:
 def wrapped(x: Array) -> Array:
     """Rounded weights that wrap round at 8 bits."""
     return ((np.rint(np.clip(x, -1e6, 1e6) * 32) + 128) % 256 - 128) / 32
+
+
+def decays_in_float64(threshold: float, current_decay: float, voltage_decay: float, *surrogate: float) -> neurons.Cell:
+    """A neuron whose decays are rounded once, from float64."""
+    i_decay, v_decay = (np.array([np.rint(4096 * decay)], np.int64) for decay in (current_decay, voltage_decay))
+    return original_cell(threshold, current_decay, voltage_decay, *surrogate)._replace(i_decay=i_decay, v_decay=v_decay)
 
 
 def column_norm(v: Array, g: Array) -> Array:
@@ -52,6 +58,7 @@ def bare_bias(x: Array, weight: Array, bias: Array) -> Array:
     return x * weight
 
 
+original_cell = neurons.cell
 original_full = blocks.full_weight
 
 
@@ -105,6 +112,7 @@ MUTANTS = [
         "decays at a tie are rounded up",
         {"decay_mantissa": lambda d: np.floor(np.clip(d, 0, 4096) + 0.5).astype(np.int64)},
     ),
+    Mutant("decay in float64", "NUM-5", "decays are not rounded to float32 first", {"cell": decays_in_float64}),
     Mutant("decay off by one", "NUM-5", "decays are too large by one", {"decay_mantissa": lambda d: fixed_decay(d) + 1}),
     Mutant("decay of 4095", "NUM-5", "decays have 4095 as scale", {"decay_mantissa": lambda d: fixed_decay(d * np.float32(4095 / 4096))}),
     Mutant("decay not clamped", "NUM-5", "decays are rounded, not clamped", {"decay_mantissa": lambda d: np.rint(d).astype(np.int64)}),

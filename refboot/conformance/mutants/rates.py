@@ -115,6 +115,21 @@ def slope_beyond(grad: Array, z: Array, knots: Array, slopes: Array, scale: floa
     return pwl_backward(grad, np.minimum(z, last), knots, slopes, scale, eps)
 
 
+def forward_left_closed(z: Array, knots: Array, slopes: Array) -> Array:
+    """The curve with pieces [k_i, k_i+1)."""
+    at, height = knots.astype(z.dtype).T
+    piece = np.clip(np.searchsorted(at, z, side="right") - 1, 0, len(slopes) - 1)
+    line = height[piece] + slopes.astype(z.dtype)[piece] * (z - at[piece])
+    return np.where((z >= at[0]) & (z < at[-1]), line, pwl_forward(z, knots, slopes)).astype(z.dtype)
+
+
+def left_by_its_rate(centers: Array, top: float, eps: float) -> Array:
+    """One centre left of the origin, joined to (z - a, 0) even where that is the same z."""
+    if len(centers) != 1 or centers[0, 0] > eps * centers[0, 1]:
+        return original_anchor(centers, top, eps)
+    return np.array([centers[0] - centers[0, 1] * np.array([1, 1]), centers[0]])
+
+
 def last_step(z: Array, s: Array) -> tuple[Array, Array]:
     """Points with the weighted input of the last step in place of its mean."""
     return z[..., -1].ravel(), s.mean(axis=-1).ravel()
@@ -130,7 +145,7 @@ def closed(a: Array, low: float, high: float) -> Array:
     return (a >= low) & (a <= high)
 
 
-original_anchor, keep_half = fit.anchor, parts.keep_half
+original_anchor, pool_falling, keep_half = fit.anchor, fit.pool_falling, parts.keep_half
 mean, lower = (lambda x: float(x.mean())), (lambda x: float(np.sort(x)[(len(x) - 1) // 2]))
 
 
@@ -193,6 +208,9 @@ MUTANTS = [
         "falling centres stay, with absolute slopes",
         {"pool_falling": lambda c, eps: c, "draw": absolute_slopes},
     ),
+    Mutant("steep centres kept", "FIT-8", "neighbours may rise by any slope", {"pool_falling": lambda c, eps: pool_falling(c, 0.0)}),
+    Mutant("one centre joined steeply", "FIT-9", "to the origin if z > 0", {"anchor": lambda c, top, eps: original_anchor(c, top, 0)}),
+    Mutant("one centre far left on itself", "FIT-9", "z - a is not kept apart from z", {"anchor": left_by_its_rate}),
     Mutant("one centre given unit slope", "FIT-9", "not joined to the origin", {"anchor": last_only}),
     Mutant("ends not prolonged", "FIT-10", "the curve ends at its outer centres", {"draw": not_prolonged}),
     Mutant("curve up to one", "FIT-10", "the curve saturates at 1", {"draw": lambda c, top: draw(c, 1.0)}),
@@ -205,7 +223,8 @@ MUTANTS = [
         "knots and slopes are not rounded to float32",
         {"pwl_forward": lambda z, k, s: pwl_forward(z.astype(np.float64), k, s)},
     ),
-    Mutant("pieces reversed", "ACT-2", "the gradient's pieces are [k_i, k_i+1)", {"pwl_backward": left_closed}),
+    Mutant("pieces reversed", "ACT-2", "the pieces are [k_i, k_i+1)", {"pwl_forward": forward_left_closed}),
+    Mutant("the gradient's pieces reversed", "ACT-4", "the gradient's pieces are [k_i, k_i+1)", {"pwl_backward": left_closed}),
     Mutant("slope above saturation", "ACT-6", "the last slope goes on", {"pwl_backward": slope_beyond}),
     Mutant(
         "curve gradient without its scale",
