@@ -12,7 +12,7 @@ from refboot.reference.leaky import per_channel
 
 
 def norm_statistics(x: Floats) -> tuple[Floats, Floats]:
-    """Mean of each channel (C,) and the one variance (their number, not one less, divides) of all of x (1,); summed in float64, rounded to float32.
+    """Mean of each channel (C,) and the one variance (by their number) of all of x (1,); summed in float64, rounded to float32.
 
     Spec: NRM-1.
     """
