@@ -48,6 +48,7 @@ class Network:
         for block in self.blocks:
             if not all(callable(getattr(block, method, None)) for method in ("build", "parameters", "forward", "backward")):
                 raise TypeMismatchError("blocks", f"a sequence with a {type(block).__name__}", "blocks, as those of refboot.block")
+        _check_own(self.blocks)
         self.time_steps = arrays.whole("time_steps", time_steps)
         self.training = True
         self.input_shape: tuple[int, ...] = ()
@@ -221,6 +222,19 @@ class Network:
         """The share of active neurons (per step) of each block with `count_log`, from the last call, by a name like `blocks.1`."""
         counts = {f"blocks.{i}": b.count for i, b in enumerate(self.blocks) if isinstance(b, Block)}
         return {name: count for name, count in counts.items() if count is not None}
+
+
+def _check_own(blocks: Sequence[Layer]) -> None:
+    """Raise RangeError where two places share a block, or two blocks a neuron or synapse: each remembers one forward pass."""
+    owners: dict[int, int] = {}
+    for i, block in enumerate(blocks):
+        parts = {id(part): part for part in (block, getattr(block, "neuron", None), getattr(block, "synapse", None)) if part is not None}
+        for key, part in parts.items():
+            if key in owners:
+                raise RangeError(
+                    f"block {i}", f"a block that shares its {type(part).__qualname__} with block {owners[key]}", "one of its own"
+                )
+            owners[key] = i
 
 
 def _of_block(number: int, block: Layer, error: RefbootError) -> RefbootError:

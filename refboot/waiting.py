@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 from typing import Any
 
 import numba
@@ -15,12 +16,14 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import extending, types
 from numba.core import cgutils
 
+from refboot.compiled import compiled
+
 ASKED, DONE, CELLS = 0, 16, 32  # in cache lines of their own
 TRIES = 2000
 # Leave the processor to any other thread that wants it: the one waited for may be among them.
 give_way: Any = types.ExternalFunction("sched_yield", types.intc()) if os.name == "posix" else numba.njit(lambda: 0)
 intrinsic: Any = extending.intrinsic
-jit: Any = numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)  # type: ignore[call-overload]
+jit: Any = partial(compiled, nogil=True, no_cfunc_wrapper=True)
 
 
 def cells() -> np.ndarray:

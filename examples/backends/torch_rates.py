@@ -129,7 +129,7 @@ def anchored(centers, top, eps):
     if not centers:
         return np.array([[0, 0], [min(1.0, top)] * 2])
     z, a = centers[0]
-    return np.array([[0.0 if z > eps * a else z - a, 0.0], [z, a]])
+    return np.array([[0.0 if z > eps * a else min(z - a, np.nextafter(z, -np.inf)), 0.0], [z, a]])
 
 
 def drawn(centers, top):
@@ -208,3 +208,5 @@ def adam_step(p, grad, m, v, step, lr, beta1, beta2, eps):
     rule = torch.optim.Adam([parameter], lr, (beta1, beta2), eps)
     rule.state[parameter] = {"step": torch.tensor(float(step - 1)), "exp_avg": torch.from_numpy(m), "exp_avg_sq": torch.from_numpy(v)}
     rule.step()
+    for moment in (m, v):
+        moment[np.abs(moment) < np.finfo(np.float32).tiny] = 0  # which PyTorch does not do

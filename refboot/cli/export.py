@@ -10,6 +10,7 @@ from typing import Any
 from refboot import exchange
 from refboot.arrays import extra
 from refboot.cli.inspect import network_of
+from refboot.errors import FormatError
 from refboot.io.nir import to_nir
 
 
@@ -26,6 +27,8 @@ def run(chosen: argparse.Namespace) -> int:
     """Write the file, and name what a reader of it would change."""
     net = network_of(chosen.file)
     target = Path(chosen.output) if chosen.output else Path(chosen.file).with_name("network.net")
+    if target.exists() and target.samefile(chosen.file):
+        raise FormatError(str(target), "the file that is exported", "another to write to")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", exchange.ExchangeWarning)
         if target.suffix == ".nir":

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refboot.arrays import Ints
+from refboot.compiled import compiled
 
 Doubles = NDArray[np.float64]
 Images = NDArray[Any]
@@ -89,10 +90,9 @@ def _choose() -> Any:
     if os.environ.get("REFBOOT_OPS") == "reference":
         return resample_plain
     try:
-        import numba  # noqa: PLC0415 (optional)
+        return compiled(_resample, error_model="numpy", fastmath=False)
     except ImportError:
         return resample_plain
-    return numba.njit(cache=True, error_model="numpy", fastmath=False)(_resample)
 
 
 resample = _choose()

@@ -44,8 +44,9 @@ def compile_all() -> None:
 
 
 def compiled(kernel: Any) -> bool:
-    """Whether a kernel, for any signature, is on disk."""
-    return any(Path(kernel.stats.cache_path).glob(f"{kernel.__module__.rpartition('.')[2]}.{kernel.__name__}-*.nbi"))
+    """Whether a kernel, for any signature, is on disk, or cannot be put there."""
+    folder, module = kernel.stats.cache_path, kernel.__module__.rpartition(".")[2]
+    return folder is None or any(Path(folder).glob(f"{module}.{kernel.__name__}-*.nbi"))
 
 
 def memory() -> float:

@@ -1,4 +1,4 @@
-"""The one door of the kernels to Numba."""
+"""How kernels are compiled."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+from refboot.compiled import compiled
+
 Function = TypeVar("Function", bound=Callable[..., Any])
-OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
+OPTIONS: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
 
 
 def jit(function: Function) -> Function:
@@ -16,17 +18,17 @@ def jit(function: Function) -> Function:
 
     Spec: NUM-10.
     """
-    return cast(Function, numba.njit(**OPTIONS)(function))
+    return compiled(function, **OPTIONS)
 
 
 def jit_sum(function: Function) -> Function:
     """`jit` for a sum that the compiler may take in any order, many terms at once; for gradients alone, whose bounds allow for it."""
-    return cast(Function, numba.njit(**OPTIONS, fastmath={"reassoc", "contract"})(function))
+    return compiled(function, **OPTIONS, fastmath={"reassoc", "contract"})
 
 
 def jit_gradient(function: Function) -> Function:
     """`jit` for a gradient whose bound allows the compiler to round a product and a sum once, together."""
-    return cast(Function, numba.njit(**OPTIONS, fastmath={"contract"})(function))
+    return compiled(function, **OPTIONS, fastmath={"contract"})
 
 
 def inlined(function: Function) -> Function:

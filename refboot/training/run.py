@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from refboot import arrays, files, ops
-from refboot.errors import FormatError, OrderError, RefbootError
+from refboot.errors import FormatError, OrderError, RangeError, RefbootError
 from refboot.io import state
 from refboot.optim import Adam
 from refboot.routine import LayerMode, Mode, Scheduler
@@ -127,6 +127,9 @@ class Run:
         settings = self.settings
         network_rng, self._data_rng = (np.random.default_rng(seed) for seed in np.random.SeedSequence(settings.seed).spawn(2))
         self.training, self.testing = loaders(settings, self._data_rng, *self._where)
+        if len(self.training) <= settings.num_sample_iter:
+            got = f"{settings.num_sample_iter} of the {len(self.training)} steps of an epoch (of batch_size {settings.batch_size})"
+            raise RangeError("num_sample_iter", got, "fewer, so that a fit follows")
         self.network = build(settings, network_rng)
         self.optimizer = Adam(self.network.parameters(), lr=settings.lr)
         self.scheduler = Scheduler(settings.num_sample_iter, settings.sample_period, settings.crossover_epochs)

@@ -172,5 +172,6 @@ IN_USE = {
     "ops.active",
     "ops.use",
     "ops.shortcuts",
+    "ops.prepare",
     "settings.option",
 }
