@@ -40,12 +40,6 @@ def gradient(value: object, shape: tuple[int, ...]) -> Floats:
     return floats("grad", value, shape)
 
 
-def check_like(name: str, value: Floats, other: Floats) -> None:
-    """Raise ShapeError unless `value` has the shape of `other`: kernels do not look."""
-    if value.shape != other.shape:
-        raise ShapeError(name, f"of shape {value.shape}", f"{other.shape}, that of the last forward")
-
-
 def moving(name: str, value: object) -> Floats:
     """`value` as a finite float32 array (N, C, ..., T), no axis of it empty; raises as `floats` does."""
     array = floats(name, value)

@@ -138,7 +138,7 @@ class Neuron(Spiking):
         if self._cache is None:
             raise OrderError("Neuron.backward", "called first", "a forward pass before it")
         o, (voltage, currents, voltages) = ops.active(), self._cache
-        arrays.check_like("grad", grad, voltage)
+        arrays.check_shape("grad", grad, voltage.shape)  # kernels do not look
         if currents is None or voltages is None:
             decays = self.cx_current_decay, self.cx_voltage_decay
             return o.cuba_backward(grad, voltage, *decays, self._level, self.tau, self.scale)

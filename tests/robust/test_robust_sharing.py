@@ -67,7 +67,7 @@ def test_an_export_does_not_replace_what_it_exports(tmp_path, capsys):
     assert file.read_bytes() == before
 
 
-def test_where_nothing_can_be_kept_on_disk_kernels_are_compiled_in_memory(monkeypatch):
+def test_where_nothing_can_be_kept_on_disk_kernels_are_compiled_in_memory():
     code = """
 import numba.core.caching as caching
 getattr(caching, "CacheImpl", getattr(caching, "_CacheImpl", None))._locator_classes = []

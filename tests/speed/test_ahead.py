@@ -8,7 +8,7 @@ import pytest
 
 from refboot import ops
 from refboot import threads as workers
-from refboot.kernels import ahead
+from refboot.kernels import ahead, shortcuts
 
 TRAIN = """
 import os
@@ -69,6 +69,11 @@ def test_where_no_process_can_be_started_nothing_happens():
 
 
 def test_the_definition_has_nothing_to_compile(monkeypatch):
-    monkeypatch.setattr(ahead, "compile_ahead", None)
+    asked = []
+    monkeypatch.setattr(shortcuts, "compile_ahead", lambda: asked.append(True))
     with ops.use("reference"):
         ops.prepare()
+    assert not asked
+    with ops.use("numba"):
+        ops.prepare()
+    assert asked
