@@ -50,8 +50,9 @@ def reading(path: str | os.PathLike[str], sealed: bool = False) -> Iterator[h5py
     """
     import h5py  # noqa: PLC0415 (slow, and training can begin without)
 
-    if not files.as_path("path", path).is_file():
-        raise FormatError(str(path), "not there", "an HDF5 file")
+    place = files.as_path("path", path)
+    if not place.is_file():
+        raise FormatError(str(path), "a folder" if place.is_dir() else "not there", "an HDF5 file")
     files.check_seal(path, None if sealed else SIGNATURE)
     image = parser.copy(path, LIMITS)
     token = _name.set(os.fspath(path))

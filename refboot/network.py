@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-from refboot import arrays, exchange
+from refboot import arrays, exchange, ops
 from refboot.arrays import Floats
 from refboot.block.base import Block
+from refboot.block.chain import Chain, chain
 from refboot.block.plain import Plain
 from refboot.block.still import Held, hold
 from refboot.errors import FormatError, OrderError, RangeError, RefbootError, ShapeError, TypeMismatchError
@@ -54,6 +56,7 @@ class Network:
         self.input_shape: tuple[int, ...] = ()
         self.shapes: list[tuple[int, ...]] = []
         self._held: Held | None = None
+        self._chain: Chain | None = None
         if input_shape is not None:
             self.build(input_shape)
 
@@ -82,6 +85,9 @@ class Network:
         arrays.instance("mode", mode, LayerMode, "a refboot.routine.LayerMode, as Scheduler.mode gives")
         x = self.over_time(arrays.floats("x", x), mode)
         held = self._held = hold(self.blocks, x)
+        self._chain = chain(held, self.blocks, mode)
+        if self._chain is not None:
+            return self._chain.forward()
         for i, (block, m) in enumerate(zip(self.blocks, mode, strict=False)):
             try:
                 x = self._run(i, x, m) if held is None or i > 1 else held.run(i, m)
@@ -112,6 +118,9 @@ class Network:
 
     def backward_parameters(self, grad: Floats) -> None:
         """`backward` where the gradient for the input is not wanted, which is quicker: adds those of the parameters."""
+        if self._chain is not None:
+            self._chain.backward(grad)
+            return
         for block in reversed(self.blocks):
             grad = block.backward(grad)
 
@@ -126,6 +135,11 @@ class Network:
         if x.size and x.ndim > 1 and x.size == n * size * x.shape[-1]:
             return x.reshape(n, *self.input_shape, x.shape[-1])
         raise ShapeError("x", f"of shape {x.shape}", f"(N, {', '.join(map(str, self.input_shape))}) with an optional last axis T")
+
+    @property
+    def fitted(self) -> bool:
+        """Whether ANN mode can run: every layer that needs a curve has one."""
+        return all(getattr(block, "fitted", True) for block in self.blocks)
 
     def parameters(self) -> list[Parameter]:
         """The trainable parameters, in order."""
@@ -209,14 +223,12 @@ class Network:
 
     def grad_norms(self) -> dict[str, float]:
         """The length of the gradient of each block's trainable parameters, by a name like `blocks.1`."""
-        sums: dict[str, float] = {}
-        for name, p in self.named_parameters().items():
-            if p.grad is not None:
-                key = ".".join(name.split(".")[:2])
-                flat = p.grad.ravel(order="K")  # as it lies in memory: no copy
-                with np.errstate(over="ignore"):  # infinity says it
-                    sums[key] = sums.get(key, 0.0) + float(np.dot(flat, flat))
-        return {key: float(np.sqrt(total)) for key, total in sums.items()}
+        norms = {}
+        for i, block in enumerate(self.blocks):
+            grads = [p.grad for p in block.parameters().values() if p.grad is not None]
+            if grads:
+                norms[f"blocks.{i}"] = math.sqrt(sum(map(_squares, grads)))
+        return norms
 
     def firing_rates(self) -> dict[str, float]:
         """The share of active neurons (per step) of each block with `count_log`, from the last call, by a name like `blocks.1`."""
@@ -245,6 +257,16 @@ def _of_block(number: int, block: Layer, error: RefbootError) -> RefbootError:
 def replicate(x: Floats, time_steps: int) -> Floats:
     """A still x (N, ..., 1) held for `time_steps` steps, without a copy; float32."""
     return np.broadcast_to(x, (*x.shape[:-1], time_steps))
+
+
+def _squares(x: Floats) -> float:
+    """The sum of the squares of x; infinity beyond float32."""
+    ways = ops.shortcuts()
+    if ways is not None:
+        return ways.squares(x)  # type: ignore[no-any-return]
+    flat = x.ravel(order="K")  # as it lies in memory: no copy
+    with np.errstate(over="ignore"):
+        return float(np.dot(flat, flat))
 
 
 def _below(prefix: str, named: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -124,7 +124,10 @@ def use(choice: str | object) -> Iterator[Ops]:
 def shortcuts() -> Any:
     """Ways around that the set in use has beside the functions in `Ops`, for the same results: refboot.kernels.shortcuts, or None."""
     chosen = active()  # which imports it
-    return importlib.import_module("refboot.kernels.shortcuts") if chosen is sys.modules.get(MODULES["numba"]) else None
+    if chosen is not sys.modules.get(MODULES["numba"]):
+        return None
+    ways = importlib.import_module("refboot.kernels.shortcuts")
+    return ways if ways.COMPILED else None
 
 
 def prepare() -> None:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
-AWAKE, DELAY = 5e-4, 8e-6  # seconds: how long a helper waits without sleep; how long another takes from Python into a kernel
-PATIENCE = 4  # times AWAKE, for which the thread that asked waits for a helper's last task without sleep
+AWAKE, DELAY = 2e-3, 8e-6  # seconds: how long a helper waits without sleep, and the one who asked for it; from Python into a kernel
+NAP = 5e-4  # seconds: where it takes longer
 SPAN = 0.02 if os.name == "posix" else 2.0  # Windows counts the time of a thread in steps of 16 ms
 SHARE, SHORTEST, LONGEST = 0.3, 0.01, 2.0  # see Crowd; of two threads one other program took half, a quiet machine 3 %
 
@@ -162,8 +162,8 @@ class _Helper:
 
     def wait(self) -> None:
         """Until this thread is done with the last job: in short sleeps where it takes long."""
-        while not self.waiting.until(self.cells, self.cells[self.waiting.ASKED], PATIENCE * self.tries):
-            time.sleep(AWAKE)
+        while not self.waiting.until(self.cells, self.cells[self.waiting.ASKED], self.tries):
+            time.sleep(NAP)
 
     def _serve(self) -> None:
         self.inside.active, number = True, 0

@@ -61,6 +61,16 @@ def _store(typing: Any, cells: types.Array, at: types.Integer, value: types.Inte
     return types.void(cells, at, types.int64), code
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def _count(typing: Any, cells: types.Array, at: types.Integer) -> Any:
+    """cells[at] as it was before it is now one more; what was written before it is seen, too, by whoever counts or loads next."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        return builder.atomic_rmw("add", _address(context, builder, signature, args), ir.Constant(ir.IntType(64), 1), "acq_rel")
+
+    return types.int64(cells, at), code
+
+
 def _address(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
     array = context.make_array(signature.args[0])(context, builder, args[0])
     pointer: Any = cgutils.get_item_pointer
@@ -92,3 +102,16 @@ def until(cells, number, tries):  # type: ignore[no-untyped-def]
             return True
         give_way()
     return False
+
+
+@jit
+def take(cells, at):  # type: ignore[no-untyped-def]
+    """How many took from cells[at] before: each number is given once, whatever the thread."""
+    return _count(cells, at)
+
+
+@jit
+def wait_for(cells, at, number):  # type: ignore[no-untyped-def]
+    """Until `number` were taken from cells[at]."""
+    while _load(cells, at) < number:
+        give_way()

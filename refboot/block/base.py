@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -64,7 +65,7 @@ class Block:
         self._ran: tuple[bool, int] | None = None
         self._shape: tuple[int, ...] | None = None  # of the output, where it is that of a gradient too
         self._codes: np.ndarray | None = None
-        self._skipped: Any = None  # the last input, if block.running took care of it
+        self._late: Callable[[], object] | None = None  # what the last call left out
 
     def build(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Make what depends on the shape of the input (C, ...), without N and T, and return that of the output; raises ShapeError."""
@@ -106,7 +107,7 @@ class Block:
 
     def run(self, x: Floats, mode: Mode) -> Floats:
         """`forward` for an x that was checked."""
-        self._ran, self._skipped = (mode.spiking, x.shape[-1]), None
+        self._ran, self._late = (mode.spiking, x.shape[-1]), None
         self.neuron.training = self.training
         y = self._spikes(x, mode is Mode.SAMPLE) if mode.spiking else self._rates(x, mode is Mode.FIT)
         if self.count_log:
@@ -139,16 +140,20 @@ class Block:
         return self._spikes_backward(grad) if spiking else self._rates_backward(grad, steps)
 
     def settle(self) -> None:
-        """Make up for what the last call left out because nothing but its spikes was wanted: so `backward` finds what it needs."""
-        x, self._skipped = self._skipped, None
-        if x is not None:
-            self._all_of(x, False)
+        """Make up for what the last call left out because nothing but its output was wanted: so `backward` finds what it needs."""
+        late, self._late = self._late, None
+        if late is not None:
+            late()
+
+    def put_off(self, late: Callable[[], object]) -> None:
+        """Somebody else ran this block on rates: `late` runs it, should its `backward` be called."""
+        self._ran, self._shape, self._late = (False, 1), None, late
 
     def _spikes(self, x: Floats, sample: bool) -> Floats:
         s = None if sample or self.training else running.spikes(self.synapse, self.neuron, x)
         if s is None:
             return self._all_of(x, sample)
-        self._skipped = x
+        self._late = partial(self._all_of, x, False)
         return later(s) if self.delay_shift else s
 
     def _all_of(self, x: Floats, sample: bool) -> Floats:
@@ -205,6 +210,11 @@ class Block:
         `input_shape` is that of the last `build` if it is None. Raises OrderError before one, FormatError; warns (ExchangeWarning).
         """
         write_layer(group, self.layer_spec(known_shape(self, input_shape or self.input_shape)))
+
+    @property
+    def fitted(self) -> bool:
+        """Whether ANN mode can run: there is a curve, or none is needed."""
+        return self.f.curve is not None
 
     def fit(self) -> None:
         """Fit the curve to the samples, then drop half of them."""

@@ -94,6 +94,11 @@ class Affine(Block):
         super().__init__(dense, make_neuron(neuron_params), dense.axes, rng, False, count_log)
         self.neuron.build(out_neurons, rng)
 
+    @property
+    def fitted(self) -> bool:
+        """Whether ANN mode can run: always."""
+        return True
+
     def trace(self, x: Floats) -> Trace:
         """The weighted input of every step as u, its sum so far as v (both int64 state units), and no spikes, for x (N, C, T)."""
         u = to_state(self.synapse.forward(arrays.floats("x", x, self.axes)))

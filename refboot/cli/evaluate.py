@@ -35,6 +35,8 @@ def run(chosen: argparse.Namespace) -> int:
     """The accuracy of a saved network as SNN and as ANN."""
     if is_net(chosen.file):
         return run_net(chosen)
+    if chosen.loihi:
+        raise FormatError(chosen.file, "no .net file", "one with --loihi: `refboot export` makes it")
     _, notes = state.read(chosen.file)
     if not isinstance(notes.get("settings"), dict):
         raise FormatError(chosen.file, "without settings", "a network saved by refboot train")
@@ -44,7 +46,7 @@ def run(chosen: argparse.Namespace) -> int:
     network = build(settings, np.random.default_rng(settings.seed))
     state.load(network, chosen.file)
     loader = evaluation_loader(settings, chosen.data_root, chosen.download)
-    report(network, loader, (Mode.SNN, Mode.ANN))
+    report(network, loader, (Mode.SNN, Mode.ANN) if network.fitted else (Mode.SNN,))
     return 0
 
 

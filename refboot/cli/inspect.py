@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from refboot.arrays import whole
 from refboot.errors import FormatError
 from refboot.exchange import LayerSpec, NetSpec, is_net, read
 from refboot.io import state
@@ -29,8 +30,9 @@ def add(commands: Any) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Print the layers of the file, then the sums."""
+    wanted = None if chosen.time_steps is None else whole("--time-steps", chosen.time_steps)
     net = network_of(chosen.file)
-    steps = chosen.time_steps or net.time_steps or ASSUMED_STEPS
+    steps = wanted or net.time_steps or ASSUMED_STEPS
     summaries = summarise(net, steps)
     print(f"{chosen.file}: written by {net.origin}, input {net.input_shape}, T = {steps}{'' if net.time_steps else ' (assumed)'}")
     print(HEAD + COSTS)

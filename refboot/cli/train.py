@@ -11,7 +11,7 @@ from typing import Any
 
 from refboot.arrays import extra
 from refboot.cli.interrupt import at_the_next_step
-from refboot.errors import MissingExtraError
+from refboot.errors import MissingExtraError, RangeError
 from refboot.routine import LayerMode
 from refboot.settings import CONV, DATASETS, DIGITS, DIGITS_CONV, Settings, preset
 from refboot.training import Run, resumed_settings
@@ -49,6 +49,8 @@ def run_options(command: argparse.ArgumentParser) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """A run, its lines on standard output, its files in the folder."""
+    if chosen.resume and chosen.overwrite:
+        raise RangeError("--resume with --overwrite", "both", "one of them: go on, or begin anew")
     folder = chosen.run or os.path.join("runs", chosen.data)
     settings = resumed_settings(folder, _named(chosen)) if chosen.resume else Settings(**_given(chosen))
     options = {name: getattr(chosen, name) for name in ("resume", "overwrite", "checkpoint_steps", "on_trouble")}
@@ -65,11 +67,18 @@ def run(chosen: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print(f"\nrefboot: interrupted in epoch {training.epoch}; go on with --resume --run {training.folder}", file=sys.stderr)
         return 130
-    gap = 100 * (found["ANN"] - found["SNN"])
     print(f"\nBest network (epoch {found['epoch']}), {len(training.testing.dataset)} test images, T = {settings.time_steps}:")
-    print(f"SNN accuracy = {found['SNN']:.5f}    ANN accuracy = {found['ANN']:.5f}    ANN - SNN = {gap:+.2f} points")
+    print(accuracies(found))
     print(f"Saved: {training.folder}/best.h5")
     return 0
+
+
+def accuracies(found: dict[str, Any]) -> str:
+    """A line of what `Run.results` found."""
+    if "ANN" not in found:
+        return f"SNN accuracy = {found['SNN']:.5f}    (as ANN it cannot run: with --crossover-epochs 0 a layer is never fitted)"
+    gap = 100 * (found["ANN"] - found["SNN"])
+    return f"SNN accuracy = {found['SNN']:.5f}    ANN accuracy = {found['ANN']:.5f}    ANN - SNN = {gap:+.2f} points"
 
 
 def progress() -> tuple[Track, Callable[[str], None]]:

@@ -16,7 +16,7 @@ from typing import Any
 from numba import boolean, float32, float64, int8, int16, int32, int64, uint8
 
 from refboot import threads
-from refboot.kernels import coded, coded_rates, cuba, events, loss, optim, pwl, running, weight
+from refboot.kernels import chain_tasks, coded, coded_rates, cuba, events, loss, optim, pwl, running, tile, weight
 
 NAME = "refboot-ahead"
 MEMORY = 2e9  # bytes that the machine should have: the other process takes 0.2e9
@@ -61,6 +61,7 @@ def kernels() -> list[tuple[Any, tuple[Any, ...]]]:
     rows, codes, sums, there, state = int8[:, ::1], uint8[:, ::1], int16[:, :, ::1], boolean[:, ::1], int32[::1]
     number = float32
     return [
+        (optim._adam_parts, (int64[:, ::1], int64[::1], int64[::1]) + (f1,) * 4 + (number,) * 7),
         (optim._adam, (f1,) * 4 + (number,) * 7),
         (coded._scatter, (codes, boolean[::1], f3, f2)),
         (coded._trains, (f2, sums, there, f3, f3, d2)),
@@ -74,10 +75,30 @@ def kernels() -> list[tuple[Any, tuple[Any, ...]]]:
         (coded._forward, (f2, sums, there, f3)),
         (running._dense, (f3, rows, state, state, int32, f3)),
         (running._coded, (f2, sums, there, state, state, int32, f3)),
-        (coded_rates._backward, (codes, int64, f1, f2, f1, f2, int64, int64, f2, d1)),
+        (coded_rates.learn, (codes, int64, f1, f2, f2, int64, int64, f2, d2)),
         (pwl._pwl_backward, (f1,) * 5 + (number,) * 2),
         (coded_rates._forward, (codes, f1, f2, f1, f2)),
         (pwl._pwl, (f1,) * 5),
+        *in_rates(),
+    ]
+
+
+def in_rates() -> list[tuple[Any, tuple[Any, ...]]]:
+    """What a pass in rates in one go is made of; the whole of it depends on the number of layers."""
+    f1, f2, d2, d3 = float32[::1], float32[:, ::1], float64[:, ::1], float64[:, :, ::1]
+    part, i = (int64, int64), int64
+    return [
+        (chain_tasks.leave, (f1,) * 4),
+        (coded_rates.gathered, (d3, i)),
+        (chain_tasks._finish, (d2, f2, f1, f1, *part, f2, f1)),
+        (coded_rates.with_sum, (f2,)),
+        (chain_tasks._bend, (f2, f2, *part, f1, f1, f1, f2)),
+        (tile.dots, (f2, f2, *part, f2)),
+        (tile.product, (f2, i, i, i, i, f2, i, *part, f2)),
+        (chain_tasks._quantise, (f2, f1, d2, *part, f1, f2)),
+        (chain_tasks._column_sums, (f2, f1)),
+        (chain_tasks._activate, (f1,) * 5),
+        (chain_tasks.enter, (f1,) * 6),
     ]
 
 

@@ -5,13 +5,17 @@ What differs from background is added to what background alone would give. Lette
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels import memory
 from refboot.kernels.coded import Picture
-from refboot.kernels.jit import jit, jit_sum
+from refboot.kernels.gather import gather_rows
+from refboot.kernels.jit import jit
+from refboot.kernels.vectors import LANES
 
 AT_ONCE = 4  # pixels
 HALVES = 2  # parts of the pixels, each with its sums of the gradient for the rates
@@ -30,15 +34,38 @@ def rates_forward(picture: Picture, rates: Floats, weight: Floats) -> Floats:
 
 def rates_backward(grad: Floats, picture: Picture, rates: Floats, weight: Floats) -> tuple[Floats, Floats]:
     """Gradients of `rates_forward` for the rates, as (K, 1), and for the weight (O, I), given that of z (N, O, 1). float32."""
-    gz, columns, codes = np.ascontiguousarray(grad[..., 0]), np.ascontiguousarray(weight.T), np.ascontiguousarray(picture.codes.T)
-    gw, given = memory.empty(columns.shape), (codes, picture.usual, rates, gz, gz.sum(axis=0))
-    parts = {part.start: np.zeros(len(rates)) for part in threads.parts(len(codes), 1, HALVES)}
+    gz, columns, codes = with_sum(grad[..., 0]), np.ascontiguousarray(weight.T), picture.codes
+    gw, given = memory.empty(columns.shape), (codes, picture.usual, rates, gz, columns)
+    parts = threads.parts(len(columns), 1, HALVES)
+    sums = np.zeros((len(parts), len(rates) + 1, LANES))
+    tasks = [partial(learn, *given, part.start, part.stop, gw, own) for part, own in zip(parts, sums, strict=True)]
+    threads.share(tasks, alone=codes.size < FEW_PIXELS)
+    return gathered(sums, picture.usual)[:, None], gw.T
 
-    def work(part: slice) -> None:
-        _backward(*given, columns, part.start, part.stop, gw, parts[part.start])
 
-    threads.over(len(codes), work, alone=codes.size < FEW_PIXELS, fixed=True, count=HALVES)
-    return np.sum([parts[start] for start in sorted(parts)], axis=0).astype(np.float32)[:, None], gw.T
+@jit
+def gathered(sums, usual):  # type: ignore[no-untyped-def]
+    """The gradient for the rates (K,), float32, from the `sums` (parts, K + 1, LANES) of `learn`: for background the rest of the last."""
+    own, rest = np.zeros(sums.shape[1]), 0.0
+    for part in range(len(sums)):
+        for k in range(own.size):
+            for lane in range(sums.shape[2]):
+                own[k] += sums[part, k, lane]
+    for k in range(own.size):
+        rest += (own[k] if k + 1 == own.size else -own[k]) if k != usual else 0.0
+    own[usual] = rest
+    return own[:-1].astype(np.float32)
+
+
+@jit
+def with_sum(gz):  # type: ignore[no-untyped-def]
+    """gz (N, O) and, last, the sum of its rows."""
+    every = np.zeros((len(gz) + 1, gz.shape[1]), np.float32)
+    for n in range(len(gz)):
+        for o in range(gz.shape[1]):
+            every[n, o] = gz[n, o]
+            every[-1, o] += gz[n, o]
+    return every
 
 
 @jit
@@ -61,22 +88,17 @@ def _forward(codes, rates, weight, base, z):  # type: ignore[no-untyped-def]
                 out[o] += (by[j] * a[o] + by[j + 1] * b[o]) + (by[j + 2] * c[o] + by[j + 3] * d[o])
 
 
-@jit_sum
-def _backward(codes, usual, rates, gz, whole, weight, low, high, gw, g_rates):  # type: ignore[no-untyped-def]
-    """For the pixels in [low, high): gw (I, O), and adds to g_rates (K,). `whole` is the sum of gz over the samples."""
+@jit
+def learn(codes, usual, rates, gz, weight, low, high, gw, sums):  # type: ignore[no-untyped-def]
+    """For the pixels in [low, high): gw (I, O), and adds to `sums` (K + 1, LANES) for each code, and last what background alone
+    would give. gz (N + 1, O) is `with_sum`."""
+    samples = len(codes)
+    found, by, kinds = np.empty(samples + 2, np.int64), np.empty(samples + 2, np.float32), np.empty(samples + 2, np.int64)
+    found[0], by[0], kinds[0] = samples, rates[usual], len(rates)
     for i in range(low, high):
-        row, out, rest = weight[i], gw[i], np.float32(0)
-        for o in range(out.size):
-            rest += row[o] * whole[o]
-            out[o] = rates[usual] * whole[o]
-        background = np.float64(rest)
-        for n in range(codes.shape[1]):
-            code = codes[i, n]
-            if code != usual:
-                along, by, own = gz[n], rates[code] - rates[usual], np.float32(0)
-                for o in range(out.size):
-                    own += row[o] * along[o]
-                    out[o] += by * along[o]
-                g_rates[code] += np.float64(own)
-                background -= np.float64(own)
-        g_rates[usual] += background
+        count = np.int64(1)
+        for n in range(samples):
+            code = codes[n, i]
+            found[count], by[count], kinds[count] = n, rates[code] - rates[usual], code
+            count += np.int64(code != usual)
+        gather_rows(gz, found, by, kinds, count, weight[i], gw[i], sums)

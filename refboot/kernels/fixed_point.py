@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from refboot.arrays import Floats
-from refboot.kernels.jit import jit
+from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import axes_of, empty_like, flat, over_elements
 
 STEP = np.float32(2 / 64)
@@ -30,10 +30,16 @@ def quantize_8bit_backward(grad: Floats, x: Floats) -> Floats:
     return out
 
 
+@inlined
+def quantised(x):  # type: ignore[no-untyped-def]
+    """One number to 8 bits."""
+    return min(max(np.rint(x * PER_STEP) * STEP, LOW), HIGH)
+
+
 @jit
 def _quantize(x, out):  # type: ignore[no-untyped-def]
     for i in range(x.size):
-        out[i] = min(max(np.rint(x[i] * PER_STEP) * STEP, LOW), HIGH)
+        out[i] = quantised(x[i])
 
 
 @jit

@@ -1,12 +1,16 @@
-"""The size of the largest number in an array, in one pass that also finds NaN and infinity."""
+"""The size of arrays: of their largest number, in one pass that also finds NaN and infinity, and their sums of squares."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from refboot.arrays import Floats, Ints
-from refboot.kernels.jit import jit
-from refboot.kernels.layout import axes_of, flat, over_elements
+from refboot.kernels.jit import jit, jit_sum
+from refboot.kernels.layout import SMALL, axes_of, flat, over_elements
+from refboot.kernels.together import next_task, plan_for, share
+from refboot.threads import PARTS
+
+PIECE = 1 << 12  # elements summed in float32
 
 
 def largest(x: Floats) -> float:
@@ -19,6 +23,33 @@ def largest(x: Floats) -> float:
 def farthest(state: Ints) -> float:
     """The largest |state|, int64; of an array that is one number held for all, as a neuron's rest is, without looking at each."""
     return abs(float(state.flat[0])) if not any(state.strides) else float(max(state.max(), -state.min()))
+
+
+def squares(x: Floats) -> float:
+    """The sum of the squares of x, any shape and order; infinity beyond float32. Pieces in float32, their sum in float64."""
+    whole, sums = x.ravel(order="K"), np.zeros(PARTS)
+    if x.size < SMALL:
+        return float(_square(whole))
+    share(_squares, plan_for(x.size), (whole, sums))
+    return float(sums.sum())
+
+
+@jit
+def _squares(tasks, sizes, cells, x, sums):  # type: ignore[no-untyped-def]
+    k = next_task(tasks, sizes, cells)
+    while k < len(tasks):
+        part, high = tasks[k, 2], tasks[k, 4]
+        for low in range(tasks[k, 3], high, PIECE):
+            sums[part] += np.float64(_square(x[low : min(low + PIECE, high)]))
+        k = next_task(tasks, sizes, cells)
+
+
+@jit_sum
+def _square(x):  # type: ignore[no-untyped-def]
+    total = np.float32(0)
+    for i in range(x.size):
+        total += x[i] * x[i]
+    return total
 
 
 @jit

@@ -1,17 +1,28 @@
 """What this set of operations offers beside the functions of the definition: ways around, and what prepares it (`ops.shortcuts`)."""
 
+import numba
+
 from refboot.kernels.ahead import compile_ahead
+from refboot.kernels.chain import Entry, Layer, Pieces, chain_backward, chain_forward
 from refboot.kernels.coded import coded_backward, coded_forward, encode
 from refboot.kernels.coded_rates import rates_backward, rates_forward
 from refboot.kernels.cuba import cuba_within
 from refboot.kernels.events import rows_of
 from refboot.kernels.fit import without
-from refboot.kernels.magnitude import largest
+from refboot.kernels.magnitude import largest, squares
 from refboot.kernels.rates import mean_over_time
 from refboot.kernels.running import coded_spikes, dense_spikes
 from refboot.kernels.weight import normed_8bit, normed_8bit_backward
 
+COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]  # some cannot run as Python
+
 __all__ = [
+    "COMPILED",
+    "Entry",
+    "Layer",
+    "Pieces",
+    "chain_backward",
+    "chain_forward",
     "coded_backward",
     "coded_forward",
     "coded_spikes",
@@ -26,5 +37,6 @@ __all__ = [
     "rates_backward",
     "rates_forward",
     "rows_of",
+    "squares",
     "without",
 ]

@@ -6,10 +6,12 @@ import numpy as np
 
 from refboot.arrays import Floats
 from refboot.kernels import memory
-from refboot.kernels.fixed_point import HIGH, LOW, PER_STEP, STEP
+from refboot.kernels.fixed_point import PER_STEP, quantised
 from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import over_rows
 from refboot.kernels.synapse import along, columns_of, lengths
+
+LOWEST, BEYOND = np.float32(-128.5), np.float32(127.5)  # steps of the grid that are rounded into its range, and that are not
 
 
 def normed_8bit(v: Floats, g: Floats) -> tuple[Floats, Floats]:
@@ -38,14 +40,14 @@ def _forward(v, factor, q):  # type: ignore[no-untyped-def]
     for i in range(len(v)):
         row, out = v[i], q[i]
         for o in range(row.size):
-            out[o] = min(max(np.rint(row[o] * factor[o] * PER_STEP) * STEP, LOW), HIGH)
+            out[o] = quantised(row[o] * factor[o])
 
 
 @inlined
 def unclipped(grad, weight):  # type: ignore[no-untyped-def]
-    """The gradient where the weight, rounded to its grid, is in range, else 0."""
-    rounded = np.rint(weight * PER_STEP) * STEP
-    return grad if (rounded >= LOW) & (rounded <= HIGH) else np.float32(0)
+    """The gradient where the weight, rounded to its grid, is in range, else 0: a half is rounded to the even number."""
+    steps = weight * PER_STEP
+    return grad if (steps >= LOWEST) & (steps < BEYOND) else np.float32(0)
 
 
 @jit

@@ -113,10 +113,10 @@ class Run:
         self._close()
 
     def results(self) -> dict[str, Any]:
-        """Test accuracy of the best network saved: as SNN and, with the same weights, as ANN."""
+        """Test accuracy of the best network saved: as SNN and, with the same weights, as ANN, if all its layers were ever fitted."""
         notes = state.load(self.network, self.folder / BEST)
         found: dict[str, Any] = {"epoch": notes["epoch"], "time_steps": self.settings.time_steps}
-        for mode in (Mode.SNN, Mode.ANN):
+        for mode in (Mode.SNN, Mode.ANN) if self.network.fitted else (Mode.SNN,):
             stat = LearningStat()
             evaluate(self.network, self.testing, LayerMode(0, mode), stat)
             found[mode.name] = stat.accuracy

@@ -131,4 +131,4 @@ def add(stat: LearningStat, loss: float, rates: Floats, labels: Ints) -> None:
     """Add a batch with mean `loss`, read-out `rates` (N, K) and `labels` (N,) to the sums of `stat`. Spec: TRN-13."""
     stat.num_samples += len(labels)
     stat.loss_sum += loss * len(labels)
-    stat.correct_samples += int(np.sum(rates.argmax(axis=1) == labels))
+    stat.correct_samples += int(np.count_nonzero(rates.argmax(axis=1) == labels))

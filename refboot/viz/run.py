@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from refboot import files
 from refboot.arrays import Floats, Ints
 from refboot.block import Block
+from refboot.block.base import mean_rate
 from refboot.errors import FormatError
 from refboot.io import state
 from refboot.network import Network
@@ -91,17 +92,18 @@ def trained_pictures(folder: Path, log: Sequence[dict[str, Any]]) -> dict[str, A
 
 
 def network_pictures(subject: Subject, image: int = 0) -> dict[str, Any]:
-    """What the best network does: samples with curves, one image's spikes, a neuron, the classes, and ANN beside SNN."""
-    rates = alignment.layer_rates(subject.network, subject.tested)
+    """What the best network does: samples with curves, one image's spikes, a neuron, the classes, and, if fitted, ANN beside SNN."""
+    output = mean_rate(subject.network.forward(subject.tested, LayerMode(0, Mode.SNN)))[..., 0]
     blocks = [(i, b) for i, b in enumerate(subject.network.blocks) if isinstance(b, Block) and b.f.curve is not None]
     names = [f"blocks.{i} ({type(b).__name__})" for i, b in enumerate(subject.network.blocks)]
+    rates = alignment.layer_rates(subject.network, subject.tested) if subject.network.fitted else []
+    beside = panels([_alignment(*each) for each in zip(names, rates, subject.network.blocks, strict=True)], 4.1, 3.8) if rates else None
     return {
         "samples": panels([_samples(names[i], block, z, a) for i, block, z, a in sampled(subject, blocks)]),
-        "alignment": panels([_alignment(*each) for each in zip(names, rates, subject.network.blocks, strict=True)], 4.1, 3.8),
-        "confusion": training.confusion(subject.labels, rates[-1].snn.argmax(axis=1), rates[-1].snn.shape[1], title="SNN"),
+        "confusion": training.confusion(subject.labels, output.argmax(axis=1), output.shape[1], title="SNN"),
         "raster": panels([_raster(names[i], s) for i, s in spiking(subject, image)], 4.4, 3.2),
         "neuron": busiest(subject, image),
-    }
+    } | ({} if beside is None else {"alignment": beside})
 
 
 def sampled(subject: Subject, blocks: list[tuple[int, Block]]) -> Iterator[tuple[int, Block, Array, Array]]:

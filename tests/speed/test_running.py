@@ -42,7 +42,7 @@ def pictures():
 
 
 def taken(network):
-    return [b._skipped is not None for b in network.blocks[1:3]]
+    return [b._late is not None for b in network.blocks[1:3]]
 
 
 @pytest.mark.parametrize("few", [0, 1 << 30], ids=["still", "every pixel"])

@@ -20,6 +20,8 @@ def test_train_then_evaluate_tell_the_same_accuracy(tmp_path, capsys):
     assert main(["evaluate", str(tmp_path / "best.h5")]) == 0
     again = re.findall(r"^(SNN|ANN) Testing: .*accuracy = ([\d.]+)", capsys.readouterr().out, re.M)
     assert again == [("SNN", accuracy[1]), ("ANN", accuracy[2])]
+    assert main(["evaluate", str(tmp_path / "best.h5"), "--loihi"]) == 1
+    assert "no .net file" in capsys.readouterr().err
 
 
 def test_other_time_steps_can_be_evaluated(tmp_path, capsys):
@@ -36,6 +38,9 @@ def test_other_time_steps_can_be_evaluated(tmp_path, capsys):
         (["evaluate", "/nowhere/best.h5"], "/nowhere/best.h5"),
         (["evaluate", __file__], "test_training_cli.py"),
         (["train", "digits", "--crossover-epochs", "-1"], "crossover_epochs"),
+        (["train", "digits", "--resume", "--overwrite"], "--overwrite"),
+        (["evaluate", "."], "a folder"),
+        (["inspect", "best.h5", "--time-steps", "0"], "--time-steps"),
     ],
 )
 def test_errors_are_one_line_that_names_the_thing(arguments, word, capsys, tmp_path, monkeypatch):
@@ -45,6 +50,17 @@ def test_errors_are_one_line_that_names_the_thing(arguments, word, capsys, tmp_p
     assert told.count("\n") == 1
     assert told.startswith("refboot: ")
     assert word in told
+
+
+def test_layers_that_are_never_fitted_leave_out_what_only_an_ann_could_tell(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    assert main(["train", "digits", "--run", str(tmp_path), *TINY, "--crossover-epochs", "0"]) == 0
+    assert "never fitted" in capsys.readouterr().out
+    assert main(["evaluate", str(tmp_path / "best.h5")]) == 0
+    assert re.findall(r"^(SNN|ANN) Testing", capsys.readouterr().out, re.M) == ["SNN"]
+    assert main(["plot", str(tmp_path)]) == 0
+    assert (tmp_path / "pictures" / "confusion.png").exists()
+    assert not (tmp_path / "pictures" / "alignment.png").exists()
 
 
 def test_ctrl_c_leaves_the_last_good_network(tmp_path):

@@ -1,0 +1,116 @@
+"""Products within kernels, and tasks that threads share within kernels: what NumPy gives, and nothing else is touched."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from refboot import kernels, reference, threads
+from refboot.kernels import coded_rates, gather, tile, together
+from refboot.kernels.magnitude import squares
+
+SIZES = st.tuples(*[st.integers(1, 80)] * 3)
+UNTOUCHED = np.float32(7)
+
+
+def drawn(seed, *shapes):
+    rng = np.random.default_rng(seed)
+    return [rng.normal(size=shape).astype(np.float32) for shape in shapes]
+
+
+def close(got, want, terms):
+    np.testing.assert_allclose(got, want, rtol=0, atol=terms * 4e-6)
+
+
+@given(sizes=SIZES, low=st.integers(0, 79), seed=st.integers(0, 99))
+def test_product_and_its_transpose_and_dots_are_those_of_numpy_within_their_columns(sizes, low, seed):
+    n, i, o = sizes
+    x, w, g = drawn(seed, (n, i), (i, o), (n, o))
+    z, gw, gx = (np.full(shape, UNTOUCHED) for shape in ((n, o), (i, o), (n, i)))
+    start = min(low, o - 1)
+    tile.product(x, 0, i, 1, n, w, i, start, o, z)
+    tile.product(x, 0, 1, i, i, g, n, start, o, gw)
+    close(z[:, start:], (x @ w)[:, start:], i)
+    close(gw[:, start:], (x.T @ g)[:, start:], n)
+    assert (z[:, :start] == UNTOUCHED).all()
+    if i > 1:
+        tile.product(x, 1, 1, i, i - 1, g, n, start, o, gw)
+        close(gw[:-1, start:], (x.T @ g)[1:, start:], n)
+    assert (gw[:, :start] == UNTOUCHED).all()
+    start = min(low, i - 1)
+    tile.dots(g, w, start, i, gx)
+    close(gx[:, start:], (g @ w.T)[:, start:], o)
+    assert (gx[:, :start] == UNTOUCHED).all()
+
+
+@given(width=st.integers(1, 300), count=st.integers(0, 9), seed=st.integers(0, 99))
+def test_gathered_rows_give_their_sum_and_their_products_with_the_row(width, count, seed):
+    x, by, row = drawn(seed, (5, width), (count,), (width,))
+    rng = np.random.default_rng(seed)
+    found, kinds = rng.integers(0, 5, count), rng.integers(0, 4, count)
+    out, sums, want = np.full(width, UNTOUCHED), np.ones((4, coded_rates.LANES)), np.ones(4) * coded_rates.LANES
+    gather.gather_rows(x, found, by, kinds, count, row, out, sums)
+    np.add.at(want, kinds, (x[found] * row).sum(axis=1))
+    close(out, by @ x[found], count + 1)
+    close(sums.sum(axis=1), want, width * count + 1)
+
+
+def test_a_pixel_gathers_a_row_for_each_sample_that_differs_from_background_and_one_for_that(monkeypatch):
+    counts, codes = [], np.array([[0, 1, 1], [0, 0, 2], [0, 1, 0]], np.uint8)
+    monkeypatch.setattr(coded_rates, "gather_rows", lambda *args: counts.append(args[4]))
+    rates, gz, weight = np.zeros(3, np.float32), np.zeros((4, 5), np.float32), np.zeros((3, 5), np.float32)
+    getattr(coded_rates.learn, "py_func", coded_rates.learn)(codes, 0, rates, gz, weight, 0, 3, weight, np.zeros((4, 1)))
+    assert counts == [1, 3, 3]
+
+
+def test_each_task_is_given_once_and_none_before_what_it_waits_for():
+    plan = together.plan_of([together.Task(0, i, 0, 0, 0, stage, stage - 1) for stage in range(5) for i in range(20)])
+    tasks, sizes = plan
+    taken, lock = [], threading.Lock()
+
+    def kernel(tasks, sizes, cells):
+        k = together.next_task(tasks, sizes, cells)
+        while k < len(tasks):
+            with lock:
+                taken.append(k)
+            together.done(cells, tasks[k, 5])
+            k = together.next_task(tasks, sizes, cells)
+
+    for count in (1, 2, 3):
+        taken.clear()
+        with threads.use(count):
+            together.share(kernel, plan, ())
+        stages = tasks[taken, 5]
+        assert sorted(taken) == list(range(100))
+        assert (np.diff(stages) >= 0).all()
+        assert sizes.tolist() == [20] * 5 + [0]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("shape", [(600, 400), (17, 5)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_optimisers_in_parts_are_those_of_the_definition_in_every_bit(shape, turned, count):
+    p, grad, m, v = (np.abs(x) for x in drawn(0, *[shape] * 4))
+    mine, own = ([x.copy(order="F") for x in (p, grad, m, v)] for _ in range(2))
+    mine[1] = np.asfortranarray(grad) if turned else np.ascontiguousarray(grad)  # which lies otherwise than p, m and v
+    with threads.use(count):
+        kernels.adam_step(*mine, 3, 0.01, 0.9, 0.999, 1e-8)
+        kernels.sgd_step(*mine[:3], 0.01, 0.9)
+    reference.adam_step(*own, 3, 0.01, 0.9, 0.999, 1e-8)
+    reference.sgd_step(*own[:3], 0.01, 0.9)
+    for have, wanted in zip(mine, own, strict=True):
+        np.testing.assert_array_equal(have, wanted)
+
+
+def test_sums_of_squares_are_those_of_float64_and_infinity_beyond_float32():
+    for x in drawn(0, (700, 300), (5,), (0,)):
+        found = []
+        for count in (1, 2):
+            with threads.use(count):
+                found.append(squares(x))
+        assert found[0] == found[1] == pytest.approx((x.astype(np.float64) ** 2).sum(), rel=1e-6)
+    for size in (3, 1 << 18):
+        assert squares(np.full(size, 1e30, np.float32)) == np.inf
+        assert np.isnan(squares(np.full(size, np.nan, np.float32)))
