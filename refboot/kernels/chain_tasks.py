@@ -21,6 +21,7 @@ from refboot.kernels.weight import _forward as _quantised
 
 LENGTHS, QUANTISE, CODED, DENSE = range(4)  # kinds of tasks, forward
 GIVE, LEARN, FINISH = range(3)  # and backward
+MANY = 64  # samples at once: what a product reads again for each tile stays in the second cache
 NONE, ONE = np.int64(0), np.int64(1)  # of one type with what is computed: so there is one `product`
 
 
@@ -68,8 +69,9 @@ def forward(plan, sizes, cells, codes, rates, background, sums, v, g, totals, le
             for n in range(low, high):
                 _activate(z[0][n], edges[0], bases[0], slopes[0], a[0][n])
         else:
-            below = a[i - 1]
-            product(below, NONE, below.shape[1], ONE, len(below), q[i], below.shape[1], low, high, z[i])
+            below, inputs = a[i - 1], a[i - 1].shape[1]
+            for n in range(0, len(below), MANY):
+                product(below, n * inputs, inputs, ONE, min(MANY, len(below) - n), q[i], inputs, low, high, z[i][n:])
             for n in range(len(below)):
                 _activate(z[i][n][low:high], edges[i], bases[i], slopes[i], a[i][n][low:high])
         done(cells, stage)
@@ -121,7 +123,8 @@ def backward(plan, sizes, cells, codes, usual, rates, edges, slopes, steep, v, g
     while k < len(plan):
         kind, i, part, low, high, stage, _ = plan[k]
         if kind == GIVE:
-            dots(gz[i], q[i], low, high, ga[i - 1])
+            for n in range(0, len(z[i]), MANY):
+                dots(gz[i][n : n + MANY], q[i], low, high, ga[i - 1][n : n + MANY])
             _bend(ga[i - 1], z[i - 1], low, high, edges[i - 1], slopes[i - 1], steep[i - 1], gz[i - 1])
         elif kind == LEARN:
             factor, given = _over(g[i], length[i]), with_sum(gz[0]) if i == 0 else gz[i]

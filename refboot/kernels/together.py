@@ -53,11 +53,11 @@ def plan_for(size: int) -> Plan:
     return plan_of([Task(0, 0, *part, 0, -1) for part in parts(size, 16, threads.PARTS)])
 
 
-def share(kernel: Callable[..., None], plan: Plan, work: tuple[Any, ...], alone: bool = False) -> None:
-    """Call `kernel(tasks, sizes, cells, *work)` on as many threads as there are, or on this one `alone`."""
+def share(kernel: Callable[..., None], plan: Plan, work: tuple[Any, ...]) -> None:
+    """Call `kernel(tasks, sizes, cells, *work)` on as many threads as there are."""
     tasks, sizes = plan
     cells = np.zeros(CELL * (len(sizes) + 1), np.int64)
-    threads.share([lambda: kernel(tasks, sizes, cells, *work)] * (1 if alone else threads.count()))
+    threads.share([lambda: kernel(tasks, sizes, cells, *work)] * threads.count())
 
 
 @jit

@@ -79,7 +79,7 @@ NETWORKS = [
 ]
 
 
-@pytest.mark.parametrize("count", [1, 9, 33])
+@pytest.mark.parametrize("count", [1, 9, 33, 70])
 @pytest.mark.parametrize(("widths", "options"), NETWORKS)
 def test_it_gives_what_block_after_block_gives(monkeypatch, widths, options, count):
     network, x = fitted(widths, **options), pictures(count)
