@@ -85,9 +85,10 @@ class Network:
         arrays.instance("mode", mode, LayerMode, "a refboot.routine.LayerMode, as Scheduler.mode gives")
         x = self.over_time(arrays.floats("x", x), mode)
         held = self._held = hold(self.blocks, x)
-        self._chain = chain(held, self.blocks, mode)
-        if self._chain is not None:
-            return self._chain.forward()
+        self._chain, whole = None, chain(held, self.blocks, mode)
+        if whole is not None:
+            x, self._chain = whole.forward(), whole
+            return x
         for i, (block, m) in enumerate(zip(self.blocks, mode, strict=False)):
             try:
                 x = self._run(i, x, m) if held is None or i > 1 else held.run(i, m)
@@ -106,9 +107,13 @@ class Network:
     def backward(self, grad: Floats) -> Floats:
         """Gradient for the input of the last `forward`, given that of its output; adds those of the parameters.
 
+        Between the two, neither weights nor the array x may change: layers that ran in one go run again here, one by one.
         Raises OrderError before a `forward`, ShapeError, TypeMismatchError, RangeError.
         """
         grad = arrays.floats("grad", grad)
+        if self._chain is not None:
+            self._chain.settle()
+            self._chain = None
         if self._held is not None:
             self._held.unfold()
             self._held = None

@@ -141,9 +141,9 @@ class Block:
 
     def settle(self) -> None:
         """Make up for what the last call left out because nothing but its output was wanted: so `backward` finds what it needs."""
-        late, self._late = self._late, None
-        if late is not None:
-            late()
+        if self._late is not None:
+            self._late()
+            self._late = None
 
     def put_off(self, late: Callable[[], object]) -> None:
         """Somebody else ran this block on rates: `late` runs it, should its `backward` be called."""

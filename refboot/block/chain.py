@@ -6,11 +6,12 @@ It gives what block after block gives: weights in the same bits, sums in another
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from refboot import arrays, ops
+from refboot import arrays, ops, synapse
 from refboot.ann_sampler import AnnSampler
 from refboot.arrays import Floats
 from refboot.block.cuba import Affine, Dense
@@ -21,7 +22,7 @@ from refboot.synapse.hook import quantize_8bit
 
 ONE, ZERO = np.ones(1, np.float32), np.zeros(1, np.float32)  # where there is no weight or bias
 
-OWN = {"forward", "run", "backward"}
+OWN = {"forward", "run", "backward", "full", "quantised"}  # what an object may have got methods of its own for
 
 
 class Chain:
@@ -37,8 +38,8 @@ class Chain:
         weight, bias = (default if p is None else p.data for p, default in zip(_scalars(first), (ONE, ZERO), strict=True))
         entry, picture = ways.Entry(weight, bias, _curve(first)), ways.encode(self.held.x[..., 0])
         self.done = ways.chain_forward(picture, entry, [_layer(block) for block in others])
-        for block in self.blocks:
-            block.put_off(self._block_by_block)
+        for i, block in enumerate(self.blocks):
+            block.put_off(partial(self._up_to, i))
         return self.done.output[..., None]  # type: ignore[no-any-return]
 
     def backward(self, grad: Floats) -> None:
@@ -52,10 +53,15 @@ class Chain:
             block.synapse.weight.v.add_grad(gv)
             block.synapse.weight.g.add_grad(gg)
 
-    def _block_by_block(self) -> None:
-        """Leave the blocks as if they had run one after the other: so each one's `backward` works."""
+    def settle(self) -> None:
+        """Run the blocks one after the other, where that was left out and is not done yet."""
+        for block in reversed(self.blocks):
+            block.settle()
+
+    def _up_to(self, last: int) -> None:
+        """Leave the blocks up to this one as if they had run one after the other: so each one's `backward` works."""
         x = self.held.run(0, Mode.ANN)
-        for block in self.blocks[1:]:
+        for block in self.blocks[1 : last + 1]:
             x = block.run(x, Mode.ANN)
 
 
@@ -63,16 +69,20 @@ def chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Chain | 
     """The whole network in one go; None where a layer does not run as rates, or does not allow for it."""
     if held is None or any(m is not Mode.ANN for _, m in zip(blocks, mode, strict=False)):
         return None
-    return Chain(held, blocks) if _is_fitted(blocks[0]) and all(_allows(block) for block in blocks[1:]) else None
+    first, *between, last = blocks
+    usual = _is_fitted(first) and all(type(block) is Dense and _allows(block) for block in between) and _allows(last)
+    return Chain(held, blocks) if usual else None
 
 
 def _allows(block: Any) -> bool:
     """Whether the block is a normed 8-bit weight and, in a dense block, a fitted curve, and nothing else."""
-    if type(block) not in (Dense, Affine):
+    if type(block) not in (Dense, Affine) or type(block.synapse) is not synapse.Dense:
         return False
-    weight = block.synapse.weight
-    plain = weight.g is not None and weight.mask is None and weight.hook is quantize_8bit
-    return plain and (_is_usual(block) if type(block) is Affine else _is_fitted(block))
+    weight: Any = block.synapse.weight
+    plain = weight.g is not None and weight.mask is None and weight.hook is quantize_8bit and not vars(weight).keys() & OWN
+    if not plain or not (weight.v.data.flags.writeable and weight.g.data.flags.writeable):
+        return False
+    return _is_usual(block) if type(block) is Affine else _is_fitted(block)
 
 
 def _is_fitted(block: Any) -> bool:
@@ -82,8 +92,8 @@ def _is_fitted(block: Any) -> bool:
 
 
 def _is_usual(block: Any) -> bool:
-    """Whether nobody counts its spikes, or gave this one block methods of its own."""
-    return not block.count_log and OWN.isdisjoint(vars(block))
+    """Whether nobody counts its spikes, or gave it or its parts methods of their own."""
+    return not block.count_log and not any(vars(part).keys() & OWN for part in (block, block.synapse, block.f))
 
 
 def _scalars(first: Any) -> tuple[Parameter | None, Parameter | None]:

@@ -1,6 +1,6 @@
 """The kernels of a training compiled by two processes at once: this one, as it needs them, and another, beginning with the last.
 
-So the first step ever ends after 4 s, not 6. Numba keeps what is compiled on disk: later there is nothing to do. Kernels that are
+So the first step ever ends after 4 s, not 7. Numba keeps what is compiled on disk: later there is nothing to do. Kernels that are
 compiled for more than one signature are left to this process: Numba's files of two signatures, written at once, can be mixed up.
 """
 

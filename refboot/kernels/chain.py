@@ -75,7 +75,7 @@ class Pass(NamedTuple):
 
 def chain_forward(picture: Picture, entry: Entry, layers: Sequence[Layer]) -> Pass:
     """The input layer on each code, the others on the `picture`. Weights as in every bit, sums of float32 to their rounding."""
-    samples, v, g = len(picture.codes), tuple(np.ascontiguousarray(x.v.T) for x in layers), tuple(x.g for x in layers)
+    samples, v, g = len(picture.codes), tuple(np.ascontiguousarray(x.v.T) for x in layers), tuple(np.ascontiguousarray(x.g) for x in layers)
     drive, rates = enter(picture.values, entry.weight, entry.bias, *_pieces(entry.curve))
     q, length, totals = tuple(memory.empty(x.shape) for x in v), tuple(np.empty_like(x) for x in g), _totals(v)
     z, a = (tuple(np.empty((samples, len(x)), np.float32) for x in g) for _ in range(2))

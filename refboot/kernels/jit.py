@@ -10,6 +10,7 @@ import numba
 from refboot.compiled import compiled
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]  # else kernels run as Python, without intrinsics
 OPTIONS: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
 
 

@@ -11,6 +11,7 @@ from refboot.kernels.together import next_task, plan_for, share
 from refboot.threads import PARTS
 
 PIECE = 1 << 12  # elements summed in float32
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def largest(x: Floats) -> float:
@@ -31,7 +32,8 @@ def squares(x: Floats) -> float:
     if x.size < SMALL:
         return float(_square(whole))
     share(_squares, plan_for(x.size), (whole, sums))
-    return float(sums.sum())
+    total = float(sums.sum())
+    return float("inf") if total > LARGEST else total
 
 
 @jit

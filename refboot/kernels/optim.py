@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from refboot.arrays import Floats
-from refboot.kernels.jit import jit
+from refboot.kernels.jit import COMPILED, jit
 from refboot.kernels.layout import SMALL, axes_of, flat
 from refboot.kernels.together import next_task, plan_for, share
 
@@ -38,7 +38,7 @@ def _in_place(
     alike = all(x.strides == grad.strides for x in changed) and (grad.flags.c_contiguous or grad.flags.f_contiguous)
     axes = axes_of(changed[0])
     grads, p, *moments = flats = [x.ravel(order="K") if alike else flat(x, axes) for x in (grad, *changed)]
-    if p.size < SMALL:
+    if p.size < SMALL or not COMPILED:
         kernel(p, grads, *moments, *constants)
     else:
         share(parts, plan_for(p.size), (p, grads, *moments, *constants))

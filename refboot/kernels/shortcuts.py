@@ -1,7 +1,5 @@
 """What this set of operations offers beside the functions of the definition: ways around, and what prepares it (`ops.shortcuts`)."""
 
-import numba
-
 from refboot.kernels.ahead import compile_ahead
 from refboot.kernels.chain import Entry, Layer, Pieces, chain_backward, chain_forward
 from refboot.kernels.coded import coded_backward, coded_forward, encode
@@ -9,12 +7,11 @@ from refboot.kernels.coded_rates import rates_backward, rates_forward
 from refboot.kernels.cuba import cuba_within
 from refboot.kernels.events import rows_of
 from refboot.kernels.fit import without
+from refboot.kernels.jit import COMPILED
 from refboot.kernels.magnitude import largest, squares
 from refboot.kernels.rates import mean_over_time
 from refboot.kernels.running import coded_spikes, dense_spikes
 from refboot.kernels.weight import normed_8bit, normed_8bit_backward
-
-COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]  # some cannot run as Python
 
 __all__ = [
     "COMPILED",

@@ -54,10 +54,18 @@ def plan_for(size: int) -> Plan:
 
 
 def share(kernel: Callable[..., None], plan: Plan, work: tuple[Any, ...]) -> None:
-    """Call `kernel(tasks, sizes, cells, *work)` on as many threads as there are."""
+    """Call `kernel(tasks, sizes, cells, *work)` on as many threads as there are; raises what it raises."""
     tasks, sizes = plan
     cells = np.zeros(CELL * (len(sizes) + 1), np.int64)
-    threads.share([lambda: kernel(tasks, sizes, cells, *work)] * threads.count())
+
+    def take_part() -> None:
+        try:
+            kernel(tasks, sizes, cells, *work)
+        except BaseException:
+            cells[::CELL] = len(tasks)  # no task is left, and nobody waits for what is not done
+            raise
+
+    threads.share([take_part] * threads.count())
 
 
 @jit

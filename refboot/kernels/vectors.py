@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 from llvmlite import binding, ir  # type: ignore[import-untyped]
 from numba import extending
 from numba.core import cgutils
@@ -12,7 +13,9 @@ intrinsic: Any = extending.intrinsic
 
 
 def _registers() -> tuple[int, int]:
-    """How many floats a register of this processor holds, and how many such registers it has."""
+    """How many floats a register of the processor holds, and how many such registers it has; the least, where Numba is told of another."""
+    if numba.config.CPU_NAME or numba.config.CPU_FEATURES:  # type: ignore[attr-defined]
+        return 4, 16
     try:
         features = binding.get_host_cpu_features()
     except RuntimeError:  # where LLVM cannot tell

@@ -88,6 +88,18 @@ def test_each_task_is_given_once_and_none_before_what_it_waits_for():
         assert sizes.tolist() == [20] * 5 + [0]
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_task_that_fails_leaves_nobody_waiting(count):
+    plan = together.plan_of([together.Task(0, i, 0, 0, 0, stage, stage - 1) for stage in range(3) for i in range(2)])
+
+    def kernel(tasks, sizes, cells):
+        while together.next_task(tasks, sizes, cells) < len(tasks):
+            raise MemoryError("no room")
+
+    with threads.use(count), pytest.raises(MemoryError, match="no room"):
+        together.share(kernel, plan, ())
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("shape", [(600, 400), (17, 5)])
 @pytest.mark.parametrize("turned", [False, True])
@@ -111,6 +123,6 @@ def test_sums_of_squares_are_those_of_float64_and_infinity_beyond_float32():
             with threads.use(count):
                 found.append(squares(x))
         assert found[0] == found[1] == pytest.approx((x.astype(np.float64) ** 2).sum(), rel=1e-6)
-    for size in (3, 1 << 18):
-        assert squares(np.full(size, 1e30, np.float32)) == np.inf
+    for size, large in ((3, 1e30), (1 << 18, 1e30), (1 << 18, 1e17)):
+        assert squares(np.full(size, large, np.float32)) == np.inf
         assert np.isnan(squares(np.full(size, np.nan, np.float32)))
