@@ -18,7 +18,6 @@ from refboot.block.cuba import Affine, Dense
 from refboot.block.still import Held
 from refboot.parameter import Parameter
 from refboot.routine import LayerMode, Mode
-from refboot.synapse.hook import quantize_8bit
 
 ONE, ZERO = np.ones(1, np.float32), np.zeros(1, np.float32)  # where there is no weight or bias
 
@@ -79,8 +78,7 @@ def _allows(block: Any) -> bool:
     if type(block) not in (Dense, Affine) or type(block.synapse) is not synapse.Dense:
         return False
     weight: Any = block.synapse.weight
-    plain = weight.g is not None and weight.mask is None and weight.hook is quantize_8bit and not vars(weight).keys() & OWN
-    if not plain or not (weight.v.data.flags.writeable and weight.g.data.flags.writeable):
+    if not weight.is_normed_8bit or vars(weight).keys() & OWN or not (weight.v.data.flags.writeable and weight.g.data.flags.writeable):
         return False
     return _is_usual(block) if type(block) is Affine else _is_fitted(block)
 
@@ -88,7 +86,7 @@ def _allows(block: Any) -> bool:
 def _is_fitted(block: Any) -> bool:
     """Whether the block has a curve, and nothing behind or before it."""
     plain = block.neuron.norm is None and block.neuron.drop is None
-    return plain and _is_usual(block) and type(block.f) is AnnSampler and block.f.curve is not None
+    return plain and _is_usual(block) and type(block.f) is AnnSampler and block.fitted
 
 
 def _is_usual(block: Any) -> bool:

@@ -46,7 +46,7 @@ def run(chosen: argparse.Namespace) -> int:
     network = build(settings, np.random.default_rng(settings.seed))
     state.load(network, chosen.file)
     loader = evaluation_loader(settings, chosen.data_root, chosen.download)
-    report(network, loader, (Mode.SNN, Mode.ANN) if network.fitted else (Mode.SNN,))
+    report(network, loader)
     return 0
 
 
@@ -56,8 +56,7 @@ def run_net(chosen: argparse.Namespace) -> int:
     network = netx.build(net, chosen.time_steps)
     settings = settings_of(chosen.file, net)
     loader = evaluation_loader(settings, chosen.data_root, chosen.download)
-    fitted = all(layer.curve is not None for layer in net.layers if layer.neuron is not None and not layer.read_out)
-    report(network, loader, (Mode.SNN, Mode.ANN) if fitted else (Mode.SNN,))
+    report(network, loader)
     if chosen.loihi:
         steps = network.time_steps + len(net.layers) - 1
         right = [netx.decide(net, x, network.time_steps) == labels for x, labels in loader]
@@ -75,9 +74,9 @@ def settings_of(file: str, net: NetSpec) -> Settings:
     return Settings(data=fits[0])
 
 
-def report(network: Network, loader: DataLoader, modes: tuple[Mode, ...]) -> None:
-    """Print a line of loss and accuracy for each mode."""
-    for mode in modes:
+def report(network: Network, loader: DataLoader) -> None:
+    """Print a line of loss and accuracy as SNN and, if all layers were fitted, as ANN."""
+    for mode in (Mode.SNN, Mode.ANN) if network.fitted else (Mode.SNN,):
         stat = LearningStat()
         evaluate(network, loader, LayerMode(0, mode), stat)
         steps = f" (T = {network.time_steps})" if mode is Mode.SNN else ""

@@ -20,7 +20,7 @@ from refboot.kernels.chain_tasks import CODED, DENSE, FINISH, GIVE, LEARN, LENGT
 from refboot.kernels.coded import Picture
 from refboot.kernels.coded_rates import gathered
 from refboot.kernels.layout import FEW, SMALL
-from refboot.kernels.pwl import pwl_backward
+from refboot.kernels.pwl import pieces, pwl_backward
 from refboot.kernels.tile import WIDTH
 from refboot.kernels.together import Part, Plan, Task, parts, plan_of, share
 from refboot.kernels.vectors import LANES
@@ -144,4 +144,4 @@ def _pieces(curve: Pieces | None) -> Arrays:
     """Edges, bases and slopes of the pieces, none where there is no curve."""
     if curve is None:
         return tuple(np.empty(0, np.float32) for _ in range(3))
-    return curve.knots[:, 0].astype(np.float32), curve.knots[:, 1].astype(np.float32), curve.slopes.astype(np.float32)
+    return pieces(curve.knots, curve.slopes)

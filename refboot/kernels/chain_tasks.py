@@ -13,6 +13,7 @@ from refboot.kernels.fixed_point import quantised
 from refboot.kernels.jit import jit
 from refboot.kernels.pwl import _pwl, _pwl_backward
 from refboot.kernels.synapse import _along as _products
+from refboot.kernels.synapse import _input_sums
 from refboot.kernels.tile import ROWS, dots, product
 from refboot.kernels.together import done, next_task
 from refboot.kernels.weight import _along, unclipped
@@ -40,10 +41,8 @@ def enter(values, weight, bias, edges, bases, slopes):  # type: ignore[no-untype
 @jit
 def leave(grad, values, weight, bias):  # type: ignore[no-untyped-def]
     """Gradients of weight and bias, given that of the weighted input of each code (K,)."""
-    gw, gb, along, total = np.empty(1, np.float32), np.empty(1, np.float32), 0.0, 0.0
-    for k in range(values.size):
-        along += np.float64(grad[k] * values[k])
-        total += np.float64(grad[k])
+    gw, gb = np.empty(1, np.float32), np.empty(1, np.float32)
+    along, total = _input_sums(grad, values)
     gw[0], gb[0] = unclipped(np.float32(along), weight[0]), unclipped(np.float32(total), bias[0])
     return gw, gb
 

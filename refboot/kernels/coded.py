@@ -16,8 +16,9 @@ from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels import memory
 from refboot.kernels.events import AT_ONCE, UNIT, Rows, active, add_rows
-from refboot.kernels.jit import inlined, jit, jit_sum
+from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import empty, time_major
+from refboot.kernels.tile import dot
 
 AT_A_TIME = 32  # samples
 
@@ -216,12 +217,3 @@ def add_times(x, factor, total):  # type: ignore[no-untyped-def]
     """total += factor * x."""
     for o in range(total.size):
         total[o] += factor * np.float32(x[o])
-
-
-@jit_sum
-def dot(x, y):  # type: ignore[no-untyped-def]
-    """The sum of x y, in an order that the compiler chooses."""
-    total = np.float32(0)
-    for o in range(x.size):
-        total += x[o] * y[o]
-    return total

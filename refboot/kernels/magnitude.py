@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from refboot.arrays import Floats, Ints
-from refboot.kernels.jit import jit, jit_sum
+from refboot.kernels.jit import jit
 from refboot.kernels.layout import SMALL, axes_of, flat, over_elements
+from refboot.kernels.tile import dot
 from refboot.kernels.together import next_task, plan_for, share
 from refboot.threads import PARTS
 
@@ -30,7 +31,7 @@ def squares(x: Floats) -> float:
     """The sum of the squares of x, any shape and order; infinity beyond float32. Pieces in float32, their sum in float64."""
     whole, sums = x.ravel(order="K"), np.zeros(PARTS)
     if x.size < SMALL:
-        return float(_square(whole))
+        return float(dot(whole, whole))
     share(_squares, plan_for(x.size), (whole, sums))
     total = float(sums.sum())
     return float("inf") if total > LARGEST else total
@@ -42,16 +43,9 @@ def _squares(tasks, sizes, cells, x, sums):  # type: ignore[no-untyped-def]
     while k < len(tasks):
         part, high = tasks[k, 2], tasks[k, 4]
         for low in range(tasks[k, 3], high, PIECE):
-            sums[part] += np.float64(_square(x[low : min(low + PIECE, high)]))
+            piece = x[low : min(low + PIECE, high)]
+            sums[part] += np.float64(dot(piece, piece))
         k = next_task(tasks, sizes, cells)
-
-
-@jit_sum
-def _square(x):  # type: ignore[no-untyped-def]
-    total = np.float32(0)
-    for i in range(x.size):
-        total += x[i] * x[i]
-    return total
 
 
 @jit

@@ -14,9 +14,13 @@ def pwl_forward(z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float6
     """See reference.pwl_forward."""
     axes = axes_of(z)
     a, to = empty_like(z, axes)
-    edges, bases = knots[:, 0].astype(np.float32), knots[:, 1].astype(np.float32)
-    _pwl(flat(z, axes), edges, bases, slopes.astype(np.float32), to)
+    _pwl(flat(z, axes), *pieces(knots, slopes), to)
     return a
+
+
+def pieces(knots: NDArray[np.float64], slopes: NDArray[np.float64]) -> tuple[Floats, Floats, Floats]:
+    """Left edge (with the end of the last), rate there and slope of each piece, float32."""
+    return knots[:, 0].astype(np.float32), knots[:, 1].astype(np.float32), slopes.astype(np.float32)
 
 
 def pwl_backward(grad: Floats, z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float64], scale: float, eps: float) -> Floats:

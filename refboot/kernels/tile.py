@@ -53,8 +53,7 @@ def _tile_code(rows: int, whole: bool, context: Any, builder: ir.IRBuilder, sign
     return context.get_dummy_value()
 
 
-_tiles = {rows: (_tile(rows, False), _tile(rows, True)) for rows in (1, ROWS)}
-_part, _whole, _row_part, _row_whole = *_tiles[ROWS], *_tiles[1]
+_part, _whole, _row_part, _row_whole = _tile(ROWS, False), _tile(ROWS, True), _tile(1, False), _tile(1, True)
 
 
 @jit
@@ -82,14 +81,15 @@ def dots(a, b, low, high, out):  # type: ignore[no-untyped-def]
     _dots(a, b, rows, low, columns, out)
     for n in range(len(a)):
         for i in range(low if n >= rows else columns, high):
-            out[n, i] = _dot(a[n], b[i])
+            out[n, i] = dot(a[n], b[i])
 
 
 @jit_sum
-def _dot(x, y):  # type: ignore[no-untyped-def]
+def dot(x, y):  # type: ignore[no-untyped-def]
+    """The sum of x y, in an order that the compiler chooses."""
     total = np.float32(0)
-    for k in range(x.size):
-        total += x[k] * y[k]
+    for o in range(x.size):
+        total += x[o] * y[o]
     return total
 
 

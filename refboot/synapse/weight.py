@@ -42,6 +42,11 @@ class Weight:
         """`weight_g` and `weight_v` with weight norm, else `weight`."""
         return {"weight": self.v} if self.g is None else {"weight_g": self.g, "weight_v": self.v}
 
+    @property
+    def is_normed_8bit(self) -> bool:
+        """Whether it is a dense weight, normed, quantised to 8 bits and nothing else: kernels do both at once."""
+        return self.g is not None and self.mask is None and self.hook is quantize_8bit and self.v.data.ndim == 2
+
     def full(self) -> Floats:
         """The weight before quantisation, norm and mask applied; float32."""
         w = self.v.data if self.g is None else ops.active().weight_norm_forward(self.v.data, self.g.data)
@@ -54,7 +59,7 @@ class Weight:
     def forward(self) -> Floats:
         """`quantised`, remembered for `backward`."""
         ways = ops.shortcuts()
-        if ways is not None and self.g is not None and self.mask is None and self.hook is quantize_8bit and self.v.data.ndim == 2:
+        if ways is not None and self.g is not None and self.is_normed_8bit:
             self._full, self._length = ways.normed_8bit(self.v.data, self.g.data)
             return self._full
         self._full, self._length = self.full(), None
