@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
@@ -126,6 +127,11 @@ def shortcuts() -> Any:
     chosen = active()  # which imports it
     if chosen is not sys.modules.get(MODULES["numba"]):
         return None
+    return _ways()
+
+
+@cache
+def _ways() -> Any:
     ways = importlib.import_module("refboot.kernels.shortcuts")
     return ways if ways.COMPILED else None
 

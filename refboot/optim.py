@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from refboot import arrays, ops
+from refboot.arrays import Floats
 from refboot.errors import OrderError, TypeMismatchError
 from refboot.parameter import Parameter
 
@@ -29,10 +30,7 @@ class SGD:
 
     def step(self) -> None:
         """Change every parameter that has a gradient, in place; raises OrderError where none has. Spec: TRN-11."""
-        _check_grads(self.parameters)
-        for p, velocity in zip(self.parameters, self.velocity, strict=True):
-            if p.grad is not None:
-                ops.active().sgd_step(p.data, p.grad, velocity, self.lr, self.momentum)
+        _step("sgd_step", _sets(self.parameters, self.velocity), self.lr, self.momentum)
 
 
 class Adam:
@@ -56,11 +54,9 @@ class Adam:
 
     def step(self) -> None:
         """Change every parameter that has a gradient, in place; raises OrderError where none has. Spec: TRN-11."""
-        _check_grads(self.parameters)
+        sets = _sets(self.parameters, self.m, self.v)
         self.steps += 1
-        for p, m, v in zip(self.parameters, self.m, self.v, strict=True):
-            if p.grad is not None:
-                ops.active().adam_step(p.data, p.grad, m, v, self.steps, self.lr, self.beta1, self.beta2, self.eps)
+        _step("adam_step", sets, self.steps, self.lr, self.beta1, self.beta2, self.eps)
 
 
 def _checked(parameters: Iterable[Parameter]) -> list[Parameter]:
@@ -73,6 +69,19 @@ def _checked(parameters: Iterable[Parameter]) -> list[Parameter]:
     return found
 
 
-def _check_grads(parameters: list[Parameter]) -> None:
-    if all(p.grad is None for p in parameters):
+def _sets(parameters: Sequence[Parameter], *moments: Sequence[Floats]) -> list[tuple[Floats, ...]]:
+    """Data, gradient and moments of each parameter that has a gradient; raises OrderError where none has."""
+    sets = [(p.data, p.grad, *own) for p, *own in zip(parameters, *moments, strict=True) if p.grad is not None]
+    if not sets:
         raise OrderError("step", "called without a gradient", "a backward pass before it")
+    return sets
+
+
+def _step(name: str, sets: Sequence[tuple[Floats, ...]], *constants: float) -> None:
+    """Call the operation `name` for each set, or its shortcut for all of them."""
+    ways = ops.shortcuts()
+    if ways is not None:
+        getattr(ways, f"{name}s")(sets, *constants)
+    else:
+        for own in sets:
+            getattr(ops.active(), name)(*own, *constants)

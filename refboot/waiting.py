@@ -62,13 +62,13 @@ def _store(typing: Any, cells: types.Array, at: types.Integer, value: types.Inte
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _count(typing: Any, cells: types.Array, at: types.Integer) -> Any:
-    """cells[at] as it was before it is now one more; what was written before it is seen, too, by whoever counts or loads next."""
+def _add(typing: Any, cells: types.Array, at: types.Integer, more: types.Integer) -> Any:
+    """cells[at] as it was before `more` was added; what was written before it is seen, too, by whoever adds or loads next."""
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        return builder.atomic_rmw("add", _address(context, builder, signature, args), ir.Constant(ir.IntType(64), 1), "acq_rel")
+        return builder.atomic_rmw("add", _address(context, builder, signature, args), args[2], "acq_rel")
 
-    return types.int64(cells, at), code
+    return types.int64(cells, at, types.int64), code
 
 
 def _address(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
@@ -105,13 +105,13 @@ def until(cells, number, tries):  # type: ignore[no-untyped-def]
 
 
 @jit
-def take(cells, at):  # type: ignore[no-untyped-def]
-    """How many took from cells[at] before: each number is given once, whatever the thread."""
-    return _count(cells, at)
+def take(cells, at, more):  # type: ignore[no-untyped-def]
+    """What cells[at] was before `more` was added to it: each number is given once, whatever the thread."""
+    return _add(cells, at, more)
 
 
 @jit
 def wait_for(cells, at, number):  # type: ignore[no-untyped-def]
-    """Until `number` were taken from cells[at]."""
+    """Until cells[at] is `number` or more."""
     while _load(cells, at) < number:
         give_way()

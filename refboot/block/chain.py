@@ -78,7 +78,9 @@ def _allows(block: Any) -> bool:
     if type(block) not in (Dense, Affine) or type(block.synapse) is not synapse.Dense:
         return False
     weight: Any = block.synapse.weight
-    if not weight.is_normed_8bit or vars(weight).keys() & OWN or not (weight.v.data.flags.writeable and weight.g.data.flags.writeable):
+    if not weight.is_normed_8bit or not OWN.isdisjoint(vars(weight)):
+        return False
+    if not (weight.v.data.flags.writeable and weight.g.data.flags.writeable):
         return False
     return _is_usual(block) if type(block) is Affine else _is_fitted(block)
 
@@ -91,7 +93,7 @@ def _is_fitted(block: Any) -> bool:
 
 def _is_usual(block: Any) -> bool:
     """Whether nobody counts its spikes, or gave it or its parts methods of their own."""
-    return not block.count_log and not any(vars(part).keys() & OWN for part in (block, block.synapse, block.f))
+    return not block.count_log and all(OWN.isdisjoint(vars(part)) for part in (block, block.synapse, block.f))
 
 
 def _scalars(first: Any) -> tuple[Parameter | None, Parameter | None]:

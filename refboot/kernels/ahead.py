@@ -61,7 +61,7 @@ def kernels() -> list[tuple[Any, tuple[Any, ...]]]:
     rows, codes, sums, there, state = int8[:, ::1], uint8[:, ::1], int16[:, :, ::1], boolean[:, ::1], int32[::1]
     number = float32
     return [
-        (optim._adam_parts, (int64[:, ::1], int64[::1], int64[::1]) + (f1,) * 4 + (number,) * 7),
+        (optim._adam_parts, (int64[:, ::1], int64[::1], int64, int64[:, ::1]) + (number,) * 7),
         (optim._adam, (f1,) * 4 + (number,) * 7),
         (coded._scatter, (codes, boolean[::1], f3, f2)),
         (coded._trains, (f2, sums, there, f3, f3, d2)),

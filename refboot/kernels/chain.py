@@ -22,7 +22,7 @@ from refboot.kernels.coded_rates import gathered
 from refboot.kernels.layout import FEW, SMALL
 from refboot.kernels.pwl import pieces, pwl_backward
 from refboot.kernels.tile import WIDTH
-from refboot.kernels.together import Part, Plan, Task, parts, plan_of, share
+from refboot.kernels.together import Part, Task, parts, plan_of, share
 from refboot.kernels.vectors import LANES
 
 Arrays = tuple[Floats, ...]
@@ -103,7 +103,7 @@ def chain_backward(grad: Floats, ran: Pass) -> tuple[tuple[Floats, Floats], list
 
 
 @cache
-def forward_plan(samples: int, shapes: tuple[Shape, ...]) -> Plan:
+def forward_plan(samples: int, shapes: tuple[Shape, ...]) -> np.ndarray:
     """The tasks of `chain_forward`: all weights, by inputs; then layer by layer, the first by samples, the others by outputs."""
     plan = []
     for kind in (LENGTHS, QUANTISE):
@@ -115,7 +115,7 @@ def forward_plan(samples: int, shapes: tuple[Shape, ...]) -> Plan:
 
 
 @cache
-def backward_plan(shapes: tuple[Shape, ...]) -> Plan:
+def backward_plan(shapes: tuple[Shape, ...]) -> np.ndarray:
     """The tasks of `chain_backward`, from the last layer on: what it gives to the one before, by its inputs, and its own gradients."""
     plan: list[Task] = []
     finish: list[Task] = []

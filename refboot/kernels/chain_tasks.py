@@ -48,11 +48,11 @@ def leave(grad, values, weight, bias):  # type: ignore[no-untyped-def]
 
 
 @jit
-def forward(plan, sizes, cells, codes, rates, background, sums, v, g, totals, length, q, z, a, edges, bases, slopes):  # type: ignore[no-untyped-def]
+def forward(plan, cells, side, codes, rates, background, sums, v, g, totals, length, q, z, a, edges, bases, slopes):  # type: ignore[no-untyped-def]
     """The tasks of a forward pass; `rates` are without that of background."""
-    k = next_task(plan, sizes, cells)
+    k, at = next_task(plan, cells, side, 0)
     while k < len(plan):
-        kind, i, part, low, high, stage, _ = plan[k]
+        kind, i, part, low, high = plan[k, 0], plan[k, 1], plan[k, 2], plan[k, 3], plan[k, 4]
         if kind == LENGTHS:
             _products(v[i][low:high], v[i][low:high], totals[i][part])
         elif kind == QUANTISE:
@@ -73,8 +73,8 @@ def forward(plan, sizes, cells, codes, rates, background, sums, v, g, totals, le
                 product(below, n * inputs, inputs, ONE, min(MANY, len(below) - n), q[i], inputs, low, high, z[i][n:])
             for n in range(len(below)):
                 _activate(z[i][n][low:high], edges[i], bases[i], slopes[i], a[i][n][low:high])
-        done(cells, stage)
-        k = next_task(plan, sizes, cells)
+        done(plan, cells, k)
+        k, at = next_task(plan, cells, side, at)
 
 
 @jit
@@ -116,11 +116,11 @@ def _quantise(v, g, totals, low, high, length, q):  # type: ignore[no-untyped-de
 
 
 @jit
-def backward(plan, sizes, cells, codes, usual, rates, edges, slopes, steep, v, g, length, q, z, a, ga, gz, totals, gv, gg, sums):  # type: ignore[no-untyped-def]  # fmt: skip
+def backward(plan, cells, side, codes, usual, rates, edges, slopes, steep, v, g, length, q, z, a, ga, gz, totals, gv, gg, sums):  # type: ignore[no-untyped-def]  # fmt: skip
     """The tasks of a backward pass."""
-    k = next_task(plan, sizes, cells)
+    k, at = next_task(plan, cells, side, 0)
     while k < len(plan):
-        kind, i, part, low, high, stage, _ = plan[k]
+        kind, i, part, low, high = plan[k, 0], plan[k, 1], plan[k, 2], plan[k, 3], plan[k, 4]
         if kind == GIVE:
             for n in range(0, len(z[i]), MANY):
                 dots(gz[i][n : n + MANY], q[i], low, high, ga[i - 1][n : n + MANY])
@@ -136,8 +136,8 @@ def backward(plan, sizes, cells, codes, usual, rates, edges, slopes, steep, v, g
                 _along(gv[i][r:stop], v[i][r:stop], factor, totals[i][part])
         else:
             _finish(totals[i], v[i], g[i], length[i], low, high, gv[i], gg[i])
-        done(cells, stage)
-        k = next_task(plan, sizes, cells)
+        done(plan, cells, k)
+        k, at = next_task(plan, cells, side, at)
 
 
 @jit

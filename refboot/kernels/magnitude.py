@@ -38,14 +38,14 @@ def squares(x: Floats) -> float:
 
 
 @jit
-def _squares(tasks, sizes, cells, x, sums):  # type: ignore[no-untyped-def]
-    k = next_task(tasks, sizes, cells)
-    while k < len(tasks):
-        part, high = tasks[k, 2], tasks[k, 4]
-        for low in range(tasks[k, 3], high, PIECE):
+def _squares(plan, cells, side, x, sums):  # type: ignore[no-untyped-def]
+    k, at = next_task(plan, cells, side, 0)
+    while k < len(plan):
+        part, high = plan[k, 2], plan[k, 4]
+        for low in range(plan[k, 3], high, PIECE):
             piece = x[low : min(low + PIECE, high)]
             sums[part] += np.float64(dot(piece, piece))
-        k = next_task(tasks, sizes, cells)
+        k, at = next_task(plan, cells, side, at)
 
 
 @jit

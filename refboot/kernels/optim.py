@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
+import numba
 import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import extending, types
 
 from refboot.arrays import Floats
-from refboot.kernels.jit import COMPILED, jit
-from refboot.kernels.layout import SMALL, axes_of, flat
+from refboot.kernels.jit import jit
+from refboot.kernels.layout import axes_of, flat
 from refboot.kernels.together import next_task, plan_for, share
 
 TINY = np.finfo(np.float32).tiny
+intrinsic: Any = extending.intrinsic
+
+Arrays = tuple[Floats, ...]
 
 
 def sgd_step(p: Floats, grad: Floats, velocity: Floats, lr: float, momentum: float) -> None:
     """See reference.sgd_step."""
-    _in_place(_sgd, _sgd_parts, (p, velocity), grad, np.float32(lr), np.float32(momentum))
+    _in_place(_sgd, (p, grad, velocity), np.float32(lr), np.float32(momentum))
 
 
 def adam_step(p: Floats, grad: Floats, m: Floats, v: Floats, step: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
     """See reference.adam_step."""
-    _in_place(_adam, _adam_parts, (p, m, v), grad, *_adam_constants(step, lr, beta1, beta2, eps))
+    _in_place(_adam, (p, grad, m, v), *_adam_constants(step, lr, beta1, beta2, eps))
+
+
+def sgd_steps(sets: Sequence[Arrays], lr: float, momentum: float) -> None:
+    """`sgd_step` for each set (p, grad, velocity) of arrays."""
+    _all_in_place(_sgd, _sgd_parts, sets, np.float32(lr), np.float32(momentum))
+
+
+def adam_steps(sets: Sequence[Arrays], step: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
+    """`adam_step` for each set (p, grad, m, v) of arrays."""
+    _all_in_place(_adam, _adam_parts, sets, *_adam_constants(step, lr, beta1, beta2, eps))
 
 
 @lru_cache(maxsize=1)  # of one step all parameters have the same
@@ -31,21 +48,52 @@ def _adam_constants(step: int, lr: float, beta1: float, beta2: float, eps: float
     return *rates, np.float32(1 / np.sqrt(1 - beta2**step)), np.float32(lr / (1 - beta1**step)), np.float32(eps)
 
 
-def _in_place(
-    kernel: Callable[..., None], parts: Callable[..., None], changed: tuple[Floats, ...], grad: Floats, *constants: np.float32
-) -> None:
-    """Run `kernel`, or `parts`, on flat views in memory order; of an array that lies otherwise a copy is written back."""
-    alike = all(x.strides == grad.strides for x in changed) and (grad.flags.c_contiguous or grad.flags.f_contiguous)
-    axes = axes_of(changed[0])
-    grads, p, *moments = flats = [x.ravel(order="K") if alike else flat(x, axes) for x in (grad, *changed)]
-    if p.size < SMALL or not COMPILED:
-        kernel(p, grads, *moments, *constants)
-    else:
-        share(parts, plan_for(p.size), (p, grads, *moments, *constants))
-    for array, result in () if alike else zip(changed, flats[1:], strict=True):
+def _all_in_place(kernel: Callable[..., None], parts: Callable[..., None], sets: Sequence[Arrays], *constants: np.float32) -> None:
+    """Run `parts` once on all sets whose arrays lie alike in memory, `kernel` on each other one."""
+    alike = [some for some in sets if _lie_alike(some)]
+    for some in sets if len(alike) < len(sets) else ():
+        if not _lie_alike(some):
+            _in_place(kernel, some, *constants)
+    if alike:
+        places = np.array([[x.__array_interface__["data"][0] for x in some] for some in alike])
+        share(parts, plan_for(*[some[0].size for some in alike]), (places, *constants))
+
+
+def _lie_alike(arrays: Arrays) -> bool:
+    """Whether element for element lies at the same place from the start, without gaps, and all but the second can be written to."""
+    first, grad, *_ = arrays
+    if not first.size or not (first.flags.c_contiguous or first.flags.f_contiguous):
+        return False
+    return all(
+        x.strides == first.strides and x.shape == first.shape and x.dtype == np.float32 and (x.flags.writeable or x is grad) for x in arrays
+    )
+
+
+def _in_place(kernel: Callable[..., None], arrays: Arrays, *constants: np.float32) -> None:
+    """Run `kernel` on flat views of p, grad and moments in memory order; of an array that lies otherwise a copy is written back."""
+    axes = axes_of(arrays[0])
+    flats = [flat(x, axes) for x in arrays]
+    kernel(*flats, *constants)
+    for i, array in enumerate(arrays):
         turned = array.transpose(axes)
-        if not turned.flags.c_contiguous:
-            turned[...] = result.reshape(turned.shape)
+        if i != 1 and not turned.flags.c_contiguous:
+            turned[...] = flats[i].reshape(turned.shape)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _pointer(typing: Any, place: types.Integer) -> Any:
+    """`place` as that of a float32."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(types.float32)(place), code
+
+
+@jit
+def _between(place, low, high):  # type: ignore[no-untyped-def]
+    """The float32 from number `low` to `high` of those at a place in memory."""
+    return numba.carray(_pointer(place + 4 * low), high - low)  # type: ignore[attr-defined]
 
 
 @jit
@@ -68,18 +116,19 @@ def _adam(p, grad, m, v, keep1, new1, keep2, new2, root, rate, eps):  # type: ig
 
 
 @jit
-def _sgd_parts(tasks, sizes, cells, p, grad, velocity, lr, momentum):  # type: ignore[no-untyped-def]
-    k = next_task(tasks, sizes, cells)
-    while k < len(tasks):
-        low, high = tasks[k, 3], tasks[k, 4]
-        _sgd(p[low:high], grad[low:high], velocity[low:high], lr, momentum)
-        k = next_task(tasks, sizes, cells)
+def _sgd_parts(plan, cells, side, places, lr, momentum):  # type: ignore[no-untyped-def]
+    k, at = next_task(plan, cells, side, 0)
+    while k < len(plan):
+        own, low, high = places[plan[k, 1]], plan[k, 3], plan[k, 4]
+        _sgd(_between(own[0], low, high), _between(own[1], low, high), _between(own[2], low, high), lr, momentum)
+        k, at = next_task(plan, cells, side, at)
 
 
 @jit
-def _adam_parts(tasks, sizes, cells, p, grad, m, v, keep1, new1, keep2, new2, root, rate, eps):  # type: ignore[no-untyped-def]
-    k = next_task(tasks, sizes, cells)
-    while k < len(tasks):
-        low, high = tasks[k, 3], tasks[k, 4]
-        _adam(p[low:high], grad[low:high], m[low:high], v[low:high], keep1, new1, keep2, new2, root, rate, eps)
-        k = next_task(tasks, sizes, cells)
+def _adam_parts(plan, cells, side, places, keep1, new1, keep2, new2, root, rate, eps):  # type: ignore[no-untyped-def]
+    k, at = next_task(plan, cells, side, 0)
+    while k < len(plan):
+        own, low, high = places[plan[k, 1]], plan[k, 3], plan[k, 4]
+        p, grad, m, v = _between(own[0], low, high), _between(own[1], low, high), _between(own[2], low, high), _between(own[3], low, high)
+        _adam(p, grad, m, v, keep1, new1, keep2, new2, root, rate, eps)
+        k, at = next_task(plan, cells, side, at)

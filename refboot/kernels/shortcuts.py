@@ -9,6 +9,7 @@ from refboot.kernels.events import rows_of
 from refboot.kernels.fit import without
 from refboot.kernels.jit import COMPILED
 from refboot.kernels.magnitude import largest, squares
+from refboot.kernels.optim import adam_steps, sgd_steps
 from refboot.kernels.rates import mean_over_time
 from refboot.kernels.running import coded_spikes, dense_spikes
 from refboot.kernels.weight import normed_8bit, normed_8bit_backward
@@ -18,6 +19,7 @@ __all__ = [
     "Entry",
     "Layer",
     "Pieces",
+    "adam_steps",
     "chain_backward",
     "chain_forward",
     "coded_backward",
@@ -34,6 +36,7 @@ __all__ = [
     "rates_backward",
     "rates_forward",
     "rows_of",
+    "sgd_steps",
     "squares",
     "without",
 ]

@@ -1,25 +1,31 @@
 """A list of tasks that the threads go through together, within kernels: no Python between two tasks.
 
-Each thread takes the next task that nobody took, and waits where it needs what another is not done with. A task is its own sums from end
-to end: what comes out does not depend on who does what. One thread alone does all; one that comes late finds less to do, or nothing.
+Tasks that follow each other with one kind and layer are a group. One thread takes from its front, the other from its end, so that each
+finds the same parts of an array in its cache again, from group to group and from call to call; both go on to the next group when nothing is
+left. A thread waits where it needs what another is not done with. A task is its own sums from end to end: what comes out does not depend
+on who does what. One thread alone does all; one that comes late finds less to do, or nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from refboot import threads
 from refboot.kernels.jit import jit
+from refboot.kernels.layout import SMALL
 from refboot.waiting import take, wait_for
 
 CELL = 16  # numbers from one count to the next: each has a line of the cache
+FROM_END = 1 << 32  # a count holds what was taken from the front in its lower half, from the end in its upper
+ALL = 1 << 20  # more than any group or stage has
+STAGE, AFTER, NEEDED, MEMBERS = 5, 6, 7, 8  # columns of a plan
 
 Part = tuple[int, int, int]
-Plan = tuple[np.ndarray, np.ndarray]
 
 
 class Task(NamedTuple):
@@ -39,45 +45,55 @@ def parts(size: int, unit: int, count: int) -> list[Part]:
     return [(i, part.start, part.stop) for i, part in enumerate(threads.parts(size, unit, count))]
 
 
-def plan_of(tasks: Sequence[Task]) -> Plan:
-    """The tasks as numbers, in an order in which none waits for a later one; and how many each stage has, the last (that is -1) none."""
-    sizes = np.zeros(max(task.stage for task in tasks) + 2, np.int64)
-    for task in tasks:
-        sizes[task.stage] += 1
-    return np.array(tasks, np.int64), sizes
+def plan_of(tasks: Sequence[Task]) -> np.ndarray:
+    """The tasks as rows of numbers, in an order in which none waits for a later one.
+
+    Behind those of the task: how many tasks it waits for, and how many its group has.
+    """
+    needed = [sum(other.stage == task.after for other in tasks) for task in tasks]
+    members = [len(group) for _, some in groupby(tasks, lambda task: task[:2]) for group in [list(some)] for _ in group]
+    return np.column_stack([np.array(tasks, np.int64), needed, members])
 
 
 @cache
-def plan_for(size: int) -> Plan:
-    """Tasks for an array of so many elements, `threads.PARTS` of them."""
-    return plan_of([Task(0, 0, *part, 0, -1) for part in parts(size, 16, threads.PARTS)])
+def plan_for(*sizes: int) -> np.ndarray:
+    """Tasks for arrays of so many elements, each in `threads.PARTS` parts, or, if it is small, in one."""
+    counts = [threads.PARTS if size >= SMALL else 1 for size in sizes]
+    return plan_of([Task(0, i, *part, 0, -1) for i, size in enumerate(sizes) for part in parts(size, 16, counts[i])])
 
 
-def share(kernel: Callable[..., None], plan: Plan, work: tuple[Any, ...]) -> None:
-    """Call `kernel(tasks, sizes, cells, *work)` on as many threads as there are; raises what it raises."""
-    tasks, sizes = plan
-    cells = np.zeros(CELL * (len(sizes) + 1), np.int64)
+def share(kernel: Callable[..., None], plan: np.ndarray, work: tuple[Any, ...]) -> None:
+    """Call `kernel(plan, cells, side, *work)` on as many threads as there are; raises what it raises."""
+    cells = np.zeros(2 * CELL * len(plan), np.int64)
 
-    def take_part() -> None:
+    def take_part(side: int) -> None:
         try:
-            kernel(tasks, sizes, cells, *work)
+            kernel(plan, cells, side, *work)
         except BaseException:
-            cells[::CELL] = len(tasks)  # no task is left, and nobody waits for what is not done
+            cells[::CELL] = ALL  # no task is left, and nobody waits for what is not done
             raise
 
-    threads.share([take_part] * threads.count())
+    threads.share([partial(take_part, i % 2) for i in range(threads.count())])
 
 
 @jit
-def next_task(tasks, sizes, cells):  # type: ignore[no-untyped-def]
-    """The number of the next task, once all that it waits for is done; len(tasks) if there is none."""
-    k = take(cells, 0)
-    if k < len(tasks) and tasks[k, 6] >= 0:
-        wait_for(cells, CELL * (tasks[k, 6] + 1), sizes[tasks[k, 6]])
-    return min(k, len(tasks))
+def next_task(plan, cells, side, at):  # type: ignore[no-untyped-def]
+    """The number of the next task, once all that it waits for is done, and of the first of its group; len(plan) if there is none.
+
+    The last was of the group whose first task is `at`.
+    """
+    while at < len(plan):
+        before = take(cells, CELL * at, FROM_END if side else 1)
+        front, end = before % FROM_END, before // FROM_END
+        if front + end < plan[at, MEMBERS]:
+            if plan[at, AFTER] >= 0:
+                wait_for(cells, CELL * (len(plan) + plan[at, AFTER]), plan[at, NEEDED])
+            return (at + plan[at, MEMBERS] - 1 - end if side else at + front), at
+        at += plan[at, MEMBERS]
+    return at, at
 
 
 @jit
-def done(cells, stage):  # type: ignore[no-untyped-def]
-    """A task of this stage is done."""
-    take(cells, CELL * (stage + 1))
+def done(plan, cells, k):  # type: ignore[no-untyped-def]
+    """Task k is done."""
+    take(cells, CELL * (len(plan) + plan[k, STAGE]), 1)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refboot import kernels, reference, threads
-from refboot.kernels import coded_rates, gather, tile, together
+from refboot.kernels import coded_rates, gather, optim, tile, together
 from refboot.kernels.magnitude import squares
 
 SIZES = st.tuples(*[st.integers(1, 80)] * 3)
@@ -65,35 +65,43 @@ def test_a_pixel_gathers_a_row_for_each_sample_that_differs_from_background_and_
     assert counts == [1, 3, 3]
 
 
-def test_each_task_is_given_once_and_none_before_what_it_waits_for():
-    plan = together.plan_of([together.Task(0, i, 0, 0, 0, stage, stage - 1) for stage in range(5) for i in range(20)])
-    tasks, sizes = plan
-    taken, lock = [], threading.Lock()
+STAGES = [together.Task(stage, layer, i, 0, 0, stage, stage - 1) for stage in range(5) for layer in range(2) for i in range(10)]
 
-    def kernel(tasks, sizes, cells):
-        k = together.next_task(tasks, sizes, cells)
-        while k < len(tasks):
+
+def test_each_task_is_given_once_and_none_before_what_it_waits_for():
+    plan, taken, lock = together.plan_of(STAGES), [], threading.Lock()
+
+    def kernel(plan, cells, side):
+        k, at = together.next_task(plan, cells, side, 0)
+        while k < len(plan):
             with lock:
                 taken.append(k)
-            together.done(cells, tasks[k, 5])
-            k = together.next_task(tasks, sizes, cells)
+            together.done(plan, cells, k)
+            k, at = together.next_task(plan, cells, side, at)
 
     for count in (1, 2, 3):
         taken.clear()
         with threads.use(count):
             together.share(kernel, plan, ())
-        stages = tasks[taken, 5]
         assert sorted(taken) == list(range(100))
-        assert (np.diff(stages) >= 0).all()
-        assert sizes.tolist() == [20] * 5 + [0]
+        assert (np.diff(plan[taken, together.STAGE]) >= 0).all()
+
+
+def test_of_each_group_one_side_takes_the_first_tasks_and_the_other_the_last():
+    plan = together.plan_of(STAGES[:20])
+    cells, at, taken = np.zeros(2 * together.CELL * len(plan), np.int64), [0, 0], ([], [])
+    for side in (0, 1, 1, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 1):
+        k, at[side] = together.next_task(plan, cells, side, at[side])
+        taken[side].append(int(k))
+    assert taken == ([0, 1, 2, 3, 4, 5, 10, 11], [9, 8, 7, 6, 19, 18])
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_task_that_fails_leaves_nobody_waiting(count):
-    plan = together.plan_of([together.Task(0, i, 0, 0, 0, stage, stage - 1) for stage in range(3) for i in range(2)])
+    plan = together.plan_of(STAGES)
 
-    def kernel(tasks, sizes, cells):
-        while together.next_task(tasks, sizes, cells) < len(tasks):
+    def kernel(plan, cells, side):
+        while together.next_task(plan, cells, side, 0)[0] < len(plan):
             raise MemoryError("no room")
 
     with threads.use(count), pytest.raises(MemoryError, match="no room"):
@@ -105,15 +113,24 @@ def test_a_task_that_fails_leaves_nobody_waiting(count):
 @pytest.mark.parametrize("turned", [False, True])
 def test_optimisers_in_parts_are_those_of_the_definition_in_every_bit(shape, turned, count):
     p, grad, m, v = (np.abs(x) for x in drawn(0, *[shape] * 4))
-    mine, own = ([x.copy(order="F") for x in (p, grad, m, v)] for _ in range(2))
-    mine[1] = np.asfortranarray(grad) if turned else np.ascontiguousarray(grad)  # which lies otherwise than p, m and v
+    every = [[x.copy(order="F") for x in (p, grad, m, v)] for _ in range(5)]
+    for own in every[1:4]:
+        own[1] = np.asfortranarray(grad) if turned else np.ascontiguousarray(grad)  # which lies otherwise than p, m and v
+    wanted, one, *two, beside = every
+    beside[0] = np.ascontiguousarray(beside[0][:, :1])  # (I, 1): an array of another size
+    beside[1:] = (x[:, :1].copy() for x in beside[1:])
     with threads.use(count):
-        kernels.adam_step(*mine, 3, 0.01, 0.9, 0.999, 1e-8)
-        kernels.sgd_step(*mine[:3], 0.01, 0.9)
-    reference.adam_step(*own, 3, 0.01, 0.9, 0.999, 1e-8)
-    reference.sgd_step(*own[:3], 0.01, 0.9)
-    for have, wanted in zip(mine, own, strict=True):
-        np.testing.assert_array_equal(have, wanted)
+        kernels.adam_step(*one, 3, 0.01, 0.9, 0.999, 1e-8)
+        kernels.sgd_step(*one[:3], 0.01, 0.9)
+        optim.adam_steps([*two, beside], 3, 0.01, 0.9, 0.999, 1e-8)
+        optim.sgd_steps([own[:3] for own in (*two, beside)], 0.01, 0.9)
+    reference.adam_step(*wanted, 3, 0.01, 0.9, 0.999, 1e-8)
+    reference.sgd_step(*wanted[:3], 0.01, 0.9)
+    for have in (one, *two):
+        for x, y in zip(have, wanted, strict=True):
+            np.testing.assert_array_equal(x, y)
+    for x, y in zip(beside, wanted, strict=True):
+        np.testing.assert_array_equal(x, y[:, :1])
 
 
 def test_sums_of_squares_are_those_of_float64_and_infinity_beyond_float32():
