@@ -15,6 +15,7 @@ from refboot.block.base import Block
 from refboot.block.chain import Chain, chain
 from refboot.block.plain import Plain
 from refboot.block.still import Held, hold
+from refboot.block.through import through
 from refboot.errors import FormatError, OrderError, RangeError, RefbootError, ShapeError, TypeMismatchError
 from refboot.exchange import LayerSpec, NetSpec
 from refboot.neuron.cuba import Trace
@@ -89,6 +90,9 @@ class Network:
         if whole is not None:
             x, self._chain = whole.forward(), whole
             return x
+        run = through(held, self.blocks, mode)
+        if run is not None:
+            return run
         for i, (block, m) in enumerate(zip(self.blocks, mode, strict=False)):
             try:
                 x = self._run(i, x, m) if held is None or i > 1 else held.run(i, m)
@@ -111,12 +115,11 @@ class Network:
         Raises OrderError before a `forward`, ShapeError, TypeMismatchError, RangeError.
         """
         grad = arrays.floats("grad", grad)
-        if self._chain is not None:
-            self._chain.settle()
-            self._chain = None
         if self._held is not None:
+            for block in reversed(self.blocks):
+                getattr(block, "settle", lambda: None)()
             self._held.unfold()
-            self._held = None
+            self._held = self._chain = None
         for block in reversed(self.blocks):
             grad = block.backward(grad)
         return grad

@@ -141,13 +141,15 @@ class Block:
 
     def settle(self) -> None:
         """Make up for what the last call left out because nothing but its output was wanted: so `backward` finds what it needs."""
-        if self._late is not None:
-            self._late()
-            self._late = None
+        while self._late is not None:
+            late = self._late
+            late()
+            if self._late is late:  # else it ran the block, which may leave out something itself
+                self._late = None
 
-    def put_off(self, late: Callable[[], object]) -> None:
-        """Somebody else ran this block on rates: `late` runs it, should its `backward` be called."""
-        self._ran, self._shape, self._late = (False, 1), None, late
+    def put_off(self, late: Callable[[], object], ran: tuple[bool, int] = (False, 1)) -> None:
+        """Somebody else ran this block, spiking or not, on so many steps: `late` runs it, should its `backward` be called."""
+        self._ran, self._shape, self._late = ran, None, late
 
     def _spikes(self, x: Floats, sample: bool) -> Floats:
         s = None if sample or self.training else running.spikes(self.synapse, self.neuron, x)

@@ -52,11 +52,6 @@ class Chain:
             block.synapse.weight.v.add_grad(gv)
             block.synapse.weight.g.add_grad(gg)
 
-    def settle(self) -> None:
-        """Run the blocks one after the other, where that was left out and is not done yet."""
-        for block in reversed(self.blocks):
-            block.settle()
-
     def _up_to(self, last: int) -> None:
         """Leave the blocks up to this one as if they had run one after the other: so each one's `backward` works."""
         x = self.held.run(0, Mode.ANN)
@@ -82,16 +77,16 @@ def _allows(block: Any) -> bool:
         return False
     if not (weight.v.data.flags.writeable and weight.g.data.flags.writeable):
         return False
-    return _is_usual(block) if type(block) is Affine else _is_fitted(block)
+    return is_usual(block) if type(block) is Affine else _is_fitted(block)
 
 
 def _is_fitted(block: Any) -> bool:
     """Whether the block has a curve, and nothing behind or before it."""
     plain = block.neuron.norm is None and block.neuron.drop is None
-    return plain and _is_usual(block) and type(block.f) is AnnSampler and block.fitted
+    return plain and is_usual(block) and type(block.f) is AnnSampler and block.fitted
 
 
-def _is_usual(block: Any) -> bool:
+def is_usual(block: Any) -> bool:
     """Whether nobody counts its spikes, or gave it or its parts methods of their own."""
     return not block.count_log and all(OWN.isdisjoint(vars(part)) for part in (block, block.synapse, block.f))
 

@@ -77,7 +77,7 @@ def kernels() -> list[tuple[Any, tuple[Any, ...]]]:
         (running._coded, (f2, sums, there, state, state, int32, f3)),
         (coded_rates.learn, (codes, int64, f1, f2, f2, int64, int64, f2, d2)),
         (pwl._pwl_backward, (f1,) * 5 + (number,) * 2),
-        (coded_rates._forward, (codes, f1, f2, f1, f2)),
+        (coded_rates._forward, (codes, int64, f1, f2, f1, f2)),
         (pwl._pwl, (f1,) * 5),
         *in_rates(),
     ]

@@ -81,7 +81,7 @@ def chain_forward(picture: Picture, entry: Entry, layers: Sequence[Layer]) -> Pa
     z, a = (tuple(np.empty((samples, len(x)), np.float32) for x in g) for _ in range(2))
     edges, bases, slopes = zip(*(_pieces(layer.curve) for layer in layers), strict=True)
     background, sums = rates[picture.usual], np.zeros((FEW, len(g[0])), np.float32)
-    work = picture.codes, rates - background, background, sums, v, g, totals, length, q, z, a, edges, bases, slopes
+    work = picture.codes, picture.usual, rates - background, background, sums, v, g, totals, length, q, z, a, edges, bases, slopes
     share(forward, forward_plan(samples, tuple(x.shape for x in v)), work)
     return Pass(a[-1], picture, entry, layers, drive, rates, v, g, length, q, z, a, (edges, bases, slopes))
 

@@ -48,7 +48,7 @@ def leave(grad, values, weight, bias):  # type: ignore[no-untyped-def]
 
 
 @jit
-def forward(plan, cells, side, codes, rates, background, sums, v, g, totals, length, q, z, a, edges, bases, slopes):  # type: ignore[no-untyped-def]
+def forward(plan, cells, side, codes, usual, rates, background, sums, v, g, totals, length, q, z, a, edges, bases, slopes):  # type: ignore[no-untyped-def]
     """The tasks of a forward pass; `rates` are without that of background."""
     k, at = next_task(plan, cells, side, 0)
     while k < len(plan):
@@ -64,7 +64,7 @@ def forward(plan, cells, side, codes, rates, background, sums, v, g, totals, len
             for s in range(len(sums)):
                 for o in range(len(base)):
                     base[o] += sums[s, o] * background
-            _coded(codes[low:high], rates, q[0], base, z[0][low:high])
+            _coded(codes[low:high], usual, rates, q[0], base, z[0][low:high])
             for n in range(low, high):
                 _activate(z[0][n], edges[0], bases[0], slopes[0], a[0][n])
         else:

@@ -15,7 +15,8 @@ import numpy as np
 from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels import memory
-from refboot.kernels.events import AT_ONCE, UNIT, Rows, active, add_rows
+from refboot.kernels.adding import active, add_rows, others
+from refboot.kernels.events import UNIT, Rows
 from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import empty, time_major
 from refboot.kernels.tile import dot
@@ -47,14 +48,19 @@ def coded_forward(picture: Picture, table: Floats, rows: Rows) -> Floats:
 
 def by_sums(picture: Picture, table: Floats, rows: Rows, work: Callable[[Floats, np.ndarray, np.ndarray, slice], None]) -> None:
     """Call `work(trains (T, K), sums of each code, which are there, samples)` for pieces of the samples."""
-    steps, alive = np.ascontiguousarray(table.T), np.array(table.any(axis=1))
-    wanted = alive | alive[picture.usual]  # its sum is the rest that all others leave
+    steps, needed = np.ascontiguousarray(table.T), wanted(table, picture.usual)
 
     def of_part(part: slice) -> None:
         for some in chunks(part):
-            work(steps, *summed(picture.codes[some], picture.usual, rows, wanted), some)
+            work(steps, *summed(picture.codes[some], picture.usual, rows, needed), some)
 
     threads.over(len(picture.codes), of_part)
+
+
+def wanted(table: Floats, usual: int) -> np.ndarray:
+    """Which codes' sums (K,) are asked for: of those that spike; of all where the `usual` one does, whose sum is the rest they leave."""
+    alive = np.array(table.any(axis=1))
+    return alive | alive[usual]
 
 
 def coded_backward(grad: Floats, picture: Picture, table: Floats, rows: Rows) -> tuple[Floats, Floats]:
@@ -87,8 +93,8 @@ def chunks(part: slice) -> list[slice]:
 
 
 def summed(codes: np.ndarray, usual: int, rows: Rows, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sums of the weights of each wanted code in each sample, (N, K + 1, O) int16, the last zero; and which codes are there."""
-    sums = memory.empty((len(codes), len(wanted) + 1, len(rows.total)), np.int16)
+    """The sums of the weights of each wanted code in each sample, (N, K, O) int16, and which codes are there, (N, K) bool."""
+    sums = memory.empty((len(codes), len(wanted), len(rows.total)), np.int16)
     there = np.empty((len(codes), len(wanted)), np.bool_)
     _sums(codes, rows.each, rows.total, usual, wanted, sums, there)
     return sums, there
@@ -116,35 +122,28 @@ def _encode(x, codes, present, usual):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def order_by_code(codes, usual, wanted, others, order, start):  # type: ignore[no-untyped-def]
-    """The pixels of each code in `wanted` but the `usual` one: of code k, order[start[k] : start[k + 1]].
-
-    They are followed by none (the zero row) up to a multiple of AT_ONCE.
-    """
-    count, pixels, some = np.zeros(wanted.size, np.int64), codes.size, np.int64(0)
-    for i in range(pixels):
-        others[some] = i
-        some += np.int64(wanted[codes[i]] & (codes[i] != usual))
+def order_by_code(codes, usual, wanted, found, order, start):  # type: ignore[no-untyped-def]
+    """The pixels of each code in `wanted` but the `usual` one: of code k, order[start[k] : start[k + 1]]."""
+    count, some = np.zeros(wanted.size, np.int64), others(codes, np.uint8(usual), found)
     for j in range(some):
-        count[codes[others[j]]] += 1
+        count[codes[found[j]]] += 1
     for k in range(wanted.size):
-        start[k + 1] = start[k] + -(-count[k] // AT_ONCE) * AT_ONCE
+        start[k + 1] = start[k] + (count[k] if wanted[k] else 0)
         count[k] = start[k]
-    order[: start[wanted.size]] = pixels
     for j in range(some):
-        k = codes[others[j]]
-        order[count[k]] = others[j]
-        count[k] += 1
+        k = codes[found[j]]
+        if wanted[k]:
+            order[count[k]] = found[j]
+            count[k] += 1
 
 
 @jit
 def _sums(codes, rows, total, usual, wanted, sums, there):  # type: ignore[no-untyped-def]
     pixels, kinds, width = codes.shape[1], wanted.size, sums.shape[2]
-    others, order = np.empty(pixels + 1, np.int64), np.empty(pixels + kinds * AT_ONCE, np.int64)
+    found, order = np.empty(pixels + 1, np.int64), np.empty(pixels, np.int64)
     start, rest = np.zeros(kinds + 1, np.int64), np.empty(width, np.int16)
     for n in range(len(codes)):
-        order_by_code(codes[n], usual, wanted, others, order, start)
-        sums[n, kinds, :] = 0
+        order_by_code(codes[n], usual, wanted, found, order, start)
         for o in range(width):
             rest[o] = total[o]
         for k in range(kinds):
@@ -152,10 +151,10 @@ def _sums(codes, rows, total, usual, wanted, sums, there):  # type: ignore[no-un
             if there[n, k]:
                 own = sums[n, k]
                 own[:] = 0
-                for j in range(start[k], start[k + 1], AT_ONCE):
-                    add_rows(rows, order, j, own)
-                for o in range(width):
-                    rest[o] -= own[o]
+                add_rows(rows, order, start[k], start[k + 1], own)
+                if wanted[usual]:
+                    for o in range(width):
+                        rest[o] -= own[o]
         own = sums[n, usual]
         for o in range(width):
             own[o] = rest[o]
@@ -168,15 +167,14 @@ def sum_codes(step, there, sums, active_codes, found, whole):  # type: ignore[no
     for k in range(step.size):
         active_codes[k] = step[k] if there[k] else np.float32(0)
     whole[:] = 0
-    for j in range(0, active(active_codes, step.size, found), AT_ONCE):
-        add_rows(sums, found, j, whole)
+    add_rows(sums, found, 0, active(active_codes, found), whole)
 
 
 @jit
 def _forward(steps, sums, there, z):  # type: ignore[no-untyped-def]
     """Steps in the outer loop: at each, the sums of the codes that are active."""
     kinds, width = steps.shape[1], sums.shape[2]
-    whole, found, here = np.empty(width, np.int16), np.empty(kinds + AT_ONCE, np.int64), np.empty(kinds, np.float32)
+    whole, found, here = np.empty(width, np.int16), np.empty(kinds + 1, np.int64), np.empty(kinds, np.float32)
     for n in range(len(sums)):
         for t in range(len(steps)):
             sum_codes(steps[t], there[n], sums[n], here, found, whole)

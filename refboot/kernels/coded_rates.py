@@ -12,6 +12,7 @@ import numpy as np
 from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels import memory
+from refboot.kernels.adding import others
 from refboot.kernels.coded import Picture
 from refboot.kernels.gather import gather_rows
 from refboot.kernels.jit import jit
@@ -28,7 +29,7 @@ def rates_forward(picture: Picture, rates: Floats, weight: Floats) -> Floats:
     background = rates[picture.usual]
     base = columns.sum(axis=0) * background if background else np.zeros(len(weight), np.float32)
     work = rates - background, columns, base
-    threads.over(len(z), lambda part: _forward(picture.codes[part], *work, z[part]), alone=picture.codes.size < FEW_PIXELS)
+    threads.over(len(z), lambda part: _forward(picture.codes[part], picture.usual, *work, z[part]), alone=picture.codes.size < FEW_PIXELS)
     return z[..., None]
 
 
@@ -69,15 +70,14 @@ def with_sum(gz):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _forward(codes, rates, weight, base, z):  # type: ignore[no-untyped-def]
-    """`rates` without that of background; z begins as `base`."""
+def _forward(codes, usual, rates, weight, base, z):  # type: ignore[no-untyped-def]
+    """`rates` without that of background, the `usual` code; z begins as `base`."""
     pixels = codes.shape[1]
     found, by = np.empty(pixels + AT_ONCE, np.int64), np.empty(pixels + AT_ONCE, np.float32)
     for n in range(len(codes)):
-        count = np.int64(0)
-        for i in range(pixels):
-            found[count], by[count] = i, rates[codes[n, i]]
-            count += np.int64(by[count] != 0)
+        count = others(codes[n], np.uint8(usual), found)
+        for j in range(count):
+            by[j] = rates[codes[n, found[j]]]
         found[count : count + AT_ONCE], by[count : count + AT_ONCE] = 0, 0
         out = z[n]
         for o in range(out.size):

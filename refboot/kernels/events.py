@@ -12,18 +12,18 @@ import numpy as np
 
 from refboot.arrays import Floats
 from refboot.kernels import memory
+from refboot.kernels.adding import active, add_rows
 from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import over_elements
 
 RATE = 0.35  # spikes per input and step above which a product of matrices is faster
 FEW_OUTPUTS = 32  # below which it is faster, too
 UNIT = np.float32(1 / 32)
-AT_ONCE = 8  # rows added in one pass
 LARGEST = float((1 << 15) * UNIT)  # no sum of any weights of an output is larger
 
 
 class Rows(NamedTuple):
-    """A weight as bytes in units of 1/32, a row per input and a row of zeros (I + 1, O) int8, and the sum of its rows (O,) int16."""
+    """A weight as bytes in units of 1/32, a row per input (I, O) int8, and the sum of its rows (O,) int16."""
 
     each: np.ndarray
     total: np.ndarray
@@ -38,8 +38,7 @@ def spiking(x: Floats) -> bool:
 
 def rows_of(weight: Floats) -> Rows | None:
     """`weight` (I, O) as bytes; None where that is not the same, or where the sum of some weights of an output may leave 16 bits."""
-    inputs, outputs = weight.shape
-    each, total, size = memory.empty((inputs + 1, outputs), np.int8), np.zeros(outputs, np.int32), np.zeros(outputs, np.int32)
+    each, total, size = memory.empty(weight.shape, np.int8), *(np.zeros(weight.shape[1], np.int32) for _ in range(2))
     on_grid = _to_bytes(np.ascontiguousarray(weight), each, total, size)
     return Rows(each, total.astype(np.int16)) if on_grid and size.max() * UNIT < LARGEST else None
 
@@ -66,42 +65,16 @@ def _to_bytes(weight, rows, total, size):  # type: ignore[no-untyped-def]
             rows[i, o] = np.int8(whole)
             total[o] += whole
             size[o] += np.int32(abs(whole))
-    rows[inputs, :] = 0
     return on_grid
-
-
-@inlined
-def active(x, silent, found):  # type: ignore[no-untyped-def]
-    """The inputs of x (I,) that are not zero into `found`, filled up with `silent` to a multiple of AT_ONCE; how many these are."""
-    count = np.int64(0)
-    for i in range(x.size):
-        found[count] = i
-        count += np.int64(x[i] != 0)
-    while count % AT_ONCE:
-        found[count] = silent
-        count += 1
-    return count
-
-
-@inlined
-def add_rows(rows, found, j, total):  # type: ignore[no-untyped-def]
-    """Add the eight rows that `found` names from j on to `total`, in 16 bits."""
-    a, b, c, d = found[j], found[j + 1], found[j + 2], found[j + 3]
-    e, f, g, h = found[j + 4], found[j + 5], found[j + 6], found[j + 7]
-    for o in range(total.size):
-        first = np.int16(rows[a, o]) + np.int16(rows[b, o]) + np.int16(rows[c, o]) + np.int16(rows[d, o])
-        total[o] = np.int16(total[o] + first + np.int16(rows[e, o]) + np.int16(rows[f, o]) + np.int16(rows[g, o]) + np.int16(rows[h, o]))
 
 
 @jit
 def sum_events(x, rows, z):  # type: ignore[no-untyped-def]
-    """z (R, O) of spikes x (R, I) and weights `rows` (I + 1, O), whose last row is zero."""
-    inputs = x.shape[1]
-    total, found = np.empty(rows.shape[1], np.int16), np.empty(inputs + AT_ONCE, np.int64)
+    """z (R, O) of spikes x (R, I) and weights `rows` (I, O)."""
+    total, found = np.empty(rows.shape[1], np.int16), np.empty(x.shape[1] + 1, np.int64)
     for r in range(len(x)):
         total[:] = 0
-        for j in range(0, active(x[r], inputs, found), AT_ONCE):
-            add_rows(rows, found, j, total)
+        add_rows(rows, found, 0, active(x[r], found), total)
         for o in range(total.size):
             z[r, o] = np.float32(total[o]) * UNIT
 
@@ -116,29 +89,19 @@ def by_input(x, low, high, start, where):  # type: ignore[no-untyped-def]
             start[i + 1] += np.int32(part[i] != 0)
     for i in range(high - low):
         start[i + 1] += start[i]
-    at, found = start[:-1].copy(), np.empty(high - low + AT_ONCE, np.int64)
+    at, found = start[:-1].copy(), np.empty(high - low + 1, np.int64)
     for r in range(len(x)):
-        for j in range(active(x[r, low:high], -1, found)):
-            if found[j] >= 0:
-                where[at[found[j]]] = r
-                at[found[j]] += 1
+        for j in range(active(x[r, low:high], found)):
+            where[at[found[j]]] = r
+            at[found[j]] += 1
 
 
 @jit
 def gather_gradient(x, gz, low, high, gw):  # type: ignore[no-untyped-def]
-    """gw (I, O) for the inputs in [low, high): the sum of the rows of gz (R, O) in which each spikes, in order, four at a time."""
+    """gw (I, O) for the inputs in [low, high): the sum of the rows of gz (R, O) in which each spikes, in order."""
     start, where = np.empty(high - low + 1, np.int32), np.empty((high - low) * len(x), np.int32)
     by_input(x, low, high, start, where)
     for i in range(high - low):
-        j, end, total = start[i], start[i + 1], gw[low + i]
+        total = gw[low + i]
         total[:] = 0
-        while j + 4 <= end:
-            a, b, c, d = where[j], where[j + 1], where[j + 2], where[j + 3]
-            for o in range(total.size):
-                total[o] += (gz[a, o] + gz[b, o]) + (gz[c, o] + gz[d, o])
-            j += 4
-        while j < end:
-            a = where[j]
-            for o in range(total.size):
-                total[o] += gz[a, o]
-            j += 1
+        add_rows(gz, where, start[i], start[i + 1], total)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from refboot.arrays import Floats, Ints
+from refboot.kernels.adding import active, add_rows
 from refboot.kernels.coded import Picture, by_sums, sum_codes
 from refboot.kernels.cuba import any_of, bounded, kept, narrow_step
-from refboot.kernels.events import AT_ONCE, FEW_OUTPUTS, LARGEST, UNIT, Rows, active, add_rows, spiking
+from refboot.kernels.events import FEW_OUTPUTS, LARGEST, UNIT, Rows, spiking
 from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import empty, over_samples, time_major
 
@@ -49,7 +50,7 @@ def fire(total, u, v, keeps, i_keep, v_keep, threshold, spikes):  # type: ignore
         u[c] = current
         now = narrow_step(v[c], current, v_keep[c])
         fires = now > threshold
-        spikes[c] = np.float32(1) if fires else np.float32(0)
+        spikes[c] = fires
         v[c] = np.int32(0) if fires else now
 
 
@@ -57,22 +58,21 @@ def fire(total, u, v, keeps, i_keep, v_keep, threshold, spikes):  # type: ignore
 def _dense(x, rows, i_keep, v_keep, threshold, spikes):  # type: ignore[no-untyped-def]
     samples, steps, inputs = x.shape
     width = rows.shape[1]
-    total, found = np.empty(width, np.int16), np.empty(inputs + AT_ONCE, np.int64)
+    total, found = np.empty(width, np.int16), np.empty(inputs + 1, np.int64)
     u, v, keeps = np.empty(width, np.int32), np.empty(width, np.int32), any_of(i_keep)
     for n in range(samples):
         u[:] = 0
         v[:] = 0
         for t in range(steps):
             total[:] = 0
-            for j in range(0, active(x[n, t], inputs, found), AT_ONCE):
-                add_rows(rows, found, j, total)
+            add_rows(rows, found, 0, active(x[n, t], found), total)
             fire(total, u, v, keeps, i_keep, v_keep, threshold, spikes[n, t])
 
 
 @jit
 def _coded(steps, sums, there, i_keep, v_keep, threshold, spikes):  # type: ignore[no-untyped-def]
     kinds, width = steps.shape[1], sums.shape[2]
-    total, found, here = np.empty(width, np.int16), np.empty(kinds + AT_ONCE, np.int64), np.empty(kinds, np.float32)
+    total, found, here = np.empty(width, np.int16), np.empty(kinds + 1, np.int64), np.empty(kinds, np.float32)
     u, v, keeps = np.empty(width, np.int32), np.empty(width, np.int32), any_of(i_keep)
     for n in range(len(sums)):
         u[:] = 0

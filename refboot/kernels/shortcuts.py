@@ -12,6 +12,7 @@ from refboot.kernels.magnitude import largest, squares
 from refboot.kernels.optim import adam_steps, sgd_steps
 from refboot.kernels.rates import mean_over_time
 from refboot.kernels.running import coded_spikes, dense_spikes
+from refboot.kernels.through import spikes_through
 from refboot.kernels.weight import normed_8bit, normed_8bit_backward
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "rates_forward",
     "rows_of",
     "sgd_steps",
+    "spikes_through",
     "squares",
     "without",
 ]

@@ -70,7 +70,7 @@ class Row:
 def splat(builder: ir.IRBuilder, value: ir.Value, kind: ir.VectorType = FLOATS) -> ir.Value:
     """`value` in each lane."""
     first = builder.insert_element(ir.Constant(kind, ir.Undefined), value, NUMBER(0))
-    return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), ir.Constant(ir.VectorType(NUMBER, LANES), [0] * LANES))
+    return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), ir.Constant(ir.VectorType(NUMBER, kind.count), [0] * kind.count))
 
 
 def below(builder: ir.IRBuilder, width: ir.Value, start: int) -> ir.Value:

@@ -3,10 +3,17 @@
 import numpy as np
 import pytest
 
-from refboot.kernels import coded, cuba, events, magnitude
+from refboot import reference
+from refboot.kernels import coded, cuba, events, magnitude, through
 
-AT_ONCE = events.AT_ONCE
-plain = {name: getattr(kernel, "py_func", kernel) for name, kernel in {**vars(events), **vars(coded)}.items()}
+plain = {name: getattr(kernel, "py_func", kernel) for name, kernel in {**vars(events), **vars(coded), **vars(through)}.items()}
+
+
+def found(x, numbers):
+    """Stands for `active`."""
+    there = np.flatnonzero(x)
+    numbers[: len(there)] = there
+    return len(there)
 
 
 class Counter:
@@ -15,50 +22,72 @@ class Counter:
     def __init__(self):
         self.rows = 0
 
-    def __call__(self, rows, found, j, total):
-        self.rows += AT_ONCE
-        for k in range(AT_ONCE):
-            total += rows[found[j + k]]
+    def __call__(self, rows, found, low, high, total):
+        self.rows += int(high - low)
+        for j in range(low, high):
+            total += rows[found[j]]
 
 
 @pytest.fixture
 def counter(monkeypatch):
     made = Counter()
-    for module in (events, coded):
+    for module in (events, coded, through):
         monkeypatch.setattr(module, "add_rows", made)
-        monkeypatch.setattr(module, "active", plain["active"], raising=False)
-    monkeypatch.setattr(coded, "order_by_code", plain["order_by_code"])
-    monkeypatch.setattr(coded, "sum_codes", plain["sum_codes"])
-    monkeypatch.setattr(coded, "_sums", plain["_sums"])
-    monkeypatch.setattr(coded, "_forward", plain["_forward"])
+        monkeypatch.setattr(module, "active", found)
+    for module in (coded, through):
+        monkeypatch.setattr(module, "others", lambda x, value, numbers: found(x != value, numbers))
+        monkeypatch.setattr(module, "_sums", plain["_sums"])
+    for name in ("order_by_code", "sum_codes", "_forward"):
+        monkeypatch.setattr(coded, name, plain[name])
+    for name in ("_through", "_add", "_fire", "fire", "any_of"):
+        monkeypatch.setattr(through, name, plain[name])
     return made
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.05, 0.14, 0.3])
-def test_a_spike_adds_one_row_and_a_step_fills_up_to_eight(counter, rate):
+def test_a_spike_adds_one_row(counter, rate):
     rng = np.random.default_rng(0)
     x = (rng.random((40, 64)) < rate).astype(np.float32)
     weight = (rng.integers(-9, 9, (64, 32)) / 32).astype(np.float32)
     z = np.empty((40, 32), np.float32)
     plain["sum_events"](x, events.rows_of(weight).each, z)
     np.testing.assert_array_equal(z, x @ weight)
-    assert x.sum() <= counter.rows <= x.sum() + 40 * (AT_ONCE - 1)
+    assert counter.rows == x.sum()
 
 
-def test_a_picture_adds_a_row_per_pixel_that_spikes_and_not_per_spike(counter):
-    rng = np.random.default_rng(0)
-    n, i, o, t = 4, 400, 32, 16
+def still(rng, n, i, o, t):
+    """A picture, trains of its codes and a weight."""
     x = rng.uniform(-1, 1, (n, i)).astype(np.float32)
     x[rng.random((n, i)) < 0.8] = -1
     picture = coded.encode(x)
     table = (np.outer(picture.values > 0.1, np.ones(t)) * (rng.random((len(picture.values), t)) < 0.5)).astype(np.float32)
-    rows = events.rows_of((rng.integers(-9, 9, (i, o)) / 32).astype(np.float32))
+    return picture, table, events.rows_of((rng.integers(-9, 9, (i, o)) / 32).astype(np.float32))
+
+
+def test_a_picture_adds_a_row_per_pixel_that_spikes_and_not_per_spike(counter):
+    n, i, o, t = 4, 400, 32, 16
+    picture, table, rows = still(np.random.default_rng(0), n, i, o, t)
     z = coded.coded_forward(picture, table, rows)
-    lit, kinds = int((table[picture.codes].any(axis=-1)).sum()), int(table.any(axis=1).sum())
-    spikes = int(table[picture.codes].sum())
-    assert counter.rows <= lit + n * kinds * (AT_ONCE - 1) + int(n * (table.sum() + t * (AT_ONCE - 1)))
-    np.testing.assert_array_equal(z, np.matmul((rows.each[:-1] / np.float32(32)).T.astype(np.float32), table[picture.codes]))
+    lit, spikes = int((table[picture.codes].any(axis=-1)).sum()), int(table[picture.codes].sum())
+    assert counter.rows <= lit + n * table.sum()
+    np.testing.assert_array_equal(z, np.matmul((rows.each / np.float32(32)).T.astype(np.float32), table[picture.codes]))
     assert spikes > lit
+
+
+def test_a_picture_that_runs_through_all_layers_adds_a_row_per_pixel_code_and_spike(counter):
+    rng, (n, i, o, t) = np.random.default_rng(0), (3, 400, 40, 16)
+    picture, table, rows = still(rng, n, i, o, t)
+    others = [events.rows_of((rng.integers(-9, 9, shape) / 32).astype(np.float32)) for shape in ((o, o), (o, 7))]
+    neurons = [(np.array([4096]), np.array([123]), 1.25 * 4096)] * 2
+    z = through.spikes_through(picture, table, [rows, *others], [(*own[:2], int(own[2])) for own in neurons])
+    x, spikes = (rows.each / np.float32(32)).T @ table[picture.codes], 0
+    for own, neuron in zip(others, neurons, strict=True):
+        rest = np.zeros(x.shape[:2], np.int64)
+        s = reference.cuba_forward(x.astype(np.float32), *neuron[:2], int(neuron[2]), rest, rest)[0]
+        x, spikes = np.matmul((own.each / np.float32(32)).T, s), spikes + int(s.sum())
+    np.testing.assert_array_equal(z, x)
+    assert spikes > 0
+    assert counter.rows <= int((table[picture.codes].any(axis=-1)).sum()) + n * table.sum() + spikes
 
 
 @pytest.mark.parametrize(("rate", "way"), [(0.14, True), (0.34, True), (0.36, False), (0.9, False)])

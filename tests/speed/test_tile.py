@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refboot import kernels, reference, threads
-from refboot.kernels import coded_rates, gather, optim, tile, together
+from refboot.kernels import adding, coded_rates, gather, optim, tile, together
 from refboot.kernels.magnitude import squares
 
 SIZES = st.tuples(*[st.integers(1, 80)] * 3)
@@ -63,6 +63,30 @@ def test_a_pixel_gathers_a_row_for_each_sample_that_differs_from_background_and_
     rates, gz, weight = np.zeros(3, np.float32), np.zeros((4, 5), np.float32), np.zeros((3, 5), np.float32)
     getattr(coded_rates.learn, "py_func", coded_rates.learn)(codes, 0, rates, gz, weight, 0, 3, weight, np.zeros((4, 1)))
     assert counts == [1, 3, 3]
+
+
+@given(width=st.integers(1, 700), count=st.integers(0, 20), seed=st.integers(0, 99), kinds=st.sampled_from(["ff", "bh", "hh"]))
+def test_rows_are_added_by_number_and_in_order_of_floats_or_integers(width, count, seed, kinds):
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(-128, 128, (9, width)).astype(kinds[0])
+    rows = rows * np.float32(0.7) if kinds == "ff" else rows
+    found, total = rng.integers(0, 9, count + 4), rng.integers(-9, 9, width).astype(kinds[1])
+    want = total.copy()
+    for j in found[2 : count + 2]:
+        want += rows[j]
+    adding.add_rows(rows, found.astype(rng.choice([np.int64, np.int32])), 2, count + 2, total)
+    np.testing.assert_array_equal(total, want)
+
+
+@given(size=st.integers(0, 300), share=st.floats(0, 1), seed=st.integers(0, 99), value=st.sampled_from([np.float32(0), np.uint8(3)]))
+def test_numbers_of_what_is_not_a_value_are_found_in_order(size, share, seed, value):
+    rng = np.random.default_rng(seed)
+    x = np.where(rng.random(size) < share, 5, value).astype(value.dtype)
+    if size and value.dtype == np.float32:
+        x[rng.integers(size)] = rng.choice([np.nan, -0.0, 1e-45])
+    found = np.empty(size + 1, np.int64)
+    count = adding.others(x, value, found)
+    np.testing.assert_array_equal(found[:count], np.flatnonzero(x != value))
 
 
 STAGES = [together.Task(stage, layer, i, 0, 0, stage, stage - 1) for stage in range(5) for layer in range(2) for i in range(10)]
