@@ -15,7 +15,7 @@ from numba.core import cgutils
 from refboot.kernels.jit import inlined, jit
 from refboot.kernels.vectors import INDEX, LANES, REGISTERS, intrinsic, splat
 
-VECTORS = REGISTERS // 4  # of sums at once
+VECTORS = REGISTERS // 2  # of sums at once
 ONE = 4 * LANES  # bytes of a vector
 BITS = 64
 
@@ -62,7 +62,7 @@ def _code(vectors: int, context: Any, builder: ir.IRBuilder, signature: Any, arg
     return context.get_dummy_value()
 
 
-_many, _one = _adder(VECTORS), _adder(1)
+_many, _some, _one = _adder(VECTORS), _adder(VECTORS // 4), _adder(1)
 
 
 @jit
@@ -71,14 +71,16 @@ def add_rows(rows, found, low, high, total):  # type: ignore[no-untyped-def]
 
     Both are of floats, or of integers, those of the rows as wide as the others or less.
     """
-    c, width, step = 0, total.size, VECTORS * ONE // total.itemsize
-    while c + step <= width:
+    c, width, one = 0, total.size, ONE // total.itemsize
+    while c + VECTORS * one <= width:
         _many(rows, width, c, found, low, high, total)
-        c += step
-    step //= VECTORS
-    while c + step <= width:
+        c += VECTORS * one
+    while c + VECTORS // 4 * one <= width:
+        _some(rows, width, c, found, low, high, total)
+        c += VECTORS // 4 * one
+    while c + one <= width:
         _one(rows, width, c, found, low, high, total)
-        c += step
+        c += one
     if c < width:
         for j in range(low, high):
             for o in range(c, width):

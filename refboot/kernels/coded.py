@@ -19,7 +19,7 @@ from refboot.kernels.adding import active, add_rows, others
 from refboot.kernels.events import UNIT, Rows
 from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import empty, time_major
-from refboot.kernels.tile import dot
+from refboot.kernels.tile import dots, product
 
 AT_A_TIME = 32  # samples
 
@@ -67,14 +67,13 @@ def coded_backward(grad: Floats, picture: Picture, table: Floats, rows: Rows) ->
     """Gradients of `coded_forward` for the table (K, T) and the weight (O, I), given that of z (N, O, T). float32."""
     gz, codes, steps = time_major(grad), picture.codes, np.ascontiguousarray(table.T)
     gw, g_table = memory.empty((codes.shape[1], len(rows.total))), np.zeros(table.shape)
-    gw[...] = 0
     for some in chunks(slice(0, len(codes))):
-        g_table += _of_chunk(codes[some], picture.usual, steps, rows, gz[some], gw)
+        g_table += _of_chunk(codes[some], picture.usual, steps, rows, gz[some], gw, some.start == 0)
     return g_table.astype(np.float32), gw.T
 
 
-def _of_chunk(codes: np.ndarray, usual: int, steps: Floats, rows: Rows, gz: Floats, gw: Floats) -> np.ndarray:
-    """The gradient for the table (K, T), float64, of some samples; adds theirs to gw."""
+def _of_chunk(codes: np.ndarray, usual: int, steps: Floats, rows: Rows, gz: Floats, gw: Floats, fresh: bool) -> np.ndarray:
+    """The gradient for the table (K, T), float64, of some samples; adds theirs to gw, which is not set yet if it is `fresh`."""
     (length, kinds), count, every = steps.shape, len(codes), np.ones(steps.shape[1], np.bool_)
     trains, parts = memory.empty((count, kinds, gw.shape[1])), {part.start: np.zeros((kinds, length)) for part in threads.parts(count)}
 
@@ -83,7 +82,7 @@ def _of_chunk(codes: np.ndarray, usual: int, steps: Floats, rows: Rows, gz: Floa
 
     by_pixel, fires = np.ascontiguousarray(codes.T), steps.any(axis=0)
     threads.over(count, gather, fixed=True)
-    threads.over(len(gw), lambda part: _scatter(by_pixel[part], fires, trains, gw[part]))
+    threads.over(len(gw), lambda part: _scatter(by_pixel[part], fires, trains, fresh, gw[part]))
     return np.sum([parts[start] for start in sorted(parts)], axis=0)
 
 
@@ -186,32 +185,39 @@ def _forward(steps, sums, there, z):  # type: ignore[no-untyped-def]
 @jit
 def _trains(steps, sums, there, gz, trains, g_table):  # type: ignore[no-untyped-def]
     """The sum of gz over the steps in which a code spikes, for each that is there (N, K, O); adds to g_table (K, T)."""
-    kinds, width = steps.shape[1], sums.shape[2]
-    part = np.empty(width, np.float32)
+    length, kinds, width = len(steps), steps.shape[1], sums.shape[2]
+    here, weight, train = np.empty(kinds, np.int64), np.empty((kinds, width), np.float32), np.empty((kinds, length), np.float32)
+    along, gathered = np.empty((kinds, length), np.float32), np.empty((kinds, width), np.float32)
     for n in range(len(gz)):
+        count = 0
         for k in range(kinds):
             if there[n, k]:
-                own, train = sums[n, k], trains[n, k]
+                here[count] = k
                 for o in range(width):
-                    part[o] = np.float32(own[o])
-                    train[o] = 0
-                for t in range(len(steps)):
-                    g_table[k, t] += np.float64(dot(part, gz[n, t]) * UNIT)
-                    if steps[t, k] != 0:
-                        add_times(gz[n, t], steps[t, k], train)
+                    weight[count, o] = np.float32(sums[n, k, o])
+                for t in range(length):
+                    train[count, t] = steps[t, k]
+                count += 1
+        dots(weight[:count], gz[n], 0, length, along)
+        product(train, 0, length, 1, count, gz[n], length, 0, width, gathered)
+        for j in range(count):
+            for t in range(length):
+                g_table[here[j], t] += np.float64(along[j, t] * UNIT)
+            own = trains[n, here[j]]
+            for o in range(width):
+                own[o] = gathered[j, o]
 
 
 @jit
-def _scatter(codes, fires, trains, gw):  # type: ignore[no-untyped-def]
-    """Adds to gw (I, O) the trains of each pixel's codes (I, N), of those that ever fire."""
+def _scatter(codes, fires, trains, fresh, gw):  # type: ignore[no-untyped-def]
+    """Adds to gw (I, O), which begins at zero if it is `fresh`, the trains of each pixel's codes (I, N), of those that ever fire."""
+    samples, kinds, width = trains.shape
+    rows, found = trains.reshape(samples * kinds, width), np.empty(samples + 1, np.int64)
     for i in range(len(gw)):
-        for n in range(len(trains)):
-            if fires[codes[i, n]]:
-                add_times(trains[n, codes[i, n]], np.float32(1), gw[i])
-
-
-@inlined
-def add_times(x, factor, total):  # type: ignore[no-untyped-def]
-    """total += factor * x."""
-    for o in range(total.size):
-        total[o] += factor * np.float32(x[o])
+        count = 0
+        for n in range(samples):
+            found[count] = n * kinds + codes[i, n]
+            count += int(fires[codes[i, n]])
+        if fresh:
+            gw[i] = 0
+        add_rows(rows, found, 0, count, gw[i])

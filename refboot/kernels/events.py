@@ -16,8 +16,7 @@ from refboot.kernels.adding import active, add_rows
 from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import over_elements
 
-RATE = 0.35  # spikes per input and step above which a product of matrices is faster
-FEW_OUTPUTS = 32  # below which it is faster, too
+FEW_OUTPUTS, MANY_OUTPUTS = 32, 128
 UNIT = np.float32(1 / 32)
 LARGEST = float((1 << 15) * UNIT)  # no sum of any weights of an output is larger
 
@@ -29,11 +28,21 @@ class Rows(NamedTuple):
     total: np.ndarray
 
 
-def spiking(x: Floats) -> bool:
-    """Whether x (any shape, contiguous) holds zeros and ones alone, and few ones."""
+def spiking(x: Floats, most: float) -> bool:
+    """Whether x (any shape, contiguous) holds zeros and ones alone, and at most this share of ones."""
     flat, counts = x.reshape(-1), [0]
     over_elements(flat.size, lambda part: counts.append(_count(flat[part])))
-    return min(counts) >= 0 and sum(counts) < RATE * x.size
+    return min(counts) >= 0 and sum(counts) <= most * x.size
+
+
+def most_forward(outputs: int) -> float:
+    """Spikes per input and step up to which to add rows is quicker than a product of matrices; as measured, see spec/speed.md."""
+    return 0.7 if outputs >= MANY_OUTPUTS else 0.3 if outputs >= FEW_OUTPUTS else 0.0
+
+
+def most_backward(outputs: int) -> float:
+    """The same for the gradient of a weight."""
+    return 0.25 if outputs >= MANY_OUTPUTS else 0.1 if outputs >= FEW_OUTPUTS else 0.0
 
 
 def rows_of(weight: Floats) -> Rows | None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from refboot import reference
-from refboot.kernels import coded, cuba, events, magnitude, through
+from refboot.kernels import coded, cuba, events, magnitude, synapse, through
 
 plain = {name: getattr(kernel, "py_func", kernel) for name, kernel in {**vars(events), **vars(coded), **vars(through)}.items()}
 
@@ -90,16 +90,29 @@ def test_a_picture_that_runs_through_all_layers_adds_a_row_per_pixel_code_and_sp
     assert counter.rows <= int((table[picture.codes].any(axis=-1)).sum()) + n * table.sum() + spikes
 
 
-@pytest.mark.parametrize(("rate", "way"), [(0.14, True), (0.34, True), (0.36, False), (0.9, False)])
-def test_rate_chooses_between_events_and_products(rate, way):
+@pytest.mark.parametrize(("ones", "way"), [(0, True), (2500, True), (2501, False), (9000, False)])
+def test_rate_chooses_between_events_and_products(ones, way):
     x = np.zeros(10000, np.float32)
-    x[: int(rate * 10000)] = 1
-    assert events.spiking(x) is way
+    x[:ones] = 1
+    assert events.spiking(x, 0.25) is way
+
+
+@pytest.mark.parametrize(("rate", "ways"), [(0.05, ["sum_events", "gather_gradient"]), (0.5, ["sum_events"]), (0.9, [])])
+def test_the_way_taken_is_that_of_the_rate(monkeypatch, rate, ways):
+    taken = []
+    for name in ("sum_events", "gather_gradient"):
+        whole = getattr(synapse, name)
+        monkeypatch.setattr(synapse, name, lambda *args, name=name, whole=whole: (taken.append(name), whole(*args)))
+    x = (np.random.default_rng(0).random((3, 200, 20)) < rate).astype(np.float32)
+    weight = np.asfortranarray(np.ones((130, 200), np.float32) / 32)
+    z = synapse.dense_forward(x, weight)
+    synapse.dense_backward(z, x, weight)
+    assert list(dict.fromkeys(taken)) == ways
 
 
 def test_anything_but_zeros_and_ones_goes_to_the_product():
     for odd in (0.5, -1, np.nan, 2):
-        assert not events.spiking(np.float32([0, 1, odd, 0, 0, 0, 0, 0]))
+        assert not events.spiking(np.float32([0, 1, odd, 0, 0, 0, 0, 0]), 1)
 
 
 def test_weights_off_the_grid_or_too_many_for_16_bits_go_to_the_product():

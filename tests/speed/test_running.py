@@ -100,7 +100,7 @@ def test_equal_to_the_definition_or_not_taken(seed, n, i, o, t, rate, i_decay, v
         want = reference.cuba_forward(reference.dense_forward(x, weight), *decays, threshold * 64, rest, rest)[0]
         np.testing.assert_array_equal(got, want)
     else:
-        assert x.mean() >= 0.35 or min(i_decay, v_decay) < 1000
+        assert x.mean() > 0.3 or min(i_decay, v_decay) < 1000
 
 
 def test_a_forward_of_ones_own_is_called():
