@@ -12,7 +12,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 
-from refboot.kernels.jit import inlined, jit
+from refboot.kernels.jit import inlined
 from refboot.kernels.vectors import INDEX, LANES, REGISTERS, intrinsic, splat
 
 VECTORS = REGISTERS // 2  # of sums at once
@@ -65,7 +65,7 @@ def _code(vectors: int, context: Any, builder: ir.IRBuilder, signature: Any, arg
 _many, _some, _one = _adder(VECTORS), _adder(VECTORS // 4), _adder(1)
 
 
-@jit
+@inlined
 def add_rows(rows, found, low, high, total):  # type: ignore[no-untyped-def]
     """total (O,) += rows[found[j]] for j in [low, high), in this order; rows (R, O).
 
@@ -119,7 +119,7 @@ def _lowest(typing: Any, bits: types.Integer) -> Any:
     return types.int64(types.int64), code
 
 
-@jit
+@inlined
 def others(x, value, found):  # type: ignore[no-untyped-def]
     """The numbers of what is not `value` in x (I,) into `found` (I + 1,); how many these are. float32 or uint8."""
     count, whole = 0, x.size - x.size % BITS

@@ -16,7 +16,7 @@ from typing import Any
 from numba import boolean, float32, float64, int8, int16, int32, int64, uint8
 
 from refboot import threads
-from refboot.kernels import chain_tasks, coded, coded_rates, cuba, events, loss, optim, pwl, running, tile, weight
+from refboot.kernels import chain_tasks, coded, coded_rates, cuba, events, loss, optim, pwl, through, tile, weight
 
 NAME = "refboot-ahead"
 MEMORY = 2e9  # bytes that the machine should have: the other process takes 0.2e9
@@ -73,8 +73,7 @@ def kernels() -> list[tuple[Any, tuple[Any, ...]]]:
         (loss._cross_entropy, (f2, int64[::1], f2)),
         (events.sum_events, (f2, rows, f2)),
         (coded._forward, (f2, sums, there, f3)),
-        (running._dense, (f3, rows, state, state, int32, f3)),
-        (running._coded, (f2, sums, there, state, state, int32, f3)),
+        (through._through, (codes, int64, rows, int16[::1], f2, boolean[::1], int64[::1], int8[::1], state, state, state, f3)),
         (coded_rates.learn, (codes, int64, f1, f2, f2, int64, int64, f2, d2)),
         (pwl._pwl_backward, (f1,) * 5 + (number,) * 2),
         (coded_rates._forward, (codes, int64, f1, f2, f1, f2)),

@@ -19,7 +19,7 @@ from refboot.kernels.adding import active, add_rows, others
 from refboot.kernels.events import UNIT, Rows
 from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import empty, time_major
-from refboot.kernels.tile import dots, product
+from refboot.kernels.tile import dot
 
 AT_A_TIME = 32  # samples
 
@@ -185,34 +185,27 @@ def _forward(steps, sums, there, z):  # type: ignore[no-untyped-def]
 @jit
 def _trains(steps, sums, there, gz, trains, g_table):  # type: ignore[no-untyped-def]
     """The sum of gz over the steps in which a code spikes, for each that is there (N, K, O); adds to g_table (K, T)."""
-    length, kinds, width = len(steps), steps.shape[1], sums.shape[2]
-    here, weight, train = np.empty(kinds, np.int64), np.empty((kinds, width), np.float32), np.empty((kinds, length), np.float32)
-    along, gathered = np.empty((kinds, length), np.float32), np.empty((kinds, width), np.float32)
+    kinds, width = steps.shape[1], sums.shape[2]
+    part = np.empty(width, np.float32)
     for n in range(len(gz)):
-        count = 0
         for k in range(kinds):
             if there[n, k]:
-                here[count] = k
+                own, train = sums[n, k], trains[n, k]
                 for o in range(width):
-                    weight[count, o] = np.float32(sums[n, k, o])
-                for t in range(length):
-                    train[count, t] = steps[t, k]
-                count += 1
-        dots(weight[:count], gz[n], 0, length, along)
-        product(train, 0, length, 1, count, gz[n], length, 0, width, gathered)
-        for j in range(count):
-            for t in range(length):
-                g_table[here[j], t] += np.float64(along[j, t] * UNIT)
-            own = trains[n, here[j]]
-            for o in range(width):
-                own[o] = gathered[j, o]
+                    part[o] = np.float32(own[o])
+                    train[o] = 0
+                for t in range(len(steps)):
+                    g_table[k, t] += np.float64(dot(part, gz[n, t]) * UNIT)
+                    if steps[t, k] != 0:
+                        for o in range(width):
+                            train[o] += gz[n, t, o] * steps[t, k]
 
 
 @jit
 def _scatter(codes, fires, trains, fresh, gw):  # type: ignore[no-untyped-def]
     """Adds to gw (I, O), which begins at zero if it is `fresh`, the trains of each pixel's codes (I, N), of those that ever fire."""
     samples, kinds, width = trains.shape
-    rows, found = trains.reshape(samples * kinds, width), np.empty(samples + 1, np.int64)
+    rows, found = trains.reshape(samples * kinds, width), np.empty(samples + 1, np.int32)
     for i in range(len(gw)):
         count = 0
         for n in range(samples):

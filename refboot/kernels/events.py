@@ -13,7 +13,7 @@ import numpy as np
 from refboot.arrays import Floats
 from refboot.kernels import memory
 from refboot.kernels.adding import active, add_rows
-from refboot.kernels.jit import inlined, jit
+from refboot.kernels.jit import COMPILED, inlined, jit
 from refboot.kernels.layout import over_elements
 
 FEW_OUTPUTS, MANY_OUTPUTS = 32, 128
@@ -29,7 +29,9 @@ class Rows(NamedTuple):
 
 
 def spiking(x: Floats, most: float) -> bool:
-    """Whether x (any shape, contiguous) holds zeros and ones alone, and at most this share of ones."""
+    """Whether x (any shape, contiguous) holds zeros and ones alone, and at most this share of ones; False where kernels run as Python."""
+    if not COMPILED:
+        return False
     flat, counts = x.reshape(-1), [0]
     over_elements(flat.size, lambda part: counts.append(_count(flat[part])))
     return min(counts) >= 0 and sum(counts) <= most * x.size

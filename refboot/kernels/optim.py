@@ -55,7 +55,7 @@ def _all_in_place(kernel: Callable[..., None], parts: Callable[..., None], sets:
         if not _lie_alike(some):
             _in_place(kernel, some, *constants)
     if alike:
-        places = np.array([[x.__array_interface__["data"][0] for x in some] for some in alike])
+        places = np.array([[_place(x.ravel(order="K")) for x in some] for some in alike], np.int64)
         share(parts, plan_for(*[some[0].size for some in alike]), (places, *constants))
 
 
@@ -78,6 +78,12 @@ def _in_place(kernel: Callable[..., None], arrays: Arrays, *constants: np.float3
         turned = array.transpose(axes)
         if i != 1 and not turned.flags.c_contiguous:
             turned[...] = flats[i].reshape(turned.shape)
+
+
+@jit
+def _place(x):  # type: ignore[no-untyped-def]
+    """Where in memory x begins. (NumPy's own ways to tell take seven times as long.)"""
+    return x.ctypes.data
 
 
 @intrinsic  # type: ignore[untyped-decorator]
