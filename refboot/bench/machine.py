@@ -31,6 +31,7 @@ def machine() -> dict[str, Any]:
         "system": platform.platform(),
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in ("numpy", "numba")},
+        "blas": os.environ.get("OPENBLAS_CORETYPE", "as it chooses"),
     }
 
 

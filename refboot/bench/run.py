@@ -13,6 +13,7 @@ from refboot import threads, training
 from refboot.arrays import extra
 from refboot.bench import growth, neurons
 from refboot.bench.lava import LavaTutorial
+from refboot.bench.limits import limit
 from refboot.bench.machine import machine, roofline
 from refboot.bench.measure import Action, Time, compare, in_turn, summaries, summary, timed
 from refboot.bench.opponent import Opponent
@@ -63,6 +64,7 @@ class Bench:
         self.ours = Tutorial(Settings(seed=seed), images(root))
         self.ours.settle(300)
         self.sides: dict[str, Any] = {"refboot": self.ours}
+        self.alone: dict[str, tuple[Action, dict[str, float]]] = {}  # what we do of a task, and the others' milliseconds for it
         if "lava-dl" in against:
             self.sides["lava-dl"] = LavaTutorial(self.ours)
             for _ in range(3):
@@ -83,6 +85,7 @@ class Bench:
             "FIT step": self.fit,
             "parts of a step": self.parts,
             "inference of 10,000 images": self.inference,
+            "limits": self.limits,
             "batch with augmentation": self.augmentation,
             "evaluation": self.evaluation,
             "LIF layer": self.neurons,
@@ -102,7 +105,7 @@ class Bench:
     def step(self, mode: Mode) -> dict[str, Any]:
         """A training step."""
         actions: dict[str, Action] = {name: (lambda s=side: s.step(mode)) for name, side in self.sides.items()}  # type: ignore[misc]
-        return compare(actions, self.rounds * 3 if mode is Mode.ANN else self.rounds, 60)
+        return self._kept(f"{mode.name} step", actions, compare(actions, self.rounds * 3 if mode is Mode.ANN else self.rounds, 60))
 
     def fit(self) -> dict[str, Any]:
         """The step that fits, after ten that sample; the network in plain PyTorch has none."""
@@ -127,7 +130,15 @@ class Bench:
             tried = {size: min(times) for size, times in in_turn(sizes, 3, 10, warm=1).items()}
             best[name] = int(min(tried, key=lambda size: tried[size]))
         actions: dict[str, Action] = {name: (lambda s=side, n=name: s.infer(x, best[n])) for name, side in self.sides.items()}  # type: ignore[misc]
-        return compare(actions, max(3, self.rounds // 6), 60) | {"batch": best}
+        return self._kept("inference", actions, compare(actions, max(3, self.rounds // 6), 60)) | {"batch": best}
+
+    def _kept(self, task: str, actions: dict[str, Action], result: dict[str, Any]) -> dict[str, Any]:
+        self.alone[task] = actions["refboot"], {name: result[name]["median_ms"] for name in actions if name != "refboot"}
+        return result
+
+    def limits(self) -> dict[str, Any]:
+        """What the kernels of the tasks so far take by themselves."""
+        return {task: limit(ours, max(3, self.rounds // 3), others) for task, (ours, others) in self.alone.items()}
 
     def augmentation(self) -> dict[str, Any]:
         """Shuffling, augmenting and scaling a batch, by the batch."""

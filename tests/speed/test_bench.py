@@ -1,12 +1,14 @@
 """The benchmark takes turns, sums up, and its tutorial's step is the training's step."""
 
 import json
+import time
 
 import numpy as np
 import pytest
 
-from refboot import bench, cli
-from refboot.bench import growth, measure, neurons, start
+from refboot import bench, cli, kernels
+from refboot import threads as workers
+from refboot.bench import growth, limits, measure, neurons, start
 from refboot.bench.machine import machine, roofline
 from refboot.bench.tutorial import Tutorial, images
 from refboot.cli import bench as command
@@ -62,6 +64,18 @@ def test_machine_and_its_limits_are_plain_numbers():
     found = {"machine": machine(), "roofline": roofline(np.random.default_rng(0), 1)}
     assert json.loads(json.dumps(found)) == found
     assert all(value > 0 for value in found["roofline"].values())
+
+
+def test_limits_are_of_kernels_alone_and_of_one_thread():
+    def action():
+        kernels.quantize_8bit(np.zeros(1 << 20, np.float32))
+        time.sleep(0.05)
+
+    with workers.use(2):
+        found = limits.limit(action, 3, {"other": 100.0})
+    assert 0 < found["kernels on one thread, ms"] < 40
+    assert found["shared without loss, ms"] == found["kernels on one thread, ms"] / 2
+    assert found["other, times as long"] == 100 / found["shared without loss, ms"]
 
 
 def test_peak_memory_is_of_this_process():

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from refboot import block, kernels, ops, reference
 from refboot.block import still
-from refboot.kernels import running
+from refboot.kernels import running, shortcuts
 from refboot.kernels.events import rows_of
 from refboot.network import Network
-from refboot.neuron import Dropout
+from refboot.neuron import Dropout, cuba
 from refboot.routine import LayerMode, Mode
 
 kernels_alone = SimpleNamespace(**{name: getattr(kernels, name) for name in kernels.__all__})
@@ -83,6 +83,47 @@ def test_training_and_sampling_go_the_whole_way():
         network.train()
         network(pictures(), SNN)
         assert taken(network) == [False] * 2
+
+
+def log(network):
+    network.blocks[1].count_log = True
+
+
+def shift(network):
+    network.blocks[2].delay_shift = True
+
+
+def own(network):
+    network.blocks[2].run = network.blocks[2].run
+
+
+def half(network):
+    network.blocks[2].neuron = cuba.Neuron(**NEURON, reset="subtract")
+
+
+@pytest.mark.parametrize(("change", "whole"), [(lambda network: None, True), (log, False), (shift, False), (own, False), (half, False)])
+def test_pictures_go_through_all_layers_at_once_where_nothing_else_is_asked_for(change, whole, monkeypatch):
+    calls, found = [], []
+    monkeypatch.setattr(still, "FEW_PIXELS", 0)
+    monkeypatch.setattr(shortcuts, "spikes_through", lambda *args, go=shortcuts.spikes_through: (calls.append(1), go(*args))[1])
+    for choice in ("numba", kernels_alone):
+        with ops.use(choice):
+            network = build()
+            change(network)
+            found.append(network(pictures(), SNN))
+    np.testing.assert_array_equal(*found)
+    assert len(calls) == whole
+
+
+def test_weights_beyond_16_bits_go_block_by_block(monkeypatch):
+    monkeypatch.setattr(still, "FEW_PIXELS", 0)
+    found = []
+    for choice in ("numba", kernels_alone):
+        with ops.use(choice):
+            network = build()
+            network.blocks[1].synapse.weight.g.data[:] = 1000
+            found.append(network(pictures(), SNN))
+    np.testing.assert_array_equal(*found)
 
 
 @given(
