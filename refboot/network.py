@@ -231,12 +231,9 @@ class Network:
 
     def grad_norms(self) -> dict[str, float]:
         """The length of the gradient of each block's trainable parameters, by a name like `blocks.1`."""
-        norms = {}
-        for i, block in enumerate(self.blocks):
-            grads = [p.grad for p in block.parameters().values() if p.grad is not None]
-            if grads:
-                norms[f"blocks.{i}"] = math.sqrt(sum(map(_squares, grads)))
-        return norms
+        grads = [[p.grad for p in block.parameters().values() if p.grad is not None] for block in self.blocks]
+        sizes = iter(_squares([grad for some in grads for grad in some]))
+        return {f"blocks.{i}": math.sqrt(sum(next(sizes) for _ in some)) for i, some in enumerate(grads) if some}
 
     def firing_rates(self) -> dict[str, float]:
         """The share of active neurons (per step) of each block with `count_log`, from the last call, by a name like `blocks.1`."""
@@ -267,14 +264,14 @@ def replicate(x: Floats, time_steps: int) -> Floats:
     return np.broadcast_to(x, (*x.shape[:-1], time_steps))
 
 
-def _squares(x: Floats) -> float:
-    """The sum of the squares of x; infinity beyond float32."""
+def _squares(grads: Sequence[Floats]) -> list[float]:
+    """The sum of the squares of each; infinity beyond float32."""
     ways = ops.shortcuts()
-    if ways is not None:
-        return ways.squares(x)  # type: ignore[no-any-return]
-    flat = x.ravel(order="K")  # as it lies in memory: no copy
+    if ways is not None and all(grad.dtype == np.float32 for grad in grads):
+        return ways.squares(grads)  # type: ignore[no-any-return]
+    flats = [grad.ravel(order="K") for grad in grads]  # as they lie in memory: no copy
     with np.errstate(over="ignore"):
-        return float(np.dot(flat, flat))
+        return [float(np.dot(flat, flat)) for flat in flats]
 
 
 def _below(prefix: str, named: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

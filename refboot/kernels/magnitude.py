@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from refboot.arrays import Floats, Ints
 from refboot.kernels.jit import jit
-from refboot.kernels.layout import SMALL, axes_of, flat, over_elements
+from refboot.kernels.layout import axes_of, flat, over_elements
+from refboot.kernels.places import between, places
 from refboot.kernels.tile import dot
 from refboot.kernels.together import next_task, plan_for, share
 from refboot.threads import PARTS
@@ -27,24 +30,21 @@ def farthest(state: Ints) -> float:
     return abs(float(state.flat[0])) if not any(state.strides) else float(max(state.max(), -state.min()))
 
 
-def squares(x: Floats) -> float:
-    """The sum of the squares of x, any shape and order; infinity beyond float32. Pieces in float32, their sum in float64."""
-    whole, sums = x.ravel(order="K"), np.zeros(PARTS)
-    if x.size < SMALL:
-        return float(dot(whole, whole))
-    share(_squares, plan_for(x.size), (whole, sums))
-    total = float(sums.sum())
-    return float("inf") if total > LARGEST else total
+def squares(arrays: Sequence[Floats]) -> list[float]:
+    """The sum of the squares of each, any shape and order; infinity beyond float32. Pieces in float32, their sum in float64."""
+    flats, sums = [x.ravel(order="K") for x in arrays], np.zeros((len(arrays), PARTS))
+    share(_squares, plan_for(*[x.size for x in flats]), (places([flats]), sums))
+    return [float("inf") if total > LARGEST else float(total) for total in sums.sum(axis=1)]
 
 
 @jit
-def _squares(plan, cells, side, x, sums):  # type: ignore[no-untyped-def]
+def _squares(plan, cells, side, table, sums):  # type: ignore[no-untyped-def]
     k, at = next_task(plan, cells, side, 0)
     while k < len(plan):
-        part, high = plan[k, 2], plan[k, 4]
+        i, part, high = plan[k, 1], plan[k, 2], plan[k, 4]
         for low in range(plan[k, 3], high, PIECE):
-            piece = x[low : min(low + PIECE, high)]
-            sums[part] += np.float64(dot(piece, piece))
+            piece = between(table[0, i], low, min(low + PIECE, high))
+            sums[i, part] += np.float64(dot(piece, piece))
         k, at = next_task(plan, cells, side, at)
 
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
 
-import numba
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import extending, types
 
 from refboot.arrays import Floats
 from refboot.kernels.jit import jit
 from refboot.kernels.layout import axes_of, flat
+from refboot.kernels.places import between, places
 from refboot.kernels.together import next_task, plan_for, share
 
 TINY = np.finfo(np.float32).tiny
-intrinsic: Any = extending.intrinsic
 
 Arrays = tuple[Floats, ...]
 
@@ -55,8 +51,7 @@ def _all_in_place(kernel: Callable[..., None], parts: Callable[..., None], sets:
         if not _lie_alike(some):
             _in_place(kernel, some, *constants)
     if alike:
-        places = np.array([[_place(x.ravel(order="K")) for x in some] for some in alike], np.int64)
-        share(parts, plan_for(*[some[0].size for some in alike]), (places, *constants))
+        share(parts, plan_for(*[some[0].size for some in alike]), (places(alike), *constants))
 
 
 def _lie_alike(arrays: Arrays) -> bool:
@@ -81,28 +76,6 @@ def _in_place(kernel: Callable[..., None], arrays: Arrays, *constants: np.float3
 
 
 @jit
-def _place(x):  # type: ignore[no-untyped-def]
-    """Where in memory x begins. (NumPy's own ways to tell take seven times as long.)"""
-    return x.ctypes.data
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _pointer(typing: Any, place: types.Integer) -> Any:
-    """`place` as that of a float32."""
-
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
-
-    return types.CPointer(types.float32)(place), code
-
-
-@jit
-def _between(place, low, high):  # type: ignore[no-untyped-def]
-    """The float32 from number `low` to `high` of those at a place in memory."""
-    return numba.carray(_pointer(place + 4 * low), high - low)  # type: ignore[attr-defined]
-
-
-@jit
 def _sgd(p, grad, velocity, lr, momentum):  # type: ignore[no-untyped-def]
     for i in range(p.size):
         now = velocity[i] * momentum + grad[i]
@@ -122,19 +95,19 @@ def _adam(p, grad, m, v, keep1, new1, keep2, new2, root, rate, eps):  # type: ig
 
 
 @jit
-def _sgd_parts(plan, cells, side, places, lr, momentum):  # type: ignore[no-untyped-def]
+def _sgd_parts(plan, cells, side, table, lr, momentum):  # type: ignore[no-untyped-def]
     k, at = next_task(plan, cells, side, 0)
     while k < len(plan):
-        own, low, high = places[plan[k, 1]], plan[k, 3], plan[k, 4]
-        _sgd(_between(own[0], low, high), _between(own[1], low, high), _between(own[2], low, high), lr, momentum)
+        own, low, high = table[plan[k, 1]], plan[k, 3], plan[k, 4]
+        _sgd(between(own[0], low, high), between(own[1], low, high), between(own[2], low, high), lr, momentum)
         k, at = next_task(plan, cells, side, at)
 
 
 @jit
-def _adam_parts(plan, cells, side, places, keep1, new1, keep2, new2, root, rate, eps):  # type: ignore[no-untyped-def]
+def _adam_parts(plan, cells, side, table, keep1, new1, keep2, new2, root, rate, eps):  # type: ignore[no-untyped-def]
     k, at = next_task(plan, cells, side, 0)
     while k < len(plan):
-        own, low, high = places[plan[k, 1]], plan[k, 3], plan[k, 4]
-        p, grad, m, v = _between(own[0], low, high), _between(own[1], low, high), _between(own[2], low, high), _between(own[3], low, high)
+        own, low, high = table[plan[k, 1]], plan[k, 3], plan[k, 4]
+        p, grad, m, v = between(own[0], low, high), between(own[1], low, high), between(own[2], low, high), between(own[3], low, high)
         _adam(p, grad, m, v, keep1, new1, keep2, new2, root, rate, eps)
         k, at = next_task(plan, cells, side, at)

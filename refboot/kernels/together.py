@@ -52,7 +52,7 @@ def plan_of(tasks: Sequence[Task]) -> np.ndarray:
     """
     needed = [sum(other.stage == task.after for other in tasks) for task in tasks]
     members = [len(group) for _, some in groupby(tasks, lambda task: task[:2]) for group in [list(some)] for _ in group]
-    return np.column_stack([np.array(tasks, np.int64), needed, members])
+    return np.column_stack([np.array(tasks, np.int64).reshape(-1, STAGE + 2), np.array(needed, np.int64), np.array(members, np.int64)])
 
 
 @cache

@@ -158,12 +158,12 @@ def test_optimisers_in_parts_are_those_of_the_definition_in_every_bit(shape, tur
 
 
 def test_sums_of_squares_are_those_of_float64_and_infinity_beyond_float32():
-    for x in drawn(0, (700, 300), (5,), (0,)):
-        found = []
-        for count in (1, 2):
-            with threads.use(count):
-                found.append(squares(x))
-        assert found[0] == found[1] == pytest.approx((x.astype(np.float64) ** 2).sum(), rel=1e-6)
+    arrays, found = drawn(0, (700, 300), (5,), (0,), (4, 3)), []
+    for count in (1, 2):
+        with threads.use(count):
+            found.append(squares([*arrays, arrays[3].T[::2]]))
+    assert found[0] == found[1] == pytest.approx([(x.astype(np.float64) ** 2).sum() for x in [*arrays, arrays[3].T[::2]]], rel=1e-6)
     for size, large in ((3, 1e30), (1 << 18, 1e30), (1 << 18, 1e17)):
-        assert squares(np.full(size, large, np.float32)) == np.inf
-        assert np.isnan(squares(np.full(size, np.nan, np.float32)))
+        assert squares([np.full(size, large, np.float32), np.ones(2, np.float32)]) == [np.inf, 2]
+        assert np.isnan(squares([np.full(size, np.nan, np.float32)])[0])
+    assert squares([]) == []
