@@ -90,7 +90,10 @@ class Network:
         if whole is not None:
             x, self._chain = whole.forward(), whole
             return x
-        run = through(held, self.blocks, mode)
+        try:
+            run = through(held, self.blocks, mode)
+        except RefbootError as error:  # all that it runs of its own is the first
+            raise _of_block(0, self.blocks[0], error) from error
         if run is not None:
             return run
         for i, (block, m) in enumerate(zip(self.blocks, mode, strict=False)):
@@ -117,7 +120,8 @@ class Network:
         grad = arrays.floats("grad", grad)
         if self._held is not None:
             for block in reversed(self.blocks):
-                getattr(block, "settle", lambda: None)()
+                if isinstance(block, Block):
+                    block.settle()
             self._held.unfold()
             self._held = self._chain = None
         for block in reversed(self.blocks):

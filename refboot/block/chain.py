@@ -87,7 +87,7 @@ def _is_fitted(block: Any) -> bool:
 
 
 def is_usual(block: Any) -> bool:
-    """Whether nobody counts its spikes, or gave it or its parts methods of their own."""
+    """Whether nobody counts its spikes, or gave it, its synapse or its sampler methods of their own."""
     return not block.count_log and all(OWN.isdisjoint(vars(part)) for part in (block, block.synapse, block.f))
 
 

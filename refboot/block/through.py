@@ -1,4 +1,4 @@
-"""The way around for a spiking network of dense layers that only runs, on still pictures: each image through all layers at each step.
+"""The way around for a spiking network of dense layers that only runs, on still pictures: each image through all layers in one go.
 
 It gives the bits that block after block gives.
 """
@@ -39,10 +39,12 @@ def through(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Floats
 
 
 def _up_to(held: Held, blocks: Sequence[Any]) -> None:
-    """Leave the blocks as if they had run one after the other: so each one's `backward` works."""
+    """Leave the blocks as if they had run one after the other, not in training: so each one's `backward` works."""
     x: Any = held.still
     for block in blocks:
+        training, block.training = block.training, False
         x = block.run(x, Mode.SNN)
+        block.training = training
 
 
 def _only_runs(block: Any) -> bool:

@@ -18,8 +18,8 @@ FEW = 4  # parts of what takes little time: between two of them a thread waits f
 
 
 def time_major(x: Floats) -> Floats:
-    """x (N, C, T) as (N, T, C), contiguous: a view where it lies so already, else a copy."""
-    return np.ascontiguousarray(x.transpose(0, 2, 1))
+    """x (N, C, T) as (N, T, C), contiguous, float32: a view where it lies so already, else a copy."""
+    return np.ascontiguousarray(x.transpose(0, 2, 1), np.float32)
 
 
 def empty(shape: tuple[int, ...]) -> tuple[Floats, Floats]:

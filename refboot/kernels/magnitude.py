@@ -8,7 +8,7 @@ import numpy as np
 
 from refboot.arrays import Floats, Ints
 from refboot.kernels.jit import jit
-from refboot.kernels.layout import axes_of, flat, over_elements
+from refboot.kernels.layout import SMALL, axes_of, flat, over_elements
 from refboot.kernels.places import between, places
 from refboot.kernels.tile import dot
 from refboot.kernels.together import next_task, plan_for, share
@@ -33,7 +33,8 @@ def farthest(state: Ints) -> float:
 def squares(arrays: Sequence[Floats]) -> list[float]:
     """The sum of the squares of each, any shape and order; infinity beyond float32. Pieces in float32, their sum in float64."""
     flats, sums = [x.ravel(order="K") for x in arrays], np.zeros((len(arrays), PARTS))
-    share(_squares, plan_for(*[x.size for x in flats]), (places([flats]), sums))
+    sizes = [x.size for x in flats]
+    share(_squares, plan_for(*sizes), (places([flats]), sums), alone=sum(sizes) < SMALL)
     return [float("inf") if total > LARGEST else float(total) for total in sums.sum(axis=1)]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from refboot.arrays import Floats
 from refboot.kernels.jit import jit
-from refboot.kernels.layout import axes_of, flat
+from refboot.kernels.layout import SMALL, axes_of, flat
 from refboot.kernels.places import between, places
 from refboot.kernels.together import next_task, plan_for, share
 
@@ -45,23 +45,23 @@ def _adam_constants(step: int, lr: float, beta1: float, beta2: float, eps: float
 
 
 def _all_in_place(kernel: Callable[..., None], parts: Callable[..., None], sets: Sequence[Arrays], *constants: np.float32) -> None:
-    """Run `parts` once on all sets whose arrays lie alike in memory, `kernel` on each other one."""
-    alike = [some for some in sets if _lie_alike(some)]
-    for some in sets if len(alike) < len(sets) else ():
-        if not _lie_alike(some):
+    """Run `parts` once on all sets whose arrays lie alike in memory, `kernel` on each other one, and where memory is shared with one."""
+    alike: dict[int, Arrays] = {}
+    for some in sets:
+        memory = some[0] if some[0].base is None else some[0].base
+        if not _lie_alike(some) or alike.setdefault(id(memory), some) is not some:
             _in_place(kernel, some, *constants)
     if alike:
-        share(parts, plan_for(*[some[0].size for some in alike]), (places(alike), *constants))
+        sizes = [some[0].size for some in alike.values()]
+        share(parts, plan_for(*sizes), (places([*alike.values()]), *constants), alone=sum(sizes) < SMALL)
 
 
 def _lie_alike(arrays: Arrays) -> bool:
     """Whether element for element lies at the same place from the start, without gaps, and all but the second can be written to."""
     first, grad, *_ = arrays
-    if not first.size or not (first.flags.c_contiguous or first.flags.f_contiguous):
+    if not (first.size and (all(x.flags.c_contiguous for x in arrays) or all(x.flags.f_contiguous for x in arrays))):
         return False
-    return all(
-        x.strides == first.strides and x.shape == first.shape and x.dtype == np.float32 and (x.flags.writeable or x is grad) for x in arrays
-    )
+    return all(x.shape == first.shape and x.dtype == np.float32 and (x.flags.writeable or x is grad) for x in arrays)
 
 
 def _in_place(kernel: Callable[..., None], arrays: Arrays, *constants: np.float32) -> None:

@@ -1,4 +1,4 @@
-"""A spiking network that only runs, on still pictures: at each step an image goes through all layers, and nothing of it is stored.
+"""A spiking network that only runs, on still pictures: an image goes through all layers before the next, and nothing of it is stored.
 
 Sums and neurons are those of `coded` and `running`, in every bit. Letters: N samples, I inputs, K codes, T steps, O outputs.
 """
@@ -29,10 +29,10 @@ def spikes_through(picture: Picture, table: Floats, weights: Sequence[Rows], neu
     """
     if not all(bounded(LARGEST, table.shape[1], *neuron) for neuron in neurons):
         return None
-    first, *others = weights
+    first, *behind = weights
     widths = [len(rows.total) for rows in weights]
     z, out = empty((len(picture.codes), widths[-1], table.shape[1]))
-    packed = np.concatenate([*(rows.each.reshape(-1) for rows in others[:-1]), _padded(others[-1].each).reshape(-1)])
+    packed = np.concatenate([*(rows.each.reshape(-1) for rows in behind[:-1]), _padded(behind[-1].each).reshape(-1)])
     widths[-1] += -widths[-1] % WIDE
     i_decays, v_decays, limits = zip(*neurons, strict=True)
     i_keep, v_keep = (np.concatenate([*map(kept, decays, widths)]) for decays in (i_decays, v_decays))
@@ -50,12 +50,12 @@ def _padded(rows: np.ndarray) -> np.ndarray:
 
 
 @jit
-def _through(codes, usual, rows, total, steps, wanted, widths, packed, i_keep, v_keep, limits, z):  # type: ignore[no-untyped-def]
-    length, kinds, most = len(steps), wanted.size, max(widths.max(), wanted.size)
+def _through(codes, usual, rows, total, steps, needed, widths, packed, i_keep, v_keep, limits, z):  # type: ignore[no-untyped-def]
+    length, kinds, most = len(steps), needed.size, max(widths.max(), needed.size)
     sums, there, here = np.empty((kinds, widths[0]), np.int16), np.empty(kinds, np.bool_), np.empty(kinds, np.float32)
     found, count, drives = np.empty((length, most + 1), np.int64), np.empty(length, np.int64), np.empty((length, most), np.int16)
     for n in range(len(codes)):
-        _sums(codes[n : n + 1], rows, total, usual, wanted, sums.reshape(1, kinds, widths[0]), there.reshape(1, kinds))
+        _sums(codes[n : n + 1], rows, total, usual, needed, sums.reshape(1, kinds, widths[0]), there.reshape(1, kinds))
         for t in range(length):
             for k in range(kinds):
                 here[k] = steps[t, k] if there[k] else np.float32(0)

@@ -1,9 +1,9 @@
 """A list of tasks that the threads go through together, within kernels: no Python between two tasks.
 
-Tasks that follow each other with one kind and layer are a group. One thread takes from its front, the other from its end, so that each
-finds the same parts of an array in its cache again, from group to group and from call to call; both go on to the next group when nothing is
-left. A thread waits where it needs what another is not done with. A task is its own sums from end to end: what comes out does not depend
-on who does what. One thread alone does all; one that comes late finds less to do, or nothing.
+Tasks that follow each other with one kind, layer and stage to wait for are a group. One thread takes from its front, the other from its
+end, so that each finds the same parts of an array in its cache again, from group to group and from call to call; both go on to the next
+group when nothing is left. A thread waits where it needs what another is not done with. A task is its own sums from end to end: what comes
+out does not depend on who does what. One thread alone does all; one that comes late finds less to do, or nothing.
 """
 
 from __future__ import annotations
@@ -46,12 +46,15 @@ def parts(size: int, unit: int, count: int) -> list[Part]:
 
 
 def plan_of(tasks: Sequence[Task]) -> np.ndarray:
-    """The tasks as rows of numbers, in an order in which none waits for a later one.
+    """The tasks as rows of numbers, in an order in which none waits for a later one; stages get numbers from 0 on.
 
     Behind those of the task: how many tasks it waits for, and how many its group has.
     """
+    numbers = {stage: i for i, stage in enumerate(dict.fromkeys(task.stage for task in tasks))}
+    tasks = [task._replace(stage=numbers[task.stage], after=numbers.get(task.after, -1)) for task in tasks]
     needed = [sum(other.stage == task.after for other in tasks) for task in tasks]
-    members = [len(group) for _, some in groupby(tasks, lambda task: task[:2]) for group in [list(some)] for _ in group]
+    groups = [list(some) for _, some in groupby(tasks, lambda task: (task.kind, task.layer, task.after))]
+    members = [len(group) for group in groups for _ in group]
     return np.column_stack([np.array(tasks, np.int64).reshape(-1, STAGE + 2), np.array(needed, np.int64), np.array(members, np.int64)])
 
 
@@ -62,9 +65,9 @@ def plan_for(*sizes: int) -> np.ndarray:
     return plan_of([Task(0, i, *part, 0, -1) for i, size in enumerate(sizes) for part in parts(size, 16, counts[i])])
 
 
-def share(kernel: Callable[..., None], plan: np.ndarray, work: tuple[Any, ...]) -> None:
-    """Call `kernel(plan, cells, side, *work)` on as many threads as there are; raises what it raises."""
-    cells = np.zeros(2 * CELL * len(plan), np.int64)
+def share(kernel: Callable[..., None], plan: np.ndarray, work: tuple[Any, ...], alone: bool = False) -> None:
+    """Call `kernel(plan, cells, side, *work)` on as many threads as there are, or on this one `alone`; raises what it raises."""
+    cells = np.zeros(2 * CELL * len(plan), np.int64)  # of each group what was taken, then of each stage what is done
 
     def take_part(side: int) -> None:
         try:
@@ -73,7 +76,7 @@ def share(kernel: Callable[..., None], plan: np.ndarray, work: tuple[Any, ...]) 
             cells[::CELL] = ALL  # no task is left, and nobody waits for what is not done
             raise
 
-    threads.share([partial(take_part, i % 2) for i in range(threads.count())])
+    threads.share([partial(take_part, i % 2) for i in range(1 if alone else threads.count())])
 
 
 @jit

@@ -115,15 +115,66 @@ def test_pictures_go_through_all_layers_at_once_where_nothing_else_is_asked_for(
     assert len(calls) == whole
 
 
-def test_weights_beyond_16_bits_go_block_by_block(monkeypatch):
+def uneven(steps=T, **neuron):
+    """Layers of unequal width and with neurons of their own; the input's spikes where a pixel is background."""
+    rng = np.random.default_rng(0)
+    kinds = [NEURON | {"voltage_decay": (0.01, 0.2), "shared_param": False}, NEURON | {"threshold": 0.7, "current_decay": 0.3}]
+    kinds = [kind | neuron for kind in (*kinds, NEURON | {"voltage_decay": 0.1})]
+    widths = (PIXELS, 70, 33, 48)
+    layers = [block.cuba.Dense(kind, *widths[i : i + 2], weight_norm=True, weight_scale=3, rng=rng) for i, kind in enumerate(kinds)]
+    first, last = block.cuba.Input(NEURON, -1.0, 1.0, rng=rng), block.cuba.Affine(NEURON, widths[-1], 5, weight_norm=True, rng=rng)
+    network = Network([first, *layers, last], (PIXELS,), steps)
+    network.eval()
+    return network
+
+
+def beyond(network):
+    network.blocks[1].synapse.weight.g.data[:] = 1000
+
+
+@pytest.mark.parametrize(
+    ("options", "change", "whole"),
+    [
+        ({}, lambda network: None, True),
+        ({}, beyond, False),
+        ({"steps": 40, "current_decay": 0, "voltage_decay": 0, "shared_param": True}, lambda network: None, False),
+    ],
+    ids=["usual", "weights beyond 16 bits", "states beyond 32 bits"],
+)
+def test_layers_of_unequal_width_and_kind_give_the_same(options, change, whole, monkeypatch):
+    calls, found = [], []
+    monkeypatch.setattr(still, "FEW_PIXELS", 0)
+    monkeypatch.setattr(shortcuts, "spikes_through", lambda *args, go=shortcuts.spikes_through: calls.append(go(*args)) or calls[-1])
+    for choice in ("numba", kernels_alone):
+        with ops.use(choice):
+            network = uneven(**options)
+            change(network)
+            found.append(network(pictures(), SNN))
+    np.testing.assert_array_equal(*found)
+    assert found[0].any()
+    assert any(z is not None for z in calls) is whole
+
+
+@pytest.mark.parametrize("train", [False, True])
+def test_each_block_can_still_go_backward_by_itself_and_as_it_ran(train, monkeypatch):
     monkeypatch.setattr(still, "FEW_PIXELS", 0)
     found = []
     for choice in ("numba", kernels_alone):
         with ops.use(choice):
-            network = build()
-            network.blocks[1].synapse.weight.g.data[:] = 1000
-            found.append(network(pictures(), SNN))
-    np.testing.assert_array_equal(*found)
+            network = build(dropout=Dropout(0.5, np.random.default_rng(0)))
+            y = network(pictures(), SNN)
+            rng = np.random.default_rng(1)
+            if train and choice == "numba":
+                network.train()
+                for own in network.blocks[1:3]:
+                    own.neuron.drop = None  # its mask is of now, as ever
+            grads = [network.blocks[i].backward(rng.normal(size=(N, HIDDEN, T)).astype(np.float32)) for i in (2, 1)]
+            grads.append(network.blocks[3].backward(np.ones_like(y)))
+            found.append(
+                [grads[0], grads[2], *(p.grad for block in network.blocks[1:] for p in block.parameters().values() if p.trainable)]
+            )
+    for got, want in zip(*found, strict=True):
+        np.testing.assert_allclose(got, want, rtol=0, atol=2e-5 * float(np.abs(want).max()))
 
 
 @given(
