@@ -2,7 +2,8 @@
 
 Sums of spikes and quantised weights are equal to its in every bit, other sums to one ulp of the sum of the magnitudes per term.
 The input is unfolded, a block of samples or of output rows at a time, into columns of all that a kernel position sees (C, K, L)
-against all output positions (y, x, t); then one matrix product per sample and group does the work, with the steps as more pixels.
+against all output positions (y, x, t); then one matrix product per sample and group does the work, with the steps as more pixels. The
+threads share the blocks.
 A block holds at most `BLOCK` numbers (or one row of one sample), so that it stays in the cache and does not grow with N, H or W.
 Rates, of a single step, are laid out with the samples in the place of the steps, so that runs are long there too.
 """
@@ -10,10 +11,13 @@ Rates, of a single step, are laid out with the samples in the place of the steps
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 
+from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels import memory
 from refboot.kernels.jit import jit
@@ -33,9 +37,13 @@ def conv_forward(x: Floats, weight: Floats, stride: Pair, padding: Pair, dilatio
     """See reference.conv_forward."""
     wide, w = as_steps(x, x.shape), weight.reshape(groups, len(weight) // groups, -1)
     z = memory.empty((len(wide), len(weight), *output_shape(x, weight, stride, padding, dilation), wide.shape[-1]))
-    for block in blocks(z, w.shape[2] * groups):
-        part = columns_of(wide, z, weight, block, stride, padding, dilation)
-        z[block.samples, :, block.rows] = np.matmul(w, by_group(part, groups)).reshape(z[block.samples, :, block.rows].shape)
+
+    def forward(block: Block) -> None:
+        part, out = columns_of(wide, z, weight, block, stride, padding, dilation), z[block.samples, :, block.rows]
+        out[...] = np.matmul(w, by_group(part, groups)).reshape(out.shape)
+
+    with threads.blas(1):
+        threads.share([partial(forward, block) for block in blocks(z, w.shape[2] * groups)])
     return as_samples(z, x.shape)
 
 
@@ -44,14 +52,21 @@ def conv_backward(
 ) -> tuple[Floats, Floats]:
     """See reference.conv_backward."""
     wide, w = as_steps(x, x.shape), weight.reshape(groups, len(weight) // groups, -1)
-    grad, gx, gw = as_steps(grad, x.shape), np.zeros(wide.shape, np.float32), np.zeros(w.shape, np.float32)
-    for block in blocks(grad, w.shape[2] * groups):
-        part = columns_of(wide, grad, weight, block, stride, padding, dilation)
-        gz = np.ascontiguousarray(grad[block.samples, :, block.rows]).reshape(len(part), groups, w.shape[1], -1)
-        gw += np.matmul(gz, by_group(part, groups).swapaxes(2, 3)).sum(axis=0)
-        back = np.matmul(w.swapaxes(1, 2), gz).reshape(part.shape)
-        _fold(back, block.rows.start, stride, padding, dilation, gx[block.samples])
-    return as_samples(gx, x.shape), gw.reshape(weight.shape)
+    grad, gx = as_steps(grad, x.shape), np.zeros(wide.shape, np.float32)
+    same = [list(some) for _, some in groupby(blocks(grad, w.shape[2] * groups), lambda block: block.samples.start)]
+    sums = [np.zeros(w.shape, np.float32) for _ in same]  # of the blocks of the same samples, whoever adds them up
+
+    def backward(own: list[Block], gw: Floats) -> None:
+        for block in own:
+            part = columns_of(wide, grad, weight, block, stride, padding, dilation)
+            gz = np.ascontiguousarray(grad[block.samples, :, block.rows]).reshape(len(part), groups, w.shape[1], -1)
+            gw += np.matmul(gz, by_group(part, groups).swapaxes(2, 3)).sum(axis=0)
+            back = np.matmul(w.swapaxes(1, 2), gz).reshape(part.shape)
+            _fold(back, block.rows.start, stride, padding, dilation, gx[block.samples])
+
+    with threads.blas(1):
+        threads.share([partial(backward, own, gw) for own, gw in zip(same, sums, strict=True)])
+    return as_samples(gx, x.shape), np.sum(sums, axis=0).reshape(weight.shape)
 
 
 def as_steps(x: Floats, shape: tuple[int, ...]) -> Floats:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refboot import reference
+from refboot import reference, threads
 
 kernel = pytest.importorskip("refboot.kernels.conv", reason="Numba is not installed")
 
@@ -40,6 +40,22 @@ def test_gradients_of_whole_numbers_are_the_same_in_every_bit(block_size, steps)
     got, want = (module.conv_backward(grad, x, weight, *WINDOW, GROUPS) for module in (kernel, reference))
     for ours, theirs in zip(got, want, strict=True):
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("steps", [1, 5])
+def test_the_bits_are_those_of_one_thread_and_blas_has_one(block_size, steps, monkeypatch):
+    (x, weight), found, counts = spikes_and_weights(steps), [], []
+    library = threads._openblas()
+    whole = kernel.columns_of
+    monkeypatch.setattr(kernel, "columns_of", lambda *args: (counts.append(library and library[0]()), whole(*args))[1])
+    for count in (1, 2, 3):
+        with threads.use(count):
+            z = kernel.conv_forward(x, weight, *WINDOW, GROUPS)
+            found.append([z, *kernel.conv_backward(np.sin(z), x, weight, *WINDOW, GROUPS)])
+    for other in found[1:]:
+        for ours, theirs in zip(other, found[0], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    assert set(counts) <= {1, None}
 
 
 @given(st.tuples(st.integers(1, 40), st.integers(1, 9), st.integers(1, 60), st.integers(1, 60), st.integers(1, 200)), st.integers(1, 500))
