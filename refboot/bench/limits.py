@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from refboot import kernels, threads
+from refboot import threads
 from refboot.bench.measure import Action
-from refboot.kernels import synapse
 
 Place = tuple[str, int, str]
 
@@ -44,6 +43,9 @@ def compiled(action: Action, rounds: int) -> float:
 def kernel_places() -> set[Place]:
     """File, line and name of each compiled function, as the profile has them, and of what calls NumPy's products, whose time is
     counted to it."""
+    from refboot import kernels  # noqa: PLC0415 (needs numba)
+    from refboot.kernels import synapse  # noqa: PLC0415
+
     modules = [import_module(f"{kernels.__name__}.{module.name}") for module in pkgutil.iter_modules(kernels.__path__)]
     plain = [getattr(thing, "py_func", None) for module in modules for thing in vars(module).values()]
     functions = [threads.share, synapse.turned_product, *(function for function in plain if function is not None)]
