@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import cProfile
 import pkgutil
-import pstats
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 from refboot import threads
 from refboot.bench.measure import Action
-
-Place = tuple[str, int, str]
 
 
 def limit(action: Action, rounds: int, others: Mapping[str, float]) -> dict[str, Any]:
@@ -29,24 +29,49 @@ def limit(action: Action, rounds: int, others: Mapping[str, float]) -> dict[str,
 
 def compiled(action: Action, rounds: int) -> float:
     """Milliseconds that one `action` spends in kernels and in products of matrices, on one thread: the least of the rounds."""
-    places, found = kernel_places(), []
+    found = []
     with threads.use(1):
         for _ in range(rounds):
             action()
-            with cProfile.Profile() as profile:
+            with watched() as times:
                 action()
-            own = {place: times[2] for place, times in pstats.Stats(profile).stats.items()}  # type: ignore[attr-defined]
-            found.append(1000 * sum(seconds for place, seconds in own.items() if place in places))
+            found.append(1000 * sum(times))
     return min(found)
 
 
-def kernel_places() -> set[Place]:
-    """File, line and name of each compiled function, as the profile has them, and of what calls NumPy's products, whose time is
-    counted to it."""
+@contextmanager
+def watched() -> Iterator[list[float]]:
+    """Within the `with` block the seconds of each call of a kernel and of a product are noted."""
     from refboot import kernels  # noqa: PLC0415 (needs numba)
     from refboot.kernels import synapse  # noqa: PLC0415
 
     modules = [import_module(f"{kernels.__name__}.{module.name}") for module in pkgutil.iter_modules(kernels.__path__)]
-    plain = [getattr(thing, "py_func", None) for module in modules for thing in vars(module).values()]
-    functions = [threads.share, synapse.turned_product, *(function for function in plain if function is not None)]
-    return {(f.__code__.co_filename, f.__code__.co_firstlineno, f.__name__) for f in functions}
+    places = [(module, name) for module in modules for name, thing in vars(module).items() if hasattr(thing, "py_func")]
+    times: list[float] = []
+    with replaced([*places, (synapse, "turned_product"), (np, "matmul")], times):
+        yield times
+
+
+@contextmanager
+def replaced(places: list[tuple[Any, str]], times: list[float]) -> Iterator[None]:
+    """Within the `with` block what stands at these places notes how long it takes."""
+    before = [getattr(module, name) for module, name in places]
+    for (module, name), function in zip(places, before, strict=True):
+        setattr(module, name, noting(function, times))
+    try:
+        yield
+    finally:
+        for (module, name), function in zip(places, before, strict=True):
+            setattr(module, name, function)
+
+
+def noting(function: Callable[..., Any], times: list[float]) -> Callable[..., Any]:
+    """The function, which adds to `times` what it takes."""
+
+    def call(*args: Any, **named: Any) -> Any:
+        begun = time.perf_counter()
+        result = function(*args, **named)
+        times.append(time.perf_counter() - begun)
+        return result
+
+    return call
