@@ -5,9 +5,10 @@ from __future__ import annotations
 import pkgutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -48,21 +49,10 @@ def watched() -> Iterator[list[float]]:
     modules = [import_module(f"{kernels.__name__}.{module.name}") for module in pkgutil.iter_modules(kernels.__path__)]
     places = [(module, name) for module in modules for name, thing in vars(module).items() if hasattr(thing, "py_func")]
     times: list[float] = []
-    with replaced([*places, (synapse, "turned_product"), (np, "matmul")], times):
+    with ExitStack() as stack:
+        for module, name in [*places, (synapse, "turned_product"), (np, "matmul")]:
+            stack.enter_context(patch.object(module, name, noting(getattr(module, name), times)))
         yield times
-
-
-@contextmanager
-def replaced(places: list[tuple[Any, str]], times: list[float]) -> Iterator[None]:
-    """Within the `with` block what stands at these places notes how long it takes."""
-    before = [getattr(module, name) for module, name in places]
-    for (module, name), function in zip(places, before, strict=True):
-        setattr(module, name, noting(function, times))
-    try:
-        yield
-    finally:
-        for (module, name), function in zip(places, before, strict=True):
-            setattr(module, name, function)
 
 
 def noting(function: Callable[..., Any], times: list[float]) -> Callable[..., Any]:

@@ -161,12 +161,18 @@ def _sums(codes, rows, total, usual, wanted, sums, there):  # type: ignore[no-un
 
 
 @inlined
-def sum_codes(step, there, sums, active_codes, found, whole):  # type: ignore[no-untyped-def]
-    """The sums of the codes that spike in a step and are there, added up: into `whole` (O,) int16."""
+def firing(step, there, here, found):  # type: ignore[no-untyped-def]
+    """The numbers of the codes that spike in a step and are there into `found`; how many these are. `here` (K,) is room."""
     for k in range(step.size):
-        active_codes[k] = step[k] if there[k] else np.float32(0)
+        here[k] = step[k] if there[k] else np.float32(0)
+    return active(here, found)
+
+
+@inlined
+def sum_codes(step, there, sums, here, found, whole):  # type: ignore[no-untyped-def]
+    """The sums of the codes that spike in a step and are there, added up: into `whole` (O,) int16."""
     whole[:] = 0
-    add_rows(sums, found, 0, active(active_codes, found), whole)
+    add_rows(sums, found, 0, firing(step, there, here, found), whole)
 
 
 @jit

@@ -2,9 +2,9 @@
 
 Sums of spikes and quantised weights are equal to its in every bit, other sums to one ulp of the sum of the magnitudes per term.
 The input is unfolded, a block of samples or of output rows at a time, into columns of all that a kernel position sees (C, K, L)
-against all output positions (y, x, t); then one matrix product per sample and group does the work, with the steps as more pixels. The
+against all output positions (y, x, t); then one matrix product per sample and group does the work, with the steps as more pixels.
+A block holds at most `BLOCK` numbers (or one row of one sample), so that it stays in the cache and does not grow with N, H or W. The
 threads share the blocks.
-A block holds at most `BLOCK` numbers (or one row of one sample), so that it stays in the cache and does not grow with N, H or W.
 Rates, of a single step, are laid out with the samples in the place of the steps, so that runs are long there too.
 """
 

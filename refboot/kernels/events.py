@@ -29,8 +29,11 @@ class Rows(NamedTuple):
 
 
 def spiking(x: Floats, most: float) -> bool:
-    """Whether x (any shape, contiguous) holds zeros and ones alone, and at most this share of ones; False where kernels run as Python."""
-    if not COMPILED:
+    """Whether x (any shape, contiguous) holds zeros and ones alone, and at most this share of ones.
+
+    False where that is 0, or where kernels run as Python.
+    """
+    if not (most and COMPILED):
         return False
     flat, counts = x.reshape(-1), [0]
     over_elements(flat.size, lambda part: counts.append(_count(flat[part])))
@@ -38,7 +41,10 @@ def spiking(x: Floats, most: float) -> bool:
 
 
 def most_forward(outputs: int) -> float:
-    """Spikes per input and step up to which to add rows is quicker than a product of matrices; as measured, see spec/speed.md."""
+    """Spikes per input and step up to which to add rows is quicker than a product of matrices, 0 where it never is.
+
+    As measured: see spec/speed.md.
+    """
     return 0.7 if outputs >= MANY_OUTPUTS else 0.3 if outputs >= FEW_OUTPUTS else 0.0
 
 

@@ -11,7 +11,7 @@ from refboot.arrays import Floats, Ints
 from refboot.kernels.adding import active, add_rows
 from refboot.kernels.coded import Picture, by_sums, sum_codes
 from refboot.kernels.cuba import any_of, bounded, kept, narrow_step
-from refboot.kernels.events import FEW_OUTPUTS, LARGEST, UNIT, Rows, most_forward, spiking
+from refboot.kernels.events import LARGEST, UNIT, Rows, most_forward, spiking
 from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import empty, over_samples, time_major
 
@@ -21,9 +21,7 @@ STATE_UNITS = np.int32(4096 * UNIT)  # in a unit of the sums
 def dense_spikes(x: Floats, rows: Rows, i_decay: Ints, v_decay: Ints, threshold: int) -> Floats | None:
     """Spikes (N, O, T) for spikes x (N, I, T) and a weight, from rest; None where this is not the way to take. float32."""
     inputs, width = time_major(x), len(rows.total)
-    if width < FEW_OUTPUTS or not bounded(LARGEST, x.shape[-1], i_decay, v_decay, threshold):
-        return None
-    if not spiking(inputs, most_forward(width)):
+    if not bounded(LARGEST, x.shape[-1], i_decay, v_decay, threshold) or not spiking(inputs, most_forward(width)):
         return None
     spikes, out = empty((len(x), width, x.shape[-1]))
     neuron = kept(i_decay, width), kept(v_decay, width), np.int32(threshold)

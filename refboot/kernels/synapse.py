@@ -14,7 +14,7 @@ import numpy as np
 from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels import memory
-from refboot.kernels.events import FEW_OUTPUTS, gather_gradient, most_backward, most_forward, rows_of, spiking, sum_events
+from refboot.kernels.events import gather_gradient, most_backward, most_forward, rows_of, spiking, sum_events
 from refboot.kernels.jit import jit
 from refboot.kernels.layout import SMALL, axes_of, empty, flat, over_rows, time_major
 from refboot.pool import Task
@@ -27,7 +27,7 @@ FEW_PRODUCTS = 1 << 21  # multiplications below which another thread is not wort
 def dense_forward(x: Floats, weight: Floats) -> Floats:
     """See reference.dense_forward."""
     (z, out), inputs = empty((len(x), len(weight), x.shape[-1])), time_major(x)
-    rows = rows_of(weight.T) if len(weight) >= FEW_OUTPUTS and spiking(inputs, most_forward(len(weight))) else None
+    rows = rows_of(weight.T) if spiking(inputs, most_forward(len(weight))) else None
     if rows is None:
         product(by_step(inputs), weight.T, by_step(out))
     else:
@@ -48,7 +48,7 @@ def dense_backward(grad: Floats, x: Floats, weight: Floats) -> tuple[Floats, Flo
 
 def gradient_tasks(gz: Floats, x: Floats, gw: Floats) -> list[Task]:
     """The sum over rows of x gz into gw (I, O), for gz (R, O) and x (R, I)."""
-    if gz.shape[1] < FEW_OUTPUTS or not spiking(x, most_backward(gz.shape[1])):
+    if not spiking(x, most_backward(gz.shape[1])):
         return product_tasks(x.T, gz, gw)
     return [partial(gather_gradient, x, gz, part.start, part.stop, gw) for part in threads.parts(len(gw), 1, PIECES)]
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from refboot import threads
 from refboot.arrays import Floats, Ints
-from refboot.kernels.adding import ONE, active, add_rows, others
-from refboot.kernels.coded import Picture, _sums, wanted
+from refboot.kernels.adding import ONE, add_rows, others
+from refboot.kernels.coded import Picture, _sums, firing, wanted
 from refboot.kernels.cuba import any_of, bounded, kept
 from refboot.kernels.events import LARGEST, UNIT, Rows
 from refboot.kernels.jit import jit
@@ -57,9 +57,7 @@ def _through(codes, usual, rows, total, steps, needed, widths, packed, i_keep, v
     for n in range(len(codes)):
         _sums(codes[n : n + 1], rows, total, usual, needed, sums.reshape(1, kinds, widths[0]), there.reshape(1, kinds))
         for t in range(length):
-            for k in range(kinds):
-                here[k] = steps[t, k] if there[k] else np.float32(0)
-            count[t] = active(here, found[t])
+            count[t] = firing(steps[t], there, here, found[t])
         _add(sums, found, count, drives)
         low, place = 0, 0
         for k in range(limits.size):

@@ -33,10 +33,12 @@ def counter(monkeypatch):
     made = Counter()
     for module in (events, coded, through):
         monkeypatch.setattr(module, "add_rows", made)
+    for module in (events, coded):
         monkeypatch.setattr(module, "active", found)
     for module in (coded, through):
         monkeypatch.setattr(module, "others", lambda x, value, numbers: found(x != value, numbers))
         monkeypatch.setattr(module, "_sums", plain["_sums"])
+        monkeypatch.setattr(module, "firing", plain["firing"])
     for name in ("order_by_code", "sum_codes", "_forward"):
         monkeypatch.setattr(coded, name, plain[name])
     for name in ("_through", "_add", "_fire", "fire", "any_of"):
