@@ -14,6 +14,7 @@ from refboot.arrays import Floats
 from refboot.block.base import Block
 from refboot.block.chain import Chain, chain
 from refboot.block.plain import Plain
+from refboot.block.spiking_chain import SpikingChain, spiking_chain
 from refboot.block.still import Held, hold
 from refboot.block.through import through
 from refboot.errors import FormatError, OrderError, RangeError, RefbootError, ShapeError, TypeMismatchError
@@ -57,7 +58,7 @@ class Network:
         self.input_shape: tuple[int, ...] = ()
         self.shapes: list[tuple[int, ...]] = []
         self._held: Held | None = None
-        self._chain: Chain | None = None
+        self._chain: Chain | SpikingChain | None = None
         if input_shape is not None:
             self.build(input_shape)
 
@@ -86,14 +87,7 @@ class Network:
         arrays.instance("mode", mode, LayerMode, "a refboot.routine.LayerMode, as Scheduler.mode gives")
         x = self.over_time(arrays.floats("x", x), mode)
         held = self._held = hold(self.blocks, x)
-        self._chain, whole = None, chain(held, self.blocks, mode)
-        if whole is not None:
-            x, self._chain = whole.forward(), whole
-            return x
-        try:
-            run = through(held, self.blocks, mode)
-        except RefbootError as error:  # all that it runs of its own is the first
-            raise _of_block(0, self.blocks[0], error) from error
+        run = self._in_one_go(held, mode)
         if run is not None:
             return run
         for i, (block, m) in enumerate(zip(self.blocks, mode, strict=False)):
@@ -104,6 +98,16 @@ class Network:
         return x
 
     __call__ = forward
+
+    def _in_one_go(self, held: Held | None, mode: LayerMode) -> Floats | None:
+        """The output, where there is a way around for the whole network; else None."""
+        self._chain = chain(held, self.blocks, mode)
+        try:
+            run = None if self._chain else through(held, self.blocks, mode)
+            self._chain = self._chain or (spiking_chain(held, self.blocks, mode) if run is None else None)
+        except RefbootError as error:  # all that these run of its own is the first
+            raise _of_block(0, self.blocks[0], error) from error
+        return run if self._chain is None else self._chain.output
 
     def _run(self, i: int, x: Floats, mode: Mode) -> Floats:
         """Block i on x, which is not checked again where a block with refboot's own `forward` made it."""

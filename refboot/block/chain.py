@@ -21,30 +21,22 @@ from refboot.routine import LayerMode, Mode
 
 ONE, ZERO = np.ones(1, np.float32), np.zeros(1, np.float32)  # where there is no weight or bias
 
-OWN = {"forward", "run", "backward", "full", "quantised"}  # what an object may have got methods of its own for
+OWN = {"forward", "run", "backward", "full", "quantised", "append_means"}  # what an object may have got methods of its own for
 
 
 class Chain:
-    """The blocks of a network whose first two are `held`."""
+    """The blocks of a network whose first two are `held`, as they `ran`."""
 
-    def __init__(self, held: Held, blocks: Sequence[Any]) -> None:
-        self.held, self.blocks = held, blocks
-        self.done: Any = None
-
-    def forward(self) -> Floats:
-        """The rates (N, O, 1) of the last block."""
-        ways, (first, *others) = ops.shortcuts(), self.blocks
-        weight, bias = (default if p is None else p.data for p, default in zip(_scalars(first), (ONE, ZERO), strict=True))
-        entry, picture = ways.Entry(weight, bias, _curve(first)), ways.encode(self.held.x[..., 0])
-        self.done = ways.chain_forward(picture, entry, [_layer(block) for block in others])
-        for i, block in enumerate(self.blocks):
-            block.put_off(partial(self._up_to, i))
-        return self.done.output[..., None]  # type: ignore[no-any-return]
+    def __init__(self, held: Held, blocks: Sequence[Any], ran: Any) -> None:
+        self.blocks, self.ran = blocks, ran
+        self.output: Floats = ran.output[..., None]
+        for i, block in enumerate(blocks):
+            block.put_off(partial(held.up_to, blocks[1 : i + 1], Mode.ANN))
 
     def backward(self, grad: Floats) -> None:
         """Adds the gradients of the parameters, given that of the output of `forward`."""
-        grad = arrays.gradient(grad, (*self.done.output.shape, 1))
-        found, of_layers = ops.shortcuts().chain_backward(grad[..., 0], self.done)
+        grad = arrays.gradient(grad, self.output.shape)
+        found, of_layers = ops.shortcuts().chain_backward(grad[..., 0], self.ran)
         for parameter, own in zip(_scalars(self.blocks[0]), found, strict=True):
             if parameter is not None:
                 parameter.add_grad(own)
@@ -52,30 +44,32 @@ class Chain:
             block.synapse.weight.v.add_grad(gv)
             block.synapse.weight.g.add_grad(gg)
 
-    def _up_to(self, last: int) -> None:
-        """Leave the blocks up to this one as if they had run one after the other: so each one's `backward` works."""
-        x = self.held.run(0, Mode.ANN)
-        for block in self.blocks[1 : last + 1]:
-            x = block.run(x, Mode.ANN)
-
 
 def chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Chain | None:
-    """The whole network in one go; None where a layer does not run as rates, or does not allow for it."""
+    """The whole network in one go, forward; None where a layer does not run as rates, or does not allow for it."""
     if held is None or any(m is not Mode.ANN for _, m in zip(blocks, mode, strict=False)):
         return None
     first, *between, last = blocks
-    usual = _is_fitted(first) and all(type(block) is Dense and _allows(block) for block in between) and _allows(last)
-    return Chain(held, blocks) if usual else None
+    if not (_is_fitted(first) and all(type(block) is Dense and _allows(block) for block in between) and _allows(last)):
+        return None
+    ways = ops.shortcuts()
+    weight, bias = (default if p is None else p.data for p, default in zip(_scalars(first), (ONE, ZERO), strict=True))
+    entry, picture = ways.Entry(weight, bias, _curve(first)), ways.encode(held.x[..., 0])
+    return Chain(held, blocks, ways.chain_forward(picture, entry, [_layer(block) for block in blocks[1:]]))
+
+
+def is_normed(block: Any) -> bool:
+    """Whether the block's synapse is a normed 8-bit weight and nothing else."""
+    if type(block.synapse) is not synapse.Dense:
+        return False
+    weight: Any = block.synapse.weight
+    usual = weight.is_normed_8bit and OWN.isdisjoint(vars(weight))
+    return usual and weight.v.data.flags.writeable and weight.g.data.flags.writeable  # type: ignore[no-any-return]
 
 
 def _allows(block: Any) -> bool:
-    """Whether the block is a normed 8-bit weight and, in a dense block, a fitted curve, and nothing else."""
-    if type(block) not in (Dense, Affine) or type(block.synapse) is not synapse.Dense:
-        return False
-    weight: Any = block.synapse.weight
-    if not weight.is_normed_8bit or not OWN.isdisjoint(vars(weight)):
-        return False
-    if not (weight.v.data.flags.writeable and weight.g.data.flags.writeable):
+    """Whether behind the weight there is, in a dense block, a fitted curve, and nothing else."""
+    if type(block) not in (Dense, Affine) or not is_normed(block):
         return False
     return is_usual(block) if type(block) is Affine else _is_fitted(block)
 
@@ -87,8 +81,8 @@ def _is_fitted(block: Any) -> bool:
 
 
 def is_usual(block: Any) -> bool:
-    """Whether nobody counts its spikes, or gave it, its synapse or its sampler methods of their own."""
-    return not block.count_log and all(OWN.isdisjoint(vars(part)) for part in (block, block.synapse, block.f))
+    """Whether nobody counts its spikes, or gave it or a part of it methods of their own."""
+    return not block.count_log and all(OWN.isdisjoint(vars(part)) for part in (block, block.synapse, block.neuron, block.f))
 
 
 def _scalars(first: Any) -> tuple[Parameter | None, Parameter | None]:

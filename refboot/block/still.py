@@ -34,11 +34,19 @@ class Held:
         """What block 0, then block 1 makes of x: of 0 it is a Still, of 1 an array."""
         if layer:
             return self.second.run(self.still, mode)  # type: ignore[arg-type]
+        if self.still is not None:
+            return self.still
         picture = ops.shortcuts().encode(self.x[..., 0])
         values = np.broadcast_to(picture.values[None, :, None], (1, len(picture.values), self.x.shape[-1]))
         self.still = Still(picture, self.first.run_coded(values, picture.codes, mode)[0])
         self.mode = Mode.SNN if mode.spiking else Mode.ANN
         return self.still
+
+    def up_to(self, blocks: Sequence[Any], mode: Mode) -> None:
+        """Leave the first block and these behind it as if they had run one after the other: so each one's `backward` works."""
+        x = self.run(0, mode)
+        for block in blocks:
+            x = block.run(x, mode)
 
     def unfold(self) -> None:
         """Leave the two blocks as if they had run on every pixel: so their `backward` gives the gradient of each."""

@@ -34,17 +34,8 @@ def through(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Floats
     still = held.run(0, Mode.SNN)
     z = ways.spikes_through(still.picture, still.table, weights, neurons)
     for i, block in enumerate(blocks[1:] if z is not None else (), 1):
-        block.put_off(partial(_up_to, held, blocks[1 : i + 1]), (True, held.x.shape[-1]))
+        block.put_off(partial(held.up_to, blocks[1 : i + 1], Mode.SNN), (True, held.x.shape[-1]))
     return z  # type: ignore[no-any-return]
-
-
-def _up_to(held: Held, blocks: Sequence[Any]) -> None:
-    """Leave the blocks as if they had run one after the other, not in training: so each one's `backward` works."""
-    x: Any = held.still
-    for block in blocks:
-        training, block.training = block.training, False
-        x = block.run(x, Mode.SNN)
-        block.training = training
 
 
 def _only_runs(block: Any) -> bool:

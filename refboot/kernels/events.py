@@ -12,7 +12,7 @@ import numpy as np
 
 from refboot.arrays import Floats
 from refboot.kernels import memory
-from refboot.kernels.adding import active, add_rows
+from refboot.kernels.adding import active, add_rows, others
 from refboot.kernels.jit import COMPILED, inlined, jit
 from refboot.kernels.layout import over_elements
 
@@ -97,8 +97,10 @@ def sum_events(x, rows, z):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def by_input(x, low, high, start, where):  # type: ignore[no-untyped-def]
-    """For each input i in [low, high): the rows r of x (R, I) in which it spikes are where[start[i - low] : start[i - low + 1]]."""
+def by_input(x, low, high, start, where, silent):  # type: ignore[no-untyped-def]
+    """For each input i in [low, high): the rows r of x (R, I) in which it spikes are where[start[i - low] : start[i - low + 1]].
+
+    `silent` is the 0 of x's type."""
     start[:] = 0
     for r in range(len(x)):
         part = x[r, low:high]
@@ -108,7 +110,7 @@ def by_input(x, low, high, start, where):  # type: ignore[no-untyped-def]
         start[i + 1] += start[i]
     at, found = start[:-1].copy(), np.empty(high - low + 1, np.int64)
     for r in range(len(x)):
-        for j in range(active(x[r, low:high], found)):
+        for j in range(others(x[r, low:high], silent, found)):
             where[at[found[j]]] = r
             at[found[j]] += 1
 
@@ -117,7 +119,7 @@ def by_input(x, low, high, start, where):  # type: ignore[no-untyped-def]
 def gather_gradient(x, gz, low, high, gw):  # type: ignore[no-untyped-def]
     """gw (I, O) for the inputs in [low, high): the sum of the rows of gz (R, O) in which each spikes, in order."""
     start, where = np.empty(high - low + 1, np.int32), np.empty((high - low) * len(x), np.int32)
-    by_input(x, low, high, start, where)
+    by_input(x, low, high, start, where, np.float32(0))
     for i in range(high - low):
         total = gw[low + i]
         total[:] = 0

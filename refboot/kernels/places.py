@@ -40,3 +40,9 @@ def _pointer(typing: Any, place: types.Integer) -> Any:
 def between(place, low, high):  # type: ignore[no-untyped-def]
     """The float32 from number `low` to `high` of those that begin at a place."""
     return numba.carray(_pointer(place + 4 * low), high - low)  # type: ignore[attr-defined]
+
+
+@jit
+def matrix(place, rows, columns):  # type: ignore[no-untyped-def]
+    """The float32 array (rows, columns) that begins at a place."""
+    return numba.carray(_pointer(place), (rows, columns))  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from refboot.kernels.magnitude import largest, squares
 from refboot.kernels.optim import adam_steps, sgd_steps
 from refboot.kernels.rates import mean_over_time
 from refboot.kernels.running import coded_spikes, dense_spikes
+from refboot.kernels.spiking_chain import Neurons, spiking_backward, spiking_forward
 from refboot.kernels.through import spikes_through
 from refboot.kernels.weight import normed_8bit, normed_8bit_backward
 
@@ -19,6 +20,7 @@ __all__ = [
     "COMPILED",
     "Entry",
     "Layer",
+    "Neurons",
     "Pieces",
     "adam_steps",
     "chain_backward",
@@ -39,6 +41,8 @@ __all__ = [
     "rows_of",
     "sgd_steps",
     "spikes_through",
+    "spiking_backward",
+    "spiking_forward",
     "squares",
     "without",
 ]

@@ -15,7 +15,7 @@ from refboot.kernels.adding import ONE, add_rows, others
 from refboot.kernels.coded import Picture, _sums, firing, wanted
 from refboot.kernels.cuba import any_of, bounded, kept
 from refboot.kernels.events import LARGEST, UNIT, Rows
-from refboot.kernels.jit import jit
+from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import empty
 from refboot.kernels.running import fire
 
@@ -70,7 +70,7 @@ def _through(codes, usual, rows, total, steps, needed, widths, packed, i_keep, v
                 z[n, t, o] = np.float32(drives[t, o]) * UNIT
 
 
-@jit
+@inlined
 def _add(rows, found, count, drives):  # type: ignore[no-untyped-def]
     """The sum of the rows found at each step."""
     width = rows.shape[1]

@@ -102,7 +102,7 @@ def test_the_bits_do_not_depend_on_the_number_of_threads():
 def test_weights_are_those_of_the_spiking_modes_in_every_bit():
     network = fitted((512, 300, 10))
     network(pictures(), ANN)
-    for b, q, length in zip(network.blocks[1:], network._chain.done.q, network._chain.done.length, strict=True):
+    for b, q, length in zip(network.blocks[1:], network._chain.ran.q, network._chain.ran.length, strict=True):
         weight = b.synapse.weight
         used, whole = normed_8bit(weight.v.data, weight.g.data)
         np.testing.assert_array_equal(q.T, used)
