@@ -37,12 +37,7 @@ class Chain:
         """Adds the gradients of the parameters, given that of the output of `forward`."""
         grad = arrays.gradient(grad, self.output.shape)
         found, of_layers = ops.shortcuts().chain_backward(grad[..., 0], self.ran)
-        for parameter, own in zip(_scalars(self.blocks[0]), found, strict=True):
-            if parameter is not None:
-                parameter.add_grad(own)
-        for block, (gv, gg) in zip(self.blocks[1:], of_layers, strict=True):
-            block.synapse.weight.v.add_grad(gv)
-            block.synapse.weight.g.add_grad(gg)
+        add_gradients(self.blocks, found, of_layers)
 
 
 def chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Chain | None:
@@ -53,8 +48,7 @@ def chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Chain | 
     if not (_is_fitted(first) and all(type(block) is Dense and _allows(block) for block in between) and _allows(last)):
         return None
     ways = ops.shortcuts()
-    weight, bias = (default if p is None else p.data for p, default in zip(_scalars(first), (ONE, ZERO), strict=True))
-    entry, picture = ways.Entry(weight, bias, _curve(first)), ways.encode(held.x[..., 0])
+    entry, picture = ways.Entry(*scalars(first), _curve(first)), ways.encode(held.x[..., 0])
     return Chain(held, blocks, ways.chain_forward(picture, entry, [_layer(block) for block in blocks[1:]]))
 
 
@@ -85,7 +79,22 @@ def is_usual(block: Any) -> bool:
     return not block.count_log and all(OWN.isdisjoint(vars(part)) for part in (block, block.synapse, block.neuron, block.f))
 
 
-def _scalars(first: Any) -> tuple[Parameter | None, Parameter | None]:
+def scalars(first: Any) -> list[Floats]:
+    """Weight and bias (1,) of an input layer, not quantised yet."""
+    return [default if p is None else p.data for p, default in zip(_learned(first), (ONE, ZERO), strict=True)]
+
+
+def add_gradients(blocks: Sequence[Any], found: Sequence[Floats], of_layers: Sequence[tuple[Floats, Floats]]) -> None:
+    """Add those of weight and bias of the input layer, and of the others' normed weights."""
+    for parameter, own in zip(_learned(blocks[0]), found, strict=True):
+        if parameter is not None:
+            parameter.add_grad(own)
+    for block, (gv, gg) in zip(blocks[1:], of_layers, strict=True):
+        block.synapse.weight.v.add_grad(gv)
+        block.synapse.weight.g.add_grad(gg)
+
+
+def _learned(first: Any) -> tuple[Parameter | None, Parameter | None]:
     return first.synapse.weight, first.synapse.bias
 
 

@@ -63,7 +63,7 @@ def kernels() -> list[tuple[Any, tuple[Any, ...]]]:
     return [
         (optim._adam_parts, (int64[:, ::1], int64[::1], int64, int64[:, ::1]) + (number,) * 7),
         (optim._adam, (f1,) * 4 + (number,) * 7),
-        (coded._scatter, (codes, boolean[::1], f3, boolean, f2)),
+        (coded._scatter, (codes, int64, boolean[::1], f3, boolean, f2)),
         (coded._trains, (f2, sums, there, f3, f3, d2)),
         (events.gather_gradient, (f2, f2, int64, int64, f2)),
         (cuba._cuba_narrow_backward, (f1, f1, number, number, number, f3, f3, f3)),

@@ -16,10 +16,10 @@ from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels import memory
 from refboot.kernels.adding import active, add_rows, others
-from refboot.kernels.events import UNIT, Rows
+from refboot.kernels.events import UNIT, Rows, by_input
 from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import empty, time_major
-from refboot.kernels.tile import dot
+from refboot.kernels.tile import dots
 
 AT_A_TIME = 32  # samples
 
@@ -34,9 +34,9 @@ class Picture(NamedTuple):
 
 def encode(x: Floats) -> Picture:
     """x (N, I), float32, quantised as weights are; each code occurs."""
-    codes, present, usual = memory.empty(x.shape, np.uint8), np.zeros(256, np.bool_), np.empty(1, np.int64)
-    _encode(np.ascontiguousarray(x).reshape(-1), codes.reshape(-1), present, usual)
-    return Picture(codes, ((np.flatnonzero(present) - 128) * UNIT).astype(np.float32), int(usual[0]))
+    codes, values = memory.empty(x.shape, np.uint8), np.empty(256, np.float32)
+    kinds, usual = _encode(np.ascontiguousarray(x).reshape(-1), codes.reshape(-1), values)
+    return Picture(codes, values[:kinds], usual)
 
 
 def coded_forward(picture: Picture, table: Floats, rows: Rows) -> Floats:
@@ -80,9 +80,9 @@ def _of_chunk(codes: np.ndarray, usual: int, steps: Floats, rows: Rows, gz: Floa
     def gather(part: slice) -> None:
         _trains(steps, *summed(codes[part], usual, rows, every), gz[part], trains[part], parts[part.start])
 
-    by_pixel, fires = np.ascontiguousarray(codes.T), steps.any(axis=0)
+    fires = steps.any(axis=0)
     threads.over(count, gather, fixed=True)
-    threads.over(len(gw), lambda part: _scatter(by_pixel[part], fires, trains, fresh, gw[part]))
+    threads.over(len(gw), lambda part: _scatter(codes, part.start, fires, trains, fresh, gw[part]))
     return np.sum([parts[start] for start in sorted(parts)], axis=0)
 
 
@@ -100,9 +100,9 @@ def summed(codes: np.ndarray, usual: int, rows: Rows, wanted: np.ndarray) -> tup
 
 
 @jit
-def _encode(x, codes, present, usual):  # type: ignore[no-untyped-def]
-    """The codes of x, which of 256 values there are, and the code that most of a sixteenth of the pixels have."""
-    some, places, kinds, most = np.zeros(256, np.int64), np.empty(256, np.uint8), 0, -1
+def _encode(x, codes, values):  # type: ignore[no-untyped-def]
+    """The codes of x and the value of each; returns how many there are, and the one that most of a sixteenth of the pixels have."""
+    present, some, places, kinds, most, usual = np.zeros(256, np.bool_), np.zeros(256, np.int64), np.empty(256, np.uint8), 0, -1, 0
     for i in range(x.size):
         whole = np.rint(x[i] * np.float32(32))
         codes[i] = np.uint8(np.int32(min(max(whole, np.float32(-128)), np.float32(127))) + 128)
@@ -112,12 +112,13 @@ def _encode(x, codes, present, usual):  # type: ignore[no-untyped-def]
         some[codes[i]] += 1
     for value in range(256):
         if present[value]:
-            places[value] = kinds
+            places[value], values[kinds] = kinds, np.float32(value - 128) * UNIT
             if some[value] > most:
-                most, usual[0] = some[value], kinds
+                most, usual = some[value], kinds
             kinds += 1
     for i in range(codes.size):
         codes[i] = places[codes[i]]
+    return kinds, usual
 
 
 @inlined
@@ -190,33 +191,41 @@ def _forward(steps, sums, there, z):  # type: ignore[no-untyped-def]
 
 @jit
 def _trains(steps, sums, there, gz, trains, g_table):  # type: ignore[no-untyped-def]
-    """The sum of gz over the steps in which a code spikes, for each that is there (N, K, O); adds to g_table (K, T)."""
-    kinds, width = steps.shape[1], sums.shape[2]
-    part = np.empty(width, np.float32)
+    """The sum of gz over the steps in which a code spikes, for each that is there and ever does (N, K, O); adds to g_table (K, T)."""
+    (length, kinds), width = steps.shape, sums.shape[2]
+    start, when, at_hand = np.zeros(kinds + 1, np.int32), np.empty(steps.size, np.int32), np.empty(kinds, np.int64)
+    whole, along = np.empty((kinds, width), np.float32), np.empty((length, kinds), np.float32)
+    by_input(steps, 0, kinds, start, when, np.float32(0))
     for n in range(len(gz)):
+        count = 0
         for k in range(kinds):
             if there[n, k]:
-                own, train = sums[n, k], trains[n, k]
+                own, into = sums[n, k], whole[count]
                 for o in range(width):
-                    part[o] = np.float32(own[o])
-                    train[o] = 0
-                for t in range(len(steps)):
-                    g_table[k, t] += np.float64(dot(part, gz[n, t]) * UNIT)
-                    if steps[t, k] != 0:
-                        for o in range(width):
-                            train[o] += gz[n, t, o] * steps[t, k]
+                    into[o] = np.float32(own[o])
+                if start[k + 1] > start[k]:
+                    trains[n, k] = 0
+                    add_rows(gz[n], when, start[k], start[k + 1], trains[n, k])
+                at_hand[count] = k
+                count += 1
+        dots(gz[n], whole, 0, count, along)
+        for t in range(length):
+            for j in range(count):
+                g_table[at_hand[j], t] += np.float64(along[t, j] * UNIT)
 
 
 @jit
-def _scatter(codes, fires, trains, fresh, gw):  # type: ignore[no-untyped-def]
-    """Adds to gw (I, O), which begins at zero if it is `fresh`, the trains of each pixel's codes (I, N), of those that ever fire."""
+def _scatter(codes, low, fires, trains, fresh, gw):  # type: ignore[no-untyped-def]
+    """Adds to gw, the rows from pixel `low` on, which begin at zero if it is `fresh`, the trains (N, K, O) of each pixel's codes (N, I), of
+    those that ever fire."""
     samples, kinds, width = trains.shape
     rows, found = trains.reshape(samples * kinds, width), np.empty(samples + 1, np.int32)
     for i in range(len(gw)):
         count = 0
         for n in range(samples):
-            found[count] = n * kinds + codes[i, n]
-            count += int(fires[codes[i, n]])
+            code = codes[n, low + i]
+            found[count] = n * kinds + code
+            count += int(fires[code])
         if fresh:
             gw[i] = 0
         add_rows(rows, found, 0, count, gw[i])

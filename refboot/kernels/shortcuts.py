@@ -12,7 +12,7 @@ from refboot.kernels.magnitude import largest, squares
 from refboot.kernels.optim import adam_steps, sgd_steps
 from refboot.kernels.rates import mean_over_time
 from refboot.kernels.running import coded_spikes, dense_spikes
-from refboot.kernels.spiking_chain import Neurons, spiking_backward, spiking_forward
+from refboot.kernels.spiking_chain import Neurons, Source, spiking_backward, spiking_forward
 from refboot.kernels.through import spikes_through
 from refboot.kernels.weight import normed_8bit, normed_8bit_backward
 
@@ -22,6 +22,7 @@ __all__ = [
     "Layer",
     "Neurons",
     "Pieces",
+    "Source",
     "adam_steps",
     "chain_backward",
     "chain_forward",

@@ -11,7 +11,7 @@ import numpy as np
 from refboot.kernels.adding import ONE, add_rows, others
 from refboot.kernels.chain_tasks import _finish, _over, _total
 from refboot.kernels.coded import _scatter, _sums, _trains, firing
-from refboot.kernels.cuba import _cuba_narrow_backward, any_of, narrow_step
+from refboot.kernels.cuba import _cuba_narrow_backward, any_of, gradient_step, narrow_step
 from refboot.kernels.events import UNIT, by_input
 from refboot.kernels.fixed_point import PER_STEP, quantised
 from refboot.kernels.jit import inlined, jit
@@ -24,13 +24,13 @@ from refboot.kernels.tile import ROWS, product
 from refboot.kernels.together import done, next_task
 from refboot.kernels.turn import turn
 from refboot.kernels.vectors import LANES
-from refboot.kernels.weight import _along
+from refboot.kernels.weight import _along, unclipped
 
 LENGTHS, QUANTISE, RUN = range(3)  # kinds of tasks, forward
 BACK, LEARN, FINISH = range(3)  # and backward
 # Of each layer its sizes (WIDTH: its outputs, of the last layer with what fills up a vector); the places of its float32 arrays (TURNED: the
 # quantised weight as (O, I)); where its rows, sums over outputs and neurons begin among those of all; whether its inputs spike too often.
-INPUTS, OUTPUTS, WIDTH, V, G, LENGTH, TURNED, GV, GG, ROWS_AT, SUMS_AT, NEURONS_AT, DENSE, KNOWN = range(14)
+INPUTS, OUTPUTS, WIDTH, ROWS_AT, SUMS_AT, NEURONS_AT, DENSE, V, G, LENGTH, TURNED, GV, GG, KNOWN = range(14)
 WIDE = ONE // 2  # sums of 16 bits in a vector
 GAP = 2 * LANES  # numbers between two rows of a turned weight: rows a power of two apart would share a few lines of the cache
 FINITE, BEYOND = np.float32(np.finfo(np.float32).max), np.int32(1 << 16)  # in steps of the grid, more than any sum may have
@@ -38,20 +38,58 @@ NONE, STEP = np.int64(0), np.int64(1)  # of one type with what is computed: so t
 
 
 @jit
-def forward(plan, cells, side, layers, codes, usual, needed, steps, rows, totals, sizes, i_keep, v_keep, limits, voltage, spikes, counts, means, z):  # type: ignore[no-untyped-def]  # fmt: skip  # noqa: E501
+def enter(values, usual, weight, bias, i_keep, v_keep, limit, steps, voltage, means, fires, needed):  # type: ignore[no-untyped-def]
+    """The input layer on each code, from rest: spikes and voltages (T, K), means over time of spikes and weighted input (2, K), which codes
+    ever spike, and whose sums are asked for: of those, or of all where the `usual` one does, whose sum is the rest they leave."""
+    w, b, length = quantised(weight[0]), quantised(bias[0]), len(steps)
+    for k in range(values.size):
+        drive = values[k] * w
+        drive += b
+        u, v, count, total = np.int32(0), np.int32(0), np.float32(0), np.float32(0)
+        for t in range(length):
+            u = narrow_step(u, np.int32(drive * np.float32(4096)), i_keep)
+            v = narrow_step(v, u, v_keep)
+            voltage[t, k], steps[t, k] = np.float32(v) * np.float32(1 / 4096), np.float32(v > limit)
+            count, total = count + steps[t, k], total + drive
+            v = np.int32(0) if v > limit else v
+        means[0, k], means[1, k], fires[k] = count / np.float32(length), total / np.float32(length), count > 0
+    for k in range(values.size):
+        needed[k] = fires[k] | fires[usual]
+
+
+@jit
+def leave(g_table, values, weight, bias, i_keep, v_keep, curve, voltage):  # type: ignore[no-untyped-def]
+    """Gradients of weight and bias, given those of the trains, in parts (P, K, T)."""
+    gw, gb = np.empty(1, np.float32), np.empty(1, np.float32)
+    along, total = 0.0, 0.0
+    for k in range(values.size):
+        gu, later = np.float32(0), np.float32(0)
+        for t in range(len(voltage) - 1, -1, -1):
+            grad = 0.0
+            for part in range(len(g_table)):
+                grad += g_table[part, k, t]
+            gu, later = gradient_step(np.float32(grad), voltage[t, k], gu, later, i_keep, v_keep, curve[0], curve[1], curve[2])
+            along += np.float64(later * values[k])
+            total += np.float64(later)
+    gw[0], gb[0] = unclipped(np.float32(along), weight[0]), unclipped(np.float32(total), bias[0])
+    return gw, gb
+
+
+@jit
+def forward(plan, cells, side, layers, codes, usual, needed, steps, rows, totals, sums, most, keep, limits, voltage, spikes, counts, means, z):  # type: ignore[no-untyped-def]  # fmt: skip  # noqa: E501
     """The tasks of a forward pass."""
     k, at = next_task(plan, cells, side, 0)
     while k < len(plan):
         kind, part, low, high = plan[k, 0], plan[k, 2], plan[k, 3], plan[k, 4]
         own = layers[plan[k, 1]]
         if kind == RUN:
-            _run(layers, codes, low, high, usual, needed, steps, rows, sizes, i_keep, v_keep, limits, voltage, spikes, counts, means, z)
+            _run(layers, codes, low, high, usual, needed, steps, rows, _whole(sums), keep, limits, voltage, spikes, counts, means, z)
         elif kind == LENGTHS:
             v = matrix(own[V], own[INPUTS], own[OUTPUTS])[low:high]
             _products(v, v, _totals(totals, own)[part])
         else:
-            first = own[SUMS_AT] + part * own[OUTPUTS]
-            _quantise(own, _totals(totals, own), low, high, _rows(rows, own), sizes[:, first : first + own[OUTPUTS]])
+            size = _quantise(own, _totals(totals, own), low, high, _rows(rows, own), sums[part])
+            most[plan[k, 1], part] = size
         done(plan, cells, k)
         k, at = next_task(plan, cells, side, at)
 
@@ -82,38 +120,41 @@ def _neurons(x, own, count):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _quantise(own, totals, low, high, rows, sizes):  # type: ignore[no-untyped-def]
-    """As weight.normed_8bit, for the inputs in [low, high), into bytes; their sums and those of their sizes into `sizes` (2, O)."""
+def _quantise(own, totals, low, high, rows, sums):  # type: ignore[no-untyped-def]
+    """As weight.normed_8bit, for the inputs in [low, high), into bytes; of the first layer their sum, of any the largest sum of their sizes.
+    """
     v, outputs = matrix(own[V], own[INPUTS], own[OUTPUTS]), own[OUTPUTS]
     g, length, factor = matrix(own[G], 1, outputs)[0], matrix(own[LENGTH], 1, outputs)[0], np.empty(outputs, np.float32)
-    total, most = np.zeros(outputs, np.int32), np.zeros(outputs, np.int32)
+    total, size = np.zeros(outputs, np.int32), np.zeros(outputs, np.int32)
     for o in range(outputs):
-        size = np.float32(np.sqrt(_total(totals, o)))
-        factor[o] = g[o] / size
+        whole = np.float32(np.sqrt(_total(totals, o)))
+        factor[o] = g[o] / whole
         if low == 0:
-            length[o] = size
-        if not (size <= FINITE and abs(factor[o]) <= FINITE):  # else no weight is NaN
-            most[o] = BEYOND
+            length[o] = whole
+        if not (whole <= FINITE and abs(factor[o]) <= FINITE):  # else no weight is NaN
+            size[o] = BEYOND
     for i in range(low, high):
         row, out = v[i], rows[i]
         for o in range(outputs):
-            whole = np.int32(quantised(row[o] * factor[o]) * PER_STEP)
-            out[o] = np.int8(whole)
-            total[o] += whole
-            most[o] += np.int32(abs(whole))
+            steps = np.int32(quantised(row[o] * factor[o]) * PER_STEP)
+            out[o] = np.int8(steps)
+            total[o] += steps
+            size[o] += np.int32(abs(steps))
         for o in range(outputs, out.size):
             out[o] = 0
-    for o in range(outputs):
-        sizes[0, o], sizes[1, o] = total[o], most[o]
-    if own[TURNED]:
+    if own[ROWS_AT]:
         turn(rows, low, high, _turned(own))
+    else:
+        for o in range(outputs):
+            sums[o] = total[o]
+    return size.max()
 
 
 @jit
-def _run(layers, codes, low, high, usual, needed, steps, rows, sizes, i_keep, v_keep, limits, voltage, spikes, counts, means, z):  # type: ignore[no-untyped-def]  # fmt: skip  # noqa: E501
+def _run(layers, codes, low, high, usual, needed, steps, rows, total, keep, limits, voltage, spikes, counts, means, z):  # type: ignore[no-untyped-def]  # fmt: skip  # noqa: E501
     """The samples in [low, high), each through all layers."""
     (length, kinds), first, read_out = steps.shape, layers[0], layers[-1]
-    most, total = max(layers[:, WIDTH].max(), kinds), _whole(sizes, first)
+    most = max(layers[:, WIDTH].max(), kinds)
     sums, there, here = np.empty((kinds, first[WIDTH]), np.int16), np.empty(kinds, np.bool_), np.empty(kinds, np.float32)
     found, count, drives = np.empty((length, most + 1), np.int64), np.empty(length, np.int64), np.empty((length, most), np.int16)
     for n in range(low, high):
@@ -122,11 +163,9 @@ def _run(layers, codes, low, high, usual, needed, steps, rows, sizes, i_keep, v_
             count[t] = firing(steps[t], there, here, found[t])
         _add(sums, found, count, drives)
         for k in range(limits.size):
-            own, neurons, many = layers[k], layers[k, NEURONS_AT], len(codes) * length
-            now = slice(n * length, (n + 1) * length)
+            own, many, now = layers[k], len(codes) * length, slice(n * length, (n + 1) * length)
             reached, fired = _neurons(voltage, own, many)[now], _neurons(spikes, own, many)[now]
-            keeps = i_keep[neurons : neurons + own[WIDTH]], v_keep[neurons : neurons + own[WIDTH]]
-            _fire(drives, keeps[0], keeps[1], limits[k], reached, fired, found, count)
+            _fire(drives, _neurons(keep[0], own, 1)[0], _neurons(keep[1], own, 1)[0], limits[k], reached, fired, found, count)
             if means.size:
                 _average(drives, fired, _neurons(means[0], own, len(codes))[n], _neurons(means[1], own, len(codes))[n])
             counts[k, n] = count.sum()
@@ -137,12 +176,12 @@ def _run(layers, codes, low, high, usual, needed, steps, rows, sizes, i_keep, v_
 
 
 @jit
-def _whole(sizes, own):  # type: ignore[no-untyped-def]
-    """The sum of a layer's weights of each output."""
-    total = np.zeros(own[OUTPUTS], np.int16)
-    for part in range(FEW):
+def _whole(sums):  # type: ignore[no-untyped-def]
+    """The sum over all inputs, of each output, of the first layer's weights."""
+    total = np.zeros(sums.shape[1], np.int16)
+    for part in range(len(sums)):
         for o in range(total.size):
-            total[o] += np.int16(sizes[0, own[SUMS_AT] + part * total.size + o])
+            total[o] += np.int16(sums[part, o])
     return total
 
 
@@ -182,20 +221,23 @@ def _average(drives, spikes, rates, inputs):  # type: ignore[no-untyped-def]
 
 
 @jit
-def backward(plan, cells, side, layers, codes, by_pixel, usual, steps, fires, rows, totals, sizes, i_keep, v_keep, curves, voltage, spikes, gz, grad, trains, g_table):  # type: ignore[no-untyped-def]  # fmt: skip  # noqa: E501
-    """The tasks of a backward pass; `grad` (R, O) is that of the last layer's output, its rows filled up to whole vectors."""
+def backward(plan, cells, side, layers, codes, usual, fires, steps, rows, totals, sums, keep, curves, voltage, spikes, gz, grad, trains, g_table):  # type: ignore[no-untyped-def]  # fmt: skip  # noqa: E501
+    """The tasks of a backward pass; `grad` (R, O) is that of the last layer's output."""
     k, at = next_task(plan, cells, side, 0)
     while k < len(plan):
         kind, i, part, low, high = plan[k, 0], plan[k, 1], plan[k, 2], plan[k, 3], plan[k, 4]
         own = layers[i]
         if kind == BACK:
-            _back(layers, codes, low, high, usual, steps, rows, sizes, i_keep, v_keep, curves, voltage, gz, grad, trains, g_table[part])
+            _give(layers, low, high, len(steps), keep, curves, voltage, gz, grad)
+            of_first = _neurons(gz, layers[0], len(grad)).reshape(len(codes), len(steps), layers[0, WIDTH])[low:high]
+            g_table[part] = 0
+            _to_codes(codes[low:high], usual, steps, _rows(rows, layers[0]), _whole(sums), of_first, trains[low:high], g_table[part])
         elif kind == LEARN:
             v, gv = matrix(own[V], own[INPUTS], own[OUTPUTS])[low:high], matrix(own[GV], own[INPUTS], own[OUTPUTS])[low:high]
             g, length, total = matrix(own[G], 1, own[OUTPUTS])[0], matrix(own[LENGTH], 1, own[OUTPUTS])[0], _totals(totals, own)[part]
             factor = _over(g, length)
             if i == 0:
-                _learn_pictures(by_pixel[low:high], fires, trains, v, factor, gv, total)
+                _learn_pictures(codes, low, fires, trains, v, factor, gv, total)
             else:
                 many, below = len(grad), layers[i - 1]
                 x = _neurons(spikes, below, many)
@@ -213,60 +255,70 @@ def backward(plan, cells, side, layers, codes, by_pixel, usual, steps, fires, ro
 
 
 @jit
-def _back(layers, codes, low, high, usual, steps, rows, sizes, i_keep, v_keep, curves, voltage, gz, grad, trains, g_table):  # type: ignore[no-untyped-def]  # fmt: skip  # noqa: E501
-    """The gradients of the samples in [low, high) through all layers, down to the trains of codes."""
-    (length, kinds), first, many = steps.shape, layers[0], len(grad)
-    sums, there, every = np.empty((1, kinds, first[WIDTH]), np.int16), np.empty((1, kinds), np.bool_), np.ones(kinds, np.bool_)
-    total, now, samples = _whole(sizes, first), slice(low * length, high * length), high - low
+def _give(layers, low, high, length, keep, curves, voltage, gz, grad):  # type: ignore[no-untyped-def]
+    """The gradient for the weighted input of each layer, from the last on, for the samples in [low, high)."""
+    now, many, samples = slice(low * length, high * length), len(grad), high - low
     for k in range(len(layers) - 2, -1, -1):
-        own, above, neurons, curve = layers[k], layers[k + 1], layers[k, NEURONS_AT], curves[k]
+        own, above, curve = layers[k], layers[k + 1], curves[k]
         given = grad[now] if k + 2 == len(layers) else _neurons(gz, above, many)[now]
         of_spikes, shape = np.empty((samples * length, own[WIDTH]), np.float32), (samples, length, own[WIDTH])
         product(given, NONE, given.shape[1], STEP, len(given), _turned(above), above[OUTPUTS], NONE, own[WIDTH], of_spikes)
-        keep = i_keep[neurons : neurons + own[WIDTH]], v_keep[neurons : neurons + own[WIDTH]]
+        left = _left(_neurons(keep[0], own, 1)[0]), _left(_neurons(keep[1], own, 1)[0])
         reached, to = _neurons(voltage, own, many)[now].reshape(shape), _neurons(gz, own, many)[now].reshape(shape)
-        _cuba_narrow_backward(keep[0], keep[1], curve[0], curve[1], curve[2], of_spikes.reshape(shape), reached, to)
-    given = _neurons(gz, first, many).reshape(len(codes), length, first[WIDTH])
-    for n in range(low, high):
-        _sums(codes[n : n + 1], _rows(rows, first), total, usual, every, sums, there)
-        _trains(steps, sums, there, given[n : n + 1], trains[n : n + 1], g_table)
+        _cuba_narrow_backward(left[0], left[1], curve[0], curve[1], curve[2], of_spikes.reshape(shape), reached, to)
 
 
 @jit
-def _learn_pictures(codes, fires, trains, v, factor, gv, total):  # type: ignore[no-untyped-def]
+def _left(keep):  # type: ignore[no-untyped-def]
+    """What a decay leaves of 1, exactly."""
+    left = np.empty(keep.size, np.float32)
+    for c in range(keep.size):
+        left[c] = np.float32(keep[c]) * np.float32(1 / 4096)
+    return left
+
+
+@jit
+def _to_codes(codes, usual, steps, rows, total, gz, trains, g_table):  # type: ignore[no-untyped-def]
+    """The gradient of the first layer's weighted input, by the trains of codes and for them."""
+    kinds, width = steps.shape[1], rows.shape[1]
+    sums, there, every = np.empty((1, kinds, width), np.int16), np.empty((1, kinds), np.bool_), np.ones(kinds, np.bool_)
+    for n in range(len(codes)):
+        _sums(codes[n : n + 1], rows, total, usual, every, sums, there)
+        _trains(steps, sums, there, gz[n : n + 1], trains[n : n + 1], g_table)
+
+
+@jit
+def _learn_pictures(codes, low, fires, trains, v, factor, gv, total):  # type: ignore[no-untyped-def]
+    """For the pixels from `low` on, whose weights and gradients are v and gv: the trains of their codes."""
     for r in range(0, len(v), ROWS):
         stop = min(r + ROWS, len(v))
-        _scatter(codes[r:stop], fires, trains, True, gv[r:stop])
+        _scatter(codes, low + r, fires, trains, True, gv[r:stop])
         _along(gv[r:stop], v[r:stop], factor, total)
 
 
 @jit
 def _learn(x, gz, low, high, v, factor, gv, total):  # type: ignore[no-untyped-def]
     """For the inputs in [low, high), whose weights and gradients are v and gv: the rows of gz (R, O) in which each spikes."""
-    start, where, own = np.empty(high - low + 1, np.int32), np.empty((high - low) * len(x), np.int32), np.empty(gz.shape[1], np.float32)
+    start, where = np.empty(high - low + 1, np.int32), np.empty((high - low) * len(x), np.int32)
     by_input(x, low, high, start, where, np.uint8(0))
-    for r in range(0, high - low, ROWS):
-        stop = min(r + ROWS, high - low)
+    for r in range(0, len(gv), ROWS):
+        stop = min(r + ROWS, len(gv))
         for i in range(r, stop):
+            own = gv[i]
             own[:] = 0
             add_rows(gz, where, start[i], start[i + 1], own)
-            for o in range(gv.shape[1]):
-                gv[i, o] = own[o]
         _along(gv[r:stop], v[r:stop], factor, total)
 
 
 @jit
 def _learn_dense(x, gz, low, high, v, factor, gv, total):  # type: ignore[no-untyped-def]
-    """The same as a product: where many spike."""
-    some = np.empty((len(x), ROWS), np.float32)
-    own = np.empty((ROWS, gz.shape[1]), np.float32)
-    for r in range(0, high - low, ROWS):
-        stop = min(r + ROWS, high - low)
-        for n in range(len(x)):
-            for i in range(stop - r):
-                some[n, i] = np.float32(x[n, low + r + i])
-        product(some, NONE, STEP, np.int64(ROWS), stop - r, gz, len(gz), NONE, gz.shape[1], own)
-        for i in range(r, stop):
-            for o in range(gv.shape[1]):
-                gv[i, o] = own[i - r, o]
+    """The same as a product, where many spike or outputs are few."""
+    some, outputs = np.empty((len(x), high - low), np.float32), gv.shape[1]
+    for n in range(len(x)):
+        own, out = x[n, low:high], some[n]
+        for i in range(own.size):
+            out[i] = np.float32(own[i])
+    for r in range(0, len(gv), ROWS):
+        stop = min(r + ROWS, len(gv))
+        product(some, r, STEP, high - low, stop - r, gz, len(gz), NONE, outputs, gv[r:])
         _along(gv[r:stop], v[r:stop], factor, total)
