@@ -36,22 +36,19 @@ class SpikingChain:
 
 def spiking_chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> SpikingChain | None:
     """The whole network in one go, forward; None where a layer does not spike, does not allow for it, or leaves the numbers it is for."""
-    modes = [m for _, m in zip(blocks, mode, strict=False)]
-    if held is None or held.x.shape[-1] == 1 or not all(m.spiking for m in modes):
+    modes = {m for _, m in zip(blocks, mode, strict=False)}
+    if held is None or held.x.shape[-1] == 1 or modes not in ({Mode.SNN}, {Mode.SAMPLE}):
         return None
-    (first, *between, last), neurons = blocks, [_neurons(block) for block in blocks[:-1]]
-    if not between or None in neurons or not (type(last) is Affine and is_usual(last) and all(map(is_normed, blocks[1:]))):
+    (*spiking, last), neurons = blocks, [_neurons(block) for block in blocks[:-1]]
+    if len(blocks) < 3 or None in neurons or not (type(last) is Affine and is_usual(last) and all(map(is_normed, blocks[1:]))):
         return None
     ways, weights = ops.shortcuts(), [(block.synapse.weight.v.data, block.synapse.weight.g.data) for block in blocks[1:]]
-    source, picture, steps = ways.Source(*scalars(first), neurons[0]), ways.encode(held.x[..., 0]), held.x.shape[-1]
-    ran = ways.spiking_forward(picture, steps, source, weights, neurons[1:], Mode.SAMPLE in modes[1:-1])
+    source, picture, steps = ways.Source(*scalars(blocks[0]), neurons[0]), ways.encode(held.x[..., 0]), held.x.shape[-1]
+    ran = ways.spiking_forward(picture, steps, source, weights, neurons[1:], Mode.SAMPLE in modes)
     if ran is None:
         return None
-    if modes[0] is Mode.SAMPLE:
-        first.f.append_means(*(mean[picture.codes] for mean in ran.trains.means))
-    for block, m, means in zip(between, modes[1:], ran.means, strict=False):
-        if m is Mode.SAMPLE:
-            block.f.append_means(*means)
+    for i, (block, means) in enumerate(zip(spiking, ran.means, strict=False)):
+        block.f.append_means(*(means if i else (mean[picture.codes] for mean in means)))
     return SpikingChain(held, blocks, ran)
 
 

@@ -5,6 +5,8 @@ A compiler loads and stores the sums anew for each row, and looks at one number 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -20,119 +22,113 @@ ONE = 4 * LANES  # bytes of a vector
 BITS = 64
 
 
-def _adder(vectors: int) -> Any:
-    """The intrinsic for so many vectors."""
+@intrinsic  # type: ignore[untyped-decorator]
+def add_rows(typing: Any, rows: Any, found: Any, low: Any, high: Any, total: Any) -> Any:
+    """total (O,) += rows[found[j]] for j in [low, high), in this order; rows (R, O).
 
-    @intrinsic  # type: ignore[untyped-decorator]
-    def add(typing: Any, rows: Any, step: Any, at: Any, found: Any, low: Any, high: Any, total: Any) -> Any:
-        """Adds rows.flat[step found[j] + c], for j in [low, high), to total[c], for c from `at` on. Numbers of rows may be narrower."""
-        i = types.int64
-        return types.void(rows, i, i, found, i, i, total), lambda *given: _code(vectors, *given)
-
-    return add
+    Both are of floats, or of integers, those of the rows as wide as the others or less. Numbers of rows may be of any width.
+    """
+    return types.void(rows, found, types.int64, types.int64, total), _add_code
 
 
-def _code(vectors: int, context: Any, builder: ir.IRBuilder, signature: Any, args: list[ir.Value]) -> ir.Value:
-    rows, found, total = (context.make_array(signature.args[i])(context, builder, args[i]).data for i in (0, 3, 6))
-    kind, single = total.type.pointee, signature.args[6].dtype
-    lanes = ONE * 8 // single.bitwidth
-    sums = [cgutils.alloca_once(builder, ir.VectorType(kind, lanes)) for _ in range(vectors)]
-
-    def vector(first: ir.Value, number: int) -> ir.Value:
-        """Where vector `number` of what begins at `first` lies."""
-        place = builder.gep(first, [INDEX(lanes * number)])
-        return builder.bitcast(place, ir.VectorType(first.type.pointee, lanes).as_pointer())
-
-    begin, own = builder.gep(rows, [args[2]]), builder.gep(total, [args[2]])
-    for c in range(vectors):
-        builder.store(builder.load(vector(own, c), align=single.bitwidth // 8), sums[c])
-    with cgutils.for_range_slice(builder, args[4], args[5], INDEX(1)) as (j, _):
-        number = builder.load(builder.gep(found, [j]))
-        number = number if number.type == INDEX else builder.sext(number, INDEX)
-        row = builder.gep(begin, [builder.mul(number, args[1])])
-        for c in range(vectors):
-            terms = builder.load(vector(row, c), align=1)
-            if isinstance(kind, ir.FloatType):
-                builder.store(builder.fadd(builder.load(sums[c]), terms), sums[c])
-            else:
-                wide = terms if terms.type.element == kind else builder.sext(terms, ir.VectorType(kind, lanes))
-                builder.store(builder.add(builder.load(sums[c]), wide), sums[c])
-    for c in range(vectors):
-        builder.store(builder.load(sums[c]), vector(own, c), align=single.bitwidth // 8)
+def _add_code(context: Any, builder: ir.IRBuilder, signature: Any, args: list[ir.Value]) -> ir.Value:
+    """As many columns at once as registers hold, then fewer, then one vector, then what is left, number by number."""
+    total = context.make_array(signature.args[4])(context, builder, args[4])
+    width, lanes, begun = builder.extract_value(total.shape, 0), ONE * 8 // signature.args[4].dtype.bitwidth, INDEX(0)
+    for vectors, kind in ((VECTORS, lanes), (VECTORS // 4, lanes), (1, lanes), (1, 1)):
+        step = INDEX(vectors * kind)
+        end = builder.sub(width, builder.srem(builder.sub(width, begun), step))
+        with cgutils.for_range_slice(builder, begun, end, step) as (c, _):
+            _add_columns(context, builder, signature, args, (c, vectors, kind))
+        begun = end
     return context.get_dummy_value()
 
 
-_many, _some, _one = _adder(VECTORS), _adder(VECTORS // 4), _adder(1)
+def _add_columns(context: Any, builder: ir.IRBuilder, signature: Any, args: list[ir.Value], columns: tuple[ir.Value, int, int]) -> None:
+    """So many vectors of columns from the first on, their sums in registers while the rows are added."""
+    (first, vectors, lanes), wanted = columns, signature.args[4].dtype
+    rows, found, total = (context.make_array(signature.args[i])(context, builder, args[i]) for i in (0, 1, 4))
+    own, begin, step = builder.gep(total.data, [first]), builder.gep(rows.data, [first]), builder.extract_value(rows.shape, 1)
+    kind = ir.VectorType(total.data.type.pointee, lanes)
+    sums = [cgutils.alloca_once(builder, kind) for _ in range(vectors)]
+    for c in range(vectors):
+        builder.store(builder.load(_vector(builder, own, c, lanes), align=wanted.bitwidth // 8), sums[c])
+    with cgutils.for_range_slice(builder, args[2], args[3], INDEX(1)) as (j, _):
+        number = builder.load(builder.gep(found.data, [j]))
+        row = builder.gep(begin, [builder.mul(_wide(builder, number, builder.sext), step)])
+        for c in range(vectors):
+            terms = builder.load(_vector(builder, row, c, lanes), align=1)
+            terms = terms if terms.type.element == kind.element else builder.sext(terms, kind)
+            add = builder.fadd if isinstance(kind.element, ir.FloatType) else builder.add
+            builder.store(add(builder.load(sums[c]), terms), sums[c])
+    for c in range(vectors):
+        builder.store(builder.load(sums[c]), _vector(builder, own, c, lanes), align=wanted.bitwidth // 8)
 
 
-@inlined
-def add_rows(rows, found, low, high, total):  # type: ignore[no-untyped-def]
-    """total (O,) += rows[found[j]] for j in [low, high), in this order; rows (R, O).
-
-    Both are of floats, or of integers, those of the rows as wide as the others or less.
-    """
-    c, width, one = 0, total.size, ONE // total.itemsize
-    while c + VECTORS * one <= width:
-        _many(rows, width, c, found, low, high, total)
-        c += VECTORS * one
-    while c + VECTORS // 4 * one <= width:
-        _some(rows, width, c, found, low, high, total)
-        c += VECTORS // 4 * one
-    while c + one <= width:
-        _one(rows, width, c, found, low, high, total)
-        c += one
-    if c < width:
-        for j in range(low, high):
-            for o in range(c, width):
-                total[o] += rows[found[j], o]
+def _vector(builder: ir.IRBuilder, first: ir.Value, number: int, lanes: int) -> ir.Value:
+    """Where vector `number` of what begins at `first` lies."""
+    place = builder.gep(first, [INDEX(lanes * number)])
+    return builder.bitcast(place, ir.VectorType(first.type.pointee, lanes).as_pointer())
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _unlike(typing: Any, x: Any, at: Any, value: Any) -> Any:
-    """Which of x[at : at + 64] are not `value`, of their type: bit i for number i."""
-
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, args: list[ir.Value]) -> ir.Value:
-        lanes = min(ONE * 8 // x.dtype.bitwidth, BITS)
-        kind = ir.VectorType(args[2].type, lanes)
-        first, given, found = context.make_array(x)(context, builder, args[0]).data, splat(builder, args[2], kind), INDEX(0)
-        for k in range(0, BITS, lanes):
-            place = builder.gep(first, [builder.add(args[1], INDEX(k))])
-            own = builder.load(builder.bitcast(place, kind.as_pointer()), align=x.dtype.bitwidth // 8)
-            unlike = (builder.fcmp_unordered if x.dtype == types.float32 else builder.icmp_unsigned)("!=", own, given)
-            found = builder.or_(found, builder.shl(_wide(builder, builder.bitcast(unlike, ir.IntType(lanes))), INDEX(k)))
-        return found
-
-    return types.int64(x, types.int64, x.dtype), code
-
-
-def _wide(builder: ir.IRBuilder, bits: ir.Value) -> ir.Value:
-    return bits if bits.type == INDEX else builder.zext(bits, INDEX)
+def _wide(builder: ir.IRBuilder, number: ir.Value, extend: Any) -> ir.Value:
+    return number if number.type == INDEX else extend(number, INDEX)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _lowest(typing: Any, bits: types.Integer) -> Any:
-    """The number of the lowest bit that is set."""
-
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, args: list[ir.Value]) -> ir.Value:
-        return builder.cttz(args[0], ir.IntType(1)(1))
-
-    return types.int64(types.int64), code
+def others(typing: Any, x: Any, value: Any, found: Any) -> Any:
+    """The numbers of what is not `value` in x (I,) into `found` (I + 1,) int64; how many these are. float32 or uint8, `value`, too."""
+    return types.int64(x, x.dtype, found), _others_code
 
 
-@inlined
-def others(x, value, found):  # type: ignore[no-untyped-def]
-    """The numbers of what is not `value` in x (I,) into `found` (I + 1,); how many these are. float32 or uint8."""
-    count, whole = 0, x.size - x.size % BITS
-    for i in range(0, whole, BITS):
-        bits = _unlike(x, i, value)
-        while bits != 0:
-            found[count] = i + _lowest(bits)
-            bits &= bits - 1
-            count += 1
-    for i in range(whole, x.size):
-        found[count] = i
-        count += int(x[i] != value)
-    return count
+def _others_code(context: Any, builder: ir.IRBuilder, signature: Any, args: list[ir.Value]) -> ir.Value:
+    """The bits of 64 comparisons, one after the other; what is left number by number."""
+    x, found = (context.make_array(signature.args[i])(context, builder, args[i]) for i in (0, 2))
+    size, unlike = (
+        builder.extract_value(x.shape, 0),
+        builder.fcmp_unordered if signature.args[0].dtype == types.float32 else builder.icmp_unsigned,
+    )
+    count, bits = cgutils.alloca_once_value(builder, INDEX(0)), cgutils.alloca_once(builder, INDEX)
+    whole = builder.sub(size, builder.srem(size, INDEX(BITS)))
+
+    def note(number: ir.Value, more: ir.Value) -> None:
+        builder.store(number, builder.gep(found.data, [builder.load(count)]))
+        builder.store(builder.add(builder.load(count), more), count)
+
+    with cgutils.for_range_slice(builder, INDEX(0), whole, INDEX(BITS)) as (i, _):
+        builder.store(_bits(builder, unlike, builder.gep(x.data, [i]), args[1]), bits)
+        with _while_any(builder, bits):
+            now = builder.load(bits)
+            note(builder.add(i, builder.cttz(now, ir.IntType(1)(1))), INDEX(1))
+            builder.store(builder.and_(now, builder.sub(now, INDEX(1))), bits)
+    with cgutils.for_range_slice(builder, whole, size, INDEX(1)) as (i, _):
+        note(i, builder.zext(unlike("!=", builder.load(builder.gep(x.data, [i])), args[1]), INDEX))
+    return builder.load(count)
+
+
+@contextmanager
+def _while_any(builder: ir.IRBuilder, bits: ir.Value) -> Iterator[None]:
+    """A loop as long as any of the bits is set."""
+    test, body, end = (builder.append_basic_block(f"bits.{name}") for name in ("test", "body", "end"))
+    builder.branch(test)
+    builder.position_at_end(test)
+    builder.cbranch(builder.icmp_unsigned("!=", builder.load(bits), INDEX(0)), body, end)
+    builder.position_at_end(body)
+    yield
+    builder.branch(test)
+    builder.position_at_end(end)
+
+
+def _bits(builder: ir.IRBuilder, unlike: Any, first: ir.Value, value: ir.Value) -> ir.Value:
+    """Which of the 64 numbers from `first` on are not `value`: bit i for number i."""
+    width, found = (32 if isinstance(value.type, ir.FloatType) else 8), INDEX(0)
+    lanes = min(ONE * 8 // width, BITS)
+    given = splat(builder, value, ir.VectorType(value.type, lanes))
+    for k in range(BITS // lanes):
+        own = builder.load(_vector(builder, first, k, lanes), align=width // 8)
+        some = builder.bitcast(unlike("!=", own, given), ir.IntType(lanes))
+        found = builder.or_(found, builder.shl(_wide(builder, some, builder.zext), INDEX(k * lanes)))
+    return found
 
 
 @inlined

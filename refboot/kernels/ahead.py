@@ -16,7 +16,7 @@ from typing import Any
 from numba import boolean, float32, float64, int8, int16, int32, int64, uint8
 
 from refboot import threads
-from refboot.kernels import chain_tasks, coded, coded_rates, cuba, events, loss, optim, pwl, through, tile, weight
+from refboot.kernels import chain_tasks, coded_rates, loss, optim, pwl, spiking_chain, spiking_tasks, through, tile, together
 
 NAME = "refboot-ahead"
 MEMORY = 2e9  # bytes that the machine should have: the other process takes 0.2e9
@@ -25,7 +25,7 @@ CHILD = "import sys; sys.path[:] = {path!r}; from refboot.kernels.ahead import c
 
 def compile_ahead() -> None:
     """Start the other process, if nothing is compiled yet, two threads may work and the machine is no small board."""
-    if threads.count() > 1 and not compiled(events.gather_gradient) and memory() >= MEMORY:
+    if threads.count() > 1 and not compiled(spiking_tasks.give.kernel) and memory() >= MEMORY:
         command = [sys.executable, "-c", CHILD.format(path=sys.path)]
         threading.Thread(target=_run, args=(command,), name=NAME, daemon=True).start()
 
@@ -55,26 +55,18 @@ def memory() -> float:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if known else float("inf")
 
 
-def kernels() -> list[tuple[Any, tuple[Any, ...]]]:
+def kernels() -> list[tuple[Any, Any]]:
     """Each with the types of its arguments."""
-    f1, f2, f3, d1, d2 = float32[::1], float32[:, ::1], float32[:, :, ::1], float64[::1], float64[:, ::1]
-    rows, codes, sums, there, state = int8[:, ::1], uint8[:, ::1], int16[:, :, ::1], boolean[:, ::1], int32[::1]
-    number = float32
+    f1, f2, f3 = float32[::1], float32[:, ::1], float32[:, :, ::1]
+    rows, codes, state, number = int8[:, ::1], uint8[:, ::1], int32[::1], float32
     return [
         (optim._adam_parts, (int64[:, ::1], int64[::1], int64, int64[:, ::1]) + (number,) * 7),
         (optim._adam, (f1,) * 4 + (number,) * 7),
-        (coded._scatter, (codes, int64, boolean[::1], f3, boolean, f2)),
-        (coded._trains, (f2, sums, there, f3, f3, d2)),
-        (events.gather_gradient, (f2, f2, int64, int64, f2)),
-        (cuba._cuba_narrow_backward, (f1, f1, number, number, number, f3, f3, f3)),
-        (weight._backward, (f2, f2, f1, f1)),
-        (weight._along, (f2, f2, f1, d1)),
+        *[(work.kernel, together.NUMBERS) for work in reversed((*spiking_chain.FORWARD, spiking_tasks.along, *spiking_chain.BACKWARD))],
         (loss._cross_entropy_backward, (f2, int64[::1], f2)),
         (loss._cross_entropy, (f2, int64[::1], f2)),
-        (events.sum_events, (f2, rows, f2)),
-        (coded._forward, (f2, sums, there, f3)),
         (through._through, (codes, int64, rows, int16[::1], f2, boolean[::1], int64[::1], int8[::1], state, state, state, f3)),
-        (coded_rates.learn, (codes, int64, f1, f2, f2, int64, int64, f2, d2)),
+        (coded_rates.learn, (codes, int64, f1, f2, f2, int64, int64, f2, float64[:, ::1])),
         (pwl._pwl_backward, (f1,) * 5 + (number,) * 2),
         (coded_rates._forward, (codes, int64, f1, f2, f1, f2)),
         (pwl._pwl, (f1,) * 5),
@@ -89,7 +81,6 @@ def in_rates() -> list[tuple[Any, tuple[Any, ...]]]:
     return [
         (chain_tasks.leave, (f1,) * 4),
         (coded_rates.gathered, (d3, i)),
-        (chain_tasks._finish, (d2, f2, f1, f1, *part, f2, f1)),
         (coded_rates.with_sum, (f2,)),
         (chain_tasks._bend, (f2, f2, *part, f1, f1, f1, f2)),
         (tile.dots, (f2, f2, *part, f2)),

@@ -10,12 +10,12 @@ import numpy as np
 from refboot.kernels.coded_rates import _forward as _coded
 from refboot.kernels.coded_rates import learn, with_sum
 from refboot.kernels.fixed_point import quantised
-from refboot.kernels.jit import jit
+from refboot.kernels.jit import helper, jit
 from refboot.kernels.pwl import _pwl, _pwl_backward
 from refboot.kernels.synapse import _along as _products
 from refboot.kernels.synapse import _input_sums
 from refboot.kernels.tile import ROWS, dots, product
-from refboot.kernels.together import done, next_task
+from refboot.kernels.together import FIRST, done, next_task
 from refboot.kernels.weight import _along, unclipped
 from refboot.kernels.weight import _backward as _unnorm
 from refboot.kernels.weight import _forward as _quantised
@@ -50,7 +50,7 @@ def leave(grad, values, weight, bias):  # type: ignore[no-untyped-def]
 @jit
 def forward(plan, cells, side, codes, usual, rates, background, sums, v, g, totals, length, q, z, a, edges, bases, slopes):  # type: ignore[no-untyped-def]
     """The tasks of a forward pass; `rates` are without that of background."""
-    k, at = next_task(plan, cells, side, 0)
+    k, at = next_task(plan, cells, side, FIRST)
     while k < len(plan):
         kind, i, part, low, high = plan[k, 0], plan[k, 1], plan[k, 2], plan[k, 3], plan[k, 4]
         if kind == LENGTHS:
@@ -95,7 +95,7 @@ def _column_sums(q, total):  # type: ignore[no-untyped-def]
             total[o] += row[o]
 
 
-@jit
+@helper
 def _total(totals, o):  # type: ignore[no-untyped-def]
     total = 0.0
     for part in range(len(totals)):
@@ -118,7 +118,7 @@ def _quantise(v, g, totals, low, high, length, q):  # type: ignore[no-untyped-de
 @jit
 def backward(plan, cells, side, codes, usual, rates, edges, slopes, steep, v, g, length, q, z, a, ga, gz, totals, gv, gg, sums):  # type: ignore[no-untyped-def]  # fmt: skip
     """The tasks of a backward pass."""
-    k, at = next_task(plan, cells, side, 0)
+    k, at = next_task(plan, cells, side, FIRST)
     while k < len(plan):
         kind, i, part, low, high = plan[k, 0], plan[k, 1], plan[k, 2], plan[k, 3], plan[k, 4]
         if kind == GIVE:
@@ -146,7 +146,7 @@ def _bend(ga, z, low, high, edges, slopes, steep, gz):  # type: ignore[no-untype
         _pwl_backward(ga[n][low:high], z[n][low:high], gz[n][low:high], edges, slopes, steep[0], steep[1])
 
 
-@jit
+@helper
 def _over(x, y):  # type: ignore[no-untyped-def]
     out = np.empty(x.size, np.float32)
     for o in range(x.size):
@@ -154,7 +154,7 @@ def _over(x, y):  # type: ignore[no-untyped-def]
     return out
 
 
-@jit
+@helper
 def _finish(totals, v, g, length, low, high, gv, gg):  # type: ignore[no-untyped-def]
     """As weight.normed_8bit_backward, for the inputs in [low, high)."""
     along = np.empty(g.size, np.float32)

@@ -19,9 +19,11 @@ from refboot.kernels.adding import active, add_rows, others
 from refboot.kernels.events import UNIT, Rows, by_input
 from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import empty, time_major
+from refboot.kernels.places import new_floats2, new_ints, new_numbers, new_shorts
 from refboot.kernels.tile import dots
 
 AT_A_TIME = 32  # samples
+NONE = np.int64(0)  # not a literal: of the type of what is counted
 
 
 class Picture(NamedTuple):
@@ -122,11 +124,13 @@ def _encode(x, codes, values):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def order_by_code(codes, usual, wanted, found, order, start):  # type: ignore[no-untyped-def]
+def order_by_code(codes, usual, wanted, found, count, order, start):  # type: ignore[no-untyped-def]
     """The pixels of each code in `wanted` but the `usual` one: of code k, order[start[k] : start[k + 1]]."""
-    count, some = np.zeros(wanted.size, np.int64), others(codes, np.uint8(usual), found)
+    count[:] = 0
+    some = others(codes, np.uint8(usual), found)
     for j in range(some):
         count[codes[found[j]]] += 1
+    start[0] = 0
     for k in range(wanted.size):
         start[k + 1] = start[k] + (count[k] if wanted[k] else 0)
         count[k] = start[k]
@@ -139,11 +143,17 @@ def order_by_code(codes, usual, wanted, found, order, start):  # type: ignore[no
 
 @jit
 def _sums(codes, rows, total, usual, wanted, sums, there):  # type: ignore[no-untyped-def]
+    sum_weights(codes, rows, total, usual, wanted, sums, there)
+
+
+@inlined
+def sum_weights(codes, rows, total, usual, wanted, sums, there):  # type: ignore[no-untyped-def]
+    """`summed`, into arrays that are there."""
     pixels, kinds, width = codes.shape[1], wanted.size, sums.shape[2]
-    found, order = np.empty(pixels + 1, np.int64), np.empty(pixels, np.int64)
-    start, rest = np.zeros(kinds + 1, np.int64), np.empty(width, np.int16)
+    found, order, rest = new_numbers((pixels + 1,)), new_numbers((pixels,)), new_shorts((width,))
+    count, start = new_numbers((kinds,)), new_numbers((kinds + 1,))
     for n in range(len(codes)):
-        order_by_code(codes[n], usual, wanted, found, order, start)
+        order_by_code(codes[n], usual, wanted, found, count, order, start)
         for o in range(width):
             rest[o] = total[o]
         for k in range(kinds):
@@ -191,13 +201,18 @@ def _forward(steps, sums, there, z):  # type: ignore[no-untyped-def]
 
 @jit
 def _trains(steps, sums, there, gz, trains, g_table):  # type: ignore[no-untyped-def]
+    add_trains(steps, sums, there, gz, trains, g_table)
+
+
+@inlined
+def add_trains(steps, sums, there, gz, trains, g_table):  # type: ignore[no-untyped-def]
     """The sum of gz over the steps in which a code spikes, for each that is there and ever does (N, K, O); adds to g_table (K, T)."""
     (length, kinds), width = steps.shape, sums.shape[2]
-    start, when, at_hand = np.zeros(kinds + 1, np.int32), np.empty(steps.size, np.int32), np.empty(kinds, np.int64)
-    whole, along = np.empty((kinds, width), np.float32), np.empty((length, kinds), np.float32)
+    start, when, at_hand = new_ints((kinds + 1,)), new_ints((steps.size,)), new_numbers((kinds,))
+    whole, along = new_floats2((kinds, width)), new_floats2((length, kinds))
     by_input(steps, 0, kinds, start, when, np.float32(0))
     for n in range(len(gz)):
-        count = 0
+        count = NONE
         for k in range(kinds):
             if there[n, k]:
                 own, into = sums[n, k], whole[count]
@@ -208,7 +223,7 @@ def _trains(steps, sums, there, gz, trains, g_table):  # type: ignore[no-untyped
                     add_rows(gz[n], when, start[k], start[k + 1], trains[n, k])
                 at_hand[count] = k
                 count += 1
-        dots(gz[n], whole, 0, count, along)
+        dots(gz[n], whole, NONE, count, along)
         for t in range(length):
             for j in range(count):
                 g_table[at_hand[j], t] += np.float64(along[t, j] * UNIT)

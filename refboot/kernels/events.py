@@ -15,6 +15,7 @@ from refboot.kernels import memory
 from refboot.kernels.adding import active, add_rows, others
 from refboot.kernels.jit import COMPILED, inlined, jit
 from refboot.kernels.layout import over_elements
+from refboot.kernels.places import new_ints, new_numbers
 
 FEW_OUTPUTS, MANY_OUTPUTS = 32, 128
 UNIT = np.float32(1 / 32)
@@ -108,7 +109,9 @@ def by_input(x, low, high, start, where, silent):  # type: ignore[no-untyped-def
             start[i + 1] += np.int32(part[i] != 0)
     for i in range(high - low):
         start[i + 1] += start[i]
-    at, found = start[:-1].copy(), np.empty(high - low + 1, np.int64)
+    at, found = new_ints((high - low,)), new_numbers((high - low + 1,))
+    for i in range(at.size):
+        at[i] = start[i]
     for r in range(len(x)):
         for j in range(others(x[r, low:high], silent, found)):
             where[at[found[j]]] = r
@@ -118,7 +121,7 @@ def by_input(x, low, high, start, where, silent):  # type: ignore[no-untyped-def
 @jit
 def gather_gradient(x, gz, low, high, gw):  # type: ignore[no-untyped-def]
     """gw (I, O) for the inputs in [low, high): the sum of the rows of gz (R, O) in which each spikes, in order."""
-    start, where = np.empty(high - low + 1, np.int32), np.empty((high - low) * len(x), np.int32)
+    start, where = new_ints((high - low + 1,)), new_ints(((high - low) * len(x),))
     by_input(x, low, high, start, where, np.float32(0))
     for i in range(high - low):
         total = gw[low + i]

@@ -22,6 +22,11 @@ def jit(function: Function) -> Function:
     return compiled(function, **OPTIONS)
 
 
+def helper(function: Function) -> Function:
+    """`jit` for what only kernels call: Python cannot, and less is compiled."""
+    return compiled(function, **OPTIONS, no_cpython_wrapper=True)
+
+
 def jit_sum(function: Function) -> Function:
     """`jit` for a sum that the compiler may take in any order, many terms at once; for gradients alone, whose bounds allow for it."""
     return compiled(function, **OPTIONS, fastmath={"reassoc", "contract"})

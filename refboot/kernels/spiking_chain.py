@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,18 +18,22 @@ from refboot.arrays import Floats, Ints
 from refboot.kernels import memory
 from refboot.kernels import spiking_tasks as tasks
 from refboot.kernels.coded import Picture
-from refboot.kernels.cuba import bounded
+from refboot.kernels.cuba import bounded, cuba_backward
 from refboot.kernels.events import LARGEST, UNIT, most_backward
+from refboot.kernels.fixed_point import quantize_8bit_backward
 from refboot.kernels.layout import FEW, empty, time_major
 from refboot.kernels.leaky import DECAY_SCALE
 from refboot.kernels.places import places
-from refboot.kernels.spiking_tasks import BACK, FINISH, LEARN, LENGTHS, QUANTISE, RUN
-from refboot.kernels.synapse import by_step
-from refboot.kernels.together import Task, parts, plan_of, share
+from refboot.kernels.together import Task, Work, go_through, parts, plan_of, share
 
+FORWARD = tasks.lengths, tasks.quantise, tasks.code_sums, tasks.spike
+BACKWARD = tasks.give, tasks.to_codes, tasks.learn_pictures, tasks.learn, tasks.learn_dense, tasks.finish
+LENGTHS, QUANTISE, CODES, SPIKE = range(len(FORWARD))
+GIVE, TO_CODES, PICTURES, LEARN, LEARN_DENSE, FINISH = range(len(BACKWARD))
 MOST = 64  # samples whose trains of codes are kept at once
 LONGEST = 512  # steps over which the input layer's means are exact, in whatever order they are summed
 AT_ONCE = 16  # parts of the samples
+LINE = 16  # numbers of 32 bits: where arrays begin
 
 Shape = tuple[int, int]
 Normed = tuple[Floats, Floats]  # v (O, I) and g (O,)
@@ -53,41 +58,19 @@ class Source(NamedTuple):
     neurons: Neurons
 
 
-class Trains(NamedTuple):
-    """The input layer on each code: spikes and voltages (T, K), means over time of spikes and of weighted input (2, K), which codes ever
-    spike, and whose sums are asked for (K,)."""
-
-    steps: Floats
-    voltage: Floats
-    means: Floats
-    fires: np.ndarray
-    needed: np.ndarray
-
-
-class States(NamedTuple):
-    """Of all layers weights as bytes, voltages and spikes; of the first the sums of its weights, in parts; how many spiked (layer, N)."""
-
-    rows: np.ndarray
-    sums: np.ndarray
-    voltage: Floats
-    spikes: np.ndarray
-    counts: Ints
-
-
 class Run(NamedTuple):
-    """What a forward pass leaves: z (N, O, T) of the read-out; the means over time of spikes and of weighted input of each layer behind the
-    input layer but the last, both (N, O), if they were asked for; and what `spiking_backward` needs."""
+    """What a forward pass leaves: z (N, O, T) of the read-out; the means over time of spikes and of weighted input, both (K,) of the input
+    layer and (N, O) of each other one but the last, if they were asked for; and what `spiking_backward` needs."""
 
     output: Floats
     means: list[tuple[Floats, Floats]]
     picture: Picture
     source: Source
-    trains: Trains
-    neurons: Sequence[Neurons]
-    layers: Ints
-    held: list[list[Floats]]  # whose places are in `layers`
-    states: States
-    keep: np.ndarray
+    reached: Floats  # voltages of the input layer on each code (T, K)
+    held: list[list[Floats]]  # of each layer v (I, O) and g
+    rooms: tuple[Floats, Floats]  # in which the rest of what the numbers tell of has its place
+    numbers: Ints  # see spiking_tasks, of the pass
+    layers: Ints  # and of each layer
 
 
 def spiking_forward(
@@ -100,32 +83,38 @@ def spiking_forward(
     samples = len(picture.codes)
     if samples > MOST or steps > LONGEST or not all(bounded(LARGEST, steps, *own[:3]) for own in (source.neurons, *neurons)):
         return None
-    held = [[np.ascontiguousarray(v.T), np.ascontiguousarray(g), np.empty_like(g), _room_to_turn(v)] for v, g in weights]
-    layers, trains, shapes = _known(held), _enter(picture, steps, source), _shapes(held)
-    states, keep, (z, out) = _room(layers, samples, steps), _keep(neurons, layers), empty((samples, shapes[-1][1], steps))
-    means = np.empty((2, samples * keep.shape[1] if sample else 0), np.float32)
-    most, limits = np.zeros((len(held), FEW), np.int64), np.array([own.limit for own in neurons], np.int32)
-    given = layers, picture.codes, picture.usual, trains.needed, trains.steps, states.rows, _totals(layers), states.sums
-    share(tasks.forward, forward_plan(samples, shapes), (*given, most, keep, limits, *states[2:], means, out))
-    if most.sum(axis=1).max() * UNIT >= LARGEST:
+    held = [[np.ascontiguousarray(v.T), np.ascontiguousarray(g)] for v, g in weights]
+    shapes = _shapes(held)
+    (numbers, room), (layers, own_room) = _of_pass(picture, steps, shapes, sample), _of_layers(shapes, samples, steps)
+    layers[:, [tasks.V, tasks.G]], (z, out) = places(held), empty((samples, shapes[-1][1], steps))
+    numbers[tasks.OUTPUT] = places([[out]])[0, 0]
+    reached, of_source = _enter(picture, source, numbers, room)
+    where = _layout(shapes, samples, steps)[0]
+    _tell(neurons, layers, where, own_room)
+    _go(FORWARD, forward_plan(samples, shapes), numbers, layers)
+    if max(int(_view(own_room, own[tasks.MOST], FEW, np.int64).sum()) for own in where) * UNIT >= LARGEST:
         return None
-    return Run(z, _means(means, layers, samples), picture, source, trains, neurons, layers, held, states, keep)
+    means = [of_source, *(_means(own_room, own, samples) for own in where[:-1])] if sample else []
+    return Run(z, means, picture, source, reached, held, (room, own_room), numbers, layers)
 
 
 def spiking_backward(grad: Floats, ran: Run) -> tuple[Normed, list[Normed]]:
     """Gradients for weight and bias (1,) of the input layer, and for each other one's v (O, I) and g (O,), given that of the output
     (N, O, T). float32."""
-    (codes, values, usual), (steps, voltage, _, fires, _), states = ran.picture, ran.trains, ran.states
-    (length, kinds), layers, shapes = steps.shape, ran.layers.copy(), _shapes(ran.held)
-    found = [[memory.empty(v.shape), np.empty_like(g)] for v, g, *_ in ran.held]
-    layers[:, tasks.GV : tasks.GG + 1] = places(found)
-    layers[1:, tasks.DENSE] = [_often(own, count, len(codes) * length) for own, count in zip(layers[1:], states.counts.sum(axis=1), strict=True)]
-    trains, g_table = memory.empty((len(codes), kinds, shapes[0][1])), memory.empty((AT_ONCE, kinds, length), np.float64)
-    plan, curves = backward_plan(len(codes), shapes), np.array([_curve(own) for own in (ran.source.neurons, *ran.neurons)], np.float32)
-    given = layers, codes, usual, fires, steps, states.rows, _totals(layers), states.sums, ran.keep, curves[1:], *states[2:4]
-    share(tasks.backward, plan, (*given, memory.empty(states.voltage.shape), by_step(time_major(grad)), trains, g_table))
-    source = tasks.leave(g_table[: len(parts(len(codes), 1, AT_ONCE))], values, *ran.source[:2], *_left(ran.source.neurons), curves[0], voltage)
-    return source, [(gv.T, gg) for gv, gg in found]
+    samples, steps, layers, shapes, given = len(grad), grad.shape[2], ran.layers.copy(), _shapes(ran.held), time_major(grad)
+    found = [[memory.empty(v.shape), np.empty_like(g)] for v, g in ran.held]
+    layers[:, [tasks.GV, tasks.GG]], layers[-1, tasks.GIVEN] = places(found), places([[given]])[0, 0]
+    where = _layout(shapes, samples, steps)[0]
+    spikes = [int(_view(ran.rooms[1], own[tasks.COUNTS], samples, np.int64).sum()) for own in where[:-1]]
+    often = tuple(_often(*own, samples * steps) for own in zip(spikes, shapes[1:], strict=True))
+    _go(BACKWARD, backward_plan(samples, shapes, often), ran.numbers, layers)
+    return _leave(ran), [(gv.T, gg) for gv, gg in found]
+
+
+def _go(kinds: Sequence[Work], plan: np.ndarray, numbers: Ints, layers: Ints) -> None:
+    """Do the tasks, told all numbers in one array."""
+    every, addresses = np.concatenate([numbers, layers.reshape(-1)]), np.array([kind.address for kind in kinds], np.int64)
+    share(go_through, plan, (addresses, every.ctypes.data))
 
 
 @cache
@@ -134,87 +123,87 @@ def forward_plan(samples: int, shapes: tuple[Shape, ...]) -> np.ndarray:
     plan = []
     for kind in (LENGTHS, QUANTISE):
         plan += [Task(kind, i, *part, kind, kind - 1) for i, shape in enumerate(shapes) for part in parts(shape[0], 1, FEW)]
-    return plan_of(plan + [Task(RUN, 0, *part, RUN, QUANTISE) for part in parts(samples, 1, AT_ONCE)])
+    for kind in (CODES, SPIKE):
+        plan += [Task(kind, 0, *part, kind, kind - 1) for part in parts(samples, 1, AT_ONCE)]
+    return plan_of(plan)
 
 
 @cache
-def backward_plan(samples: int, shapes: tuple[Shape, ...]) -> np.ndarray:
-    """The tasks of `spiking_backward`: the samples, then all weights, by inputs."""
-    plan = [Task(BACK, 0, *part, 0, -1) for part in parts(samples, 1, AT_ONCE)]
+def backward_plan(samples: int, shapes: tuple[Shape, ...], often: tuple[bool, ...]) -> np.ndarray:
+    """The tasks of `spiking_backward`: the samples, then all weights, by inputs; of those behind the first some spike `often`."""
+    plan = [Task(kind, 0, *part, kind, kind - 1) for kind in (GIVE, TO_CODES) for part in parts(samples, 1, AT_ONCE)]
     finish: list[Task] = []
     for i, shape in enumerate(shapes):
-        learned = i + 1
-        plan += [Task(LEARN, i, *part, learned, 0) for part in parts(shape[0], 1, FEW)] + finish
+        kind, learned = PICTURES if not i else LEARN_DENSE if often[i - 1] else LEARN, 2 + i
+        plan += [Task(kind, i, *part, learned, GIVE if i else TO_CODES) for part in parts(shape[0], 1, FEW)] + finish
         finish = [Task(FINISH, i, *part, learned + len(shapes), learned) for part in parts(shape[0], 1, FEW)]
     return plan_of(plan + finish)
-
-
-def _enter(picture: Picture, steps: int, source: Source) -> Trains:
-    kinds = len(picture.values)
-    (spikes, voltage), means = (np.empty((steps, kinds), np.float32) for _ in range(2)), np.empty((2, kinds), np.float32)
-    trains = Trains(spikes, voltage, means, *(np.empty(kinds, np.bool_) for _ in range(2)))
-    neuron = *(np.int32(DECAY_SCALE - int(decay[0])) for decay in source.neurons[:2]), np.int32(source.neurons.limit)
-    tasks.enter(picture.values, picture.usual, source.weight, source.bias, *neuron, *trains)
-    return trains
-
-
-def _known(held: list[list[Floats]]) -> Ints:
-    """What the kernels are told of each layer, of which v (I, O), g, room for the lengths and for the turned weight are `held`."""
-    layers = _sizes(_shapes(held)).copy()
-    layers[:, tasks.V : tasks.TURNED + 1] = places(held)
-    return layers
 
 
 def _shapes(held: list[list[Floats]]) -> tuple[Shape, ...]:
     return tuple(v.shape for v, *_ in held)
 
 
+def _of_pass(picture: Picture, steps: int, shapes: tuple[Shape, ...], sample: bool) -> tuple[Ints, Floats]:
+    """The numbers of a pass, the output left open, and the array in which what they tell of has its place."""
+    (samples, pixels), kinds, width = picture.codes.shape, len(picture.values), shapes[0][1]
+    sizes = steps * kinds, kinds // 4 + 1, kinds // 4 + 1, samples * kinds * width // 2 + 1, samples * kinds // 4 + 1
+    *starts, size = _starts((*sizes, samples * kinds * width, 2 * AT_ONCE * kinds * steps))
+    room, along = memory.empty((size,)), tasks.along.address
+    first = places([[room]])[0, 0]
+    given = samples, pixels, steps, kinds, len(shapes), picture.usual, sample, along, picture.codes.ctypes.data
+    return np.array([*given, *(first + 4 * start for start in starts), 0], np.int64), room
+
+
+def _starts(sizes: Sequence[int]) -> list[int]:
+    """Where arrays of so many numbers of 32 bits begin, one behind the other, each in a line of the cache, and where the last ends."""
+    return [0, *accumulate(size + -size % LINE for size in sizes)]
+
+
+def _of_layers(shapes: tuple[Shape, ...], samples: int, steps: int) -> tuple[Ints, Floats]:
+    """The numbers of each layer, weights and gradients left open, and the array in which the rest of what they tell of has its place."""
+    where, size = _layout(shapes, samples, steps)
+    room, layers = memory.empty((size,)), where.copy()
+    layers[:, tasks.KEEP :] += places([[room]])
+    return layers, room
+
+
 @cache
-def _sizes(shapes: tuple[Shape, ...]) -> Ints:
-    """The sizes of layers, and where what they have begins among what all have."""
-    layers = np.zeros((len(shapes), tasks.KNOWN), np.int64)
-    layers[:, [tasks.INPUTS, tasks.OUTPUTS]] = shapes
-    layers[:, tasks.WIDTH] = layers[:, tasks.OUTPUTS]
-    layers[-1, tasks.WIDTH] += -layers[-1, tasks.WIDTH] % tasks.WIDE
-    outputs = layers[:, tasks.OUTPUTS].cumsum()
-    for column, ends in ((tasks.ROWS_AT, _bytes(layers)), (tasks.SUMS_AT, FEW * outputs), (tasks.NEURONS_AT, outputs)):
-        layers[1:, column] = ends[:-1]
-    return layers
+def _layout(shapes: tuple[Shape, ...], samples: int, steps: int) -> tuple[Ints, int]:
+    """The same with places in bytes from the beginning of that array, and how many numbers of 32 bits it holds."""
+    layers, sizes, rows = np.zeros((len(shapes), tasks.KNOWN), np.int64), [], samples * steps
+    for i, (inputs, outputs) in enumerate(shapes):
+        width = outputs if i + 1 < len(shapes) else outputs + -outputs % tasks.WIDE
+        layers[i, : tasks.LIMIT] = inputs, outputs, width
+        sizes += [
+            2 * width,
+            3,
+            outputs,
+            inputs * width // 4 + 1,
+            outputs * (inputs + tasks.GAP),
+            2 * FEW * outputs,
+            2 * FEW * outputs,
+            2 * FEW,
+        ]
+        sizes += [rows * width, rows * width // 4 + 1, rows * width, 2 * samples * width, 2 * samples]
+    *starts, size = _starts(sizes)
+    layers[:, tasks.KEEP :] = 4 * np.array(starts).reshape(len(shapes), -1)
+    return layers, size
 
 
-def _bytes(layers: Ints) -> Ints:
-    """Where the rows of each layer end."""
-    return np.cumsum(layers[:, tasks.INPUTS] * layers[:, tasks.WIDTH])
+def _view(room: Floats, place: int, count: int, kind: Any = np.float32) -> np.ndarray:
+    """So many numbers at a place, in bytes from the beginning of the room."""
+    return room.view(np.uint8)[place : place + count * np.dtype(kind).itemsize].view(kind)
 
 
-def _room(layers: Ints, samples: int, steps: int) -> States:
-    width = int(layers[-1, tasks.NEURONS_AT])
-    rows, sums = memory.empty((int(_bytes(layers)[-1]),), np.int8), np.empty((FEW, int(layers[0, tasks.OUTPUTS])), np.int32)
-    voltage, spikes = (memory.empty((samples * steps * width,), kind) for kind in (np.float32, np.uint8))
-    return States(rows, sums, voltage, spikes, np.empty((len(layers) - 1, samples), np.int64))
-
-
-def _room_to_turn(v: Floats) -> Floats:
-    return memory.empty((len(v), v.shape[1] + tasks.GAP))
-
-
-def _totals(layers: Ints) -> np.ndarray:
-    """A sum over each part of the inputs, for each output of each layer: zero."""
-    return np.zeros(FEW * int(layers[:, tasks.OUTPUTS].sum()))
-
-
-def _keep(neurons: Sequence[Neurons], layers: Ints) -> np.ndarray:
-    """What both decays leave, of 4096, for each neuron of all layers, (2, O)."""
-    keep = np.empty((2, int(layers[-1, tasks.NEURONS_AT])), np.int32)
-    for own, (first, width) in zip(neurons, layers[:-1, [tasks.NEURONS_AT, tasks.WIDTH]].tolist(), strict=True):
-        for i in range(2):
-            keep[i, first : first + width] = DECAY_SCALE - own[i]
-    return keep
-
-
-def _left(neurons: Neurons) -> tuple[np.float32, ...]:
-    """What both decays, shared by all neurons, leave of 1."""
-    return tuple(np.float32(1 - int(decay[0]) / DECAY_SCALE) for decay in neurons[:2])
+def _tell(neurons: Sequence[Neurons], layers: Ints, where: Ints, room: Floats) -> None:
+    """Write what the neurons of each layer are."""
+    for i, own in enumerate(neurons):
+        layers[i, tasks.LIMIT], width = own.limit, int(where[i, tasks.WIDTH])
+        keep = _view(room, where[i, tasks.KEEP], 2 * width)
+        for j in range(2):
+            keep[j * width : (j + 1) * width] = 1 - own[j] / DECAY_SCALE  # exact in float32, too
+        _view(room, where[i, tasks.CURVE], 3)[:] = _curve(own)
 
 
 def _curve(neurons: Neurons) -> tuple[float, float, float]:
@@ -222,14 +211,35 @@ def _curve(neurons: Neurons) -> tuple[float, float, float]:
     return neurons.threshold, neurons.scale / (2 * neurons.tau), -1 / neurons.tau
 
 
-def _means(means: Floats, layers: Ints, samples: int) -> list[tuple[Floats, Floats]]:
-    """Means of spikes and of weighted input of each layer but the last, each (N, O)."""
-    if not means.size:
-        return []
-    of_layers = np.split(means, samples * layers[1:-1, tasks.NEURONS_AT], axis=1)
-    return [(rates.reshape(samples, -1), inputs.reshape(samples, -1)) for rates, inputs in of_layers]
+def _means(room: Floats, own: Ints, samples: int) -> tuple[Floats, Floats]:
+    """Means over time of a layer's spikes and weighted input, both (N, O)."""
+    means = _view(room, own[tasks.MEANS], 2 * samples * int(own[tasks.WIDTH])).reshape(2, samples, -1)
+    return means[0], means[1]
 
 
-def _often(own: Ints, count: int, rows: int) -> bool:
+def _often(count: int, shape: Shape, rows: int) -> bool:
     """Whether a layer's inputs spike so often in so many rows, or its outputs are so few, that a product is quicker."""
-    return bool(count > most_backward(own[tasks.OUTPUTS]) * own[tasks.INPUTS] * rows)
+    return count > most_backward(shape[1]) * shape[0] * rows
+
+
+def _enter(picture: Picture, source: Source, numbers: Ints, room: Floats) -> tuple[Floats, tuple[Floats, Floats]]:
+    """The input layer on each code: its voltages (T, K), and the means over time of spikes and weighted input (K,). Writes their trains."""
+    steps, kinds, first = int(numbers[tasks.STEPS]), len(picture.values), int(numbers[tasks.TRAINS])
+    trains, fires = room[: steps * kinds].reshape(steps, kinds), _view(room, numbers[tasks.FIRES] - first, kinds, np.bool_)
+    _view(room, numbers[tasks.EVERY] - first, kinds, np.bool_)[:] = True
+    voltage, means = np.empty((steps, kinds), np.float32), np.empty((2, kinds), np.float32)
+    i_keep, v_keep = (np.int32(DECAY_SCALE - int(decay[0])) for decay in source.neurons[:2])
+    neuron = i_keep, v_keep, np.int32(source.neurons.limit)
+    tasks.enter(picture.values, source.weight, source.bias, *neuron, trains, voltage, means, fires)
+    return voltage, (means[0], means[1])
+
+
+def _leave(ran: Run) -> Normed:
+    """Gradients for weight and bias of the input layer, given those of the trains."""
+    (steps, kinds), samples, (i_decay, v_decay, _, *surrogate) = ran.reached.shape, len(ran.output), ran.source.neurons
+    count, first = len(parts(samples, 1, AT_ONCE)), ran.numbers[tasks.FOR_TRAINS] - ran.numbers[tasks.TRAINS]
+    of_trains = _view(ran.rooms[0], first, count * kinds * steps, np.float64).reshape(count, kinds, steps).sum(axis=0).astype(np.float32)
+    gz = cuba_backward(of_trains[None], ran.reached.T[None], i_decay, v_decay, *surrogate)[0]
+    along, total = (gz * ran.picture.values[:, None]).sum(dtype=np.float64), gz.sum(dtype=np.float64)
+    gw, gb = (np.array([x], np.float32) for x in (along, total))
+    return quantize_8bit_backward(gw, ran.source.weight), quantize_8bit_backward(gb, ran.source.bias)

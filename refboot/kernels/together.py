@@ -9,20 +9,25 @@ out does not depend on who does what. One thread alone does all; one that comes 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.core import cgutils
 
 from refboot import threads
-from refboot.kernels.jit import jit
+from refboot.kernels.jit import helper, jit
 from refboot.kernels.layout import SMALL
+from refboot.kernels.vectors import intrinsic
 from refboot.waiting import take, wait_for
 
 CELL = 16  # numbers from one count to the next: each has a line of the cache
 FROM_END = 1 << 32  # a count holds what was taken from the front in its lower half, from the end in its upper
 ALL = 1 << 20  # more than any group or stage has
+FIRST, ONCE = np.int64(0), np.int64(1)  # not literals: for each of them a function would be compiled anew
 STAGE, AFTER, NEEDED, MEMBERS = 5, 6, 7, 8  # columns of a plan
 
 Part = tuple[int, int, int]
@@ -86,7 +91,7 @@ def next_task(plan, cells, side, at):  # type: ignore[no-untyped-def]
     The last was of the group whose first task is `at`.
     """
     while at < len(plan):
-        before = take(cells, CELL * at, FROM_END if side else 1)
+        before = take(cells, CELL * at, FROM_END if side else ONCE)
         front, end = before % FROM_END, before // FROM_END
         if front + end < plan[at, MEMBERS]:
             if plan[at, AFTER] >= 0:
@@ -99,4 +104,50 @@ def next_task(plan, cells, side, at):  # type: ignore[no-untyped-def]
 @jit
 def done(plan, cells, k):  # type: ignore[no-untyped-def]
     """Task k is done."""
-    take(cells, CELL * (len(plan) + plan[k, STAGE]), 1)
+    take(cells, CELL * (len(plan) + plan[k, STAGE]), ONCE)
+
+
+NUMBERS = (types.int64,) * 5
+
+
+class Work:
+    """What a task of some kind does, `function(work, layer, part, low, high)` of whole numbers, of which `work` is the place of more.
+
+    It is compiled by itself and called by its address: put into the kernel that goes through the tasks, and into each other kernel
+    that does the same, it would be compiled anew there.
+    """
+
+    def __init__(self, function: Callable[[int, int, int, int, int], None]) -> None:
+        self.kernel: Any = helper(function)
+
+    @cached_property
+    def address(self) -> int:
+        """Where it is in memory, compiled when this is first asked for."""
+        self.kernel.compile(NUMBERS)
+        found = self.kernel.overloads[NUMBERS]
+        return int(found.library.get_pointer_to_function(found.fndesc.llvm_func_name))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def call(typing: Any, address: Any, work: Any, layer: Any, part: Any, low: Any, high: Any) -> Any:
+    """Do the Work at an address."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, args: list[ir.Value]) -> ir.Value:
+        kind = context.call_conv.get_function_type(types.none, NUMBERS)
+        function = builder.inttoptr(args[0], kind.as_pointer())
+        status, nothing = context.call_conv.call_function(builder, function, types.none, NUMBERS, args[1:])
+        with cgutils.if_unlikely(builder, status.is_error):
+            context.call_conv.return_status_propagate(builder, status)
+        return nothing
+
+    return types.none(*(types.int64,) * 6), code
+
+
+@jit
+def go_through(plan, cells, side, addresses, work):  # type: ignore[no-untyped-def]
+    """Do all tasks, each by the address of its kind."""
+    k, at = next_task(plan, cells, side, FIRST)
+    while k < len(plan):
+        call(addresses[plan[k, 0]], work, plan[k, 1], plan[k, 2], plan[k, 3], plan[k, 4])
+        done(plan, cells, k)
+        k, at = next_task(plan, cells, side, at)

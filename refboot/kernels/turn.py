@@ -9,7 +9,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
 from refboot.kernels.events import UNIT
-from refboot.kernels.jit import jit
+from refboot.kernels.jit import helper
 from refboot.kernels.vectors import FLOATS, INDEX, LANES, NUMBER, intrinsic, splat
 
 HALF = LANES // 2
@@ -47,7 +47,7 @@ def _turned(builder: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:
     return rows
 
 
-@jit
+@helper
 def turn(rows, low, high, turned):  # type: ignore[no-untyped-def]
     """turned (O, I) = rows (I, O) UNIT, for the inputs in [low, high)."""
     (outputs, inputs), width = turned.shape, rows.shape[1]

@@ -39,9 +39,11 @@ def counter(monkeypatch):
         monkeypatch.setattr(module, "others", lambda x, value, numbers: found(x != value, numbers))
         monkeypatch.setattr(module, "_sums", plain["_sums"])
         monkeypatch.setattr(module, "firing", plain["firing"])
-    for name in ("order_by_code", "sum_codes", "_forward"):
+    for name, kind in (("numbers", np.int64), ("shorts", np.int16)):
+        monkeypatch.setattr(coded, f"new_{name}", lambda shape, kind=kind: np.empty(shape, kind))
+    for name in ("order_by_code", "sum_weights", "sum_codes", "_forward"):
         monkeypatch.setattr(coded, name, plain[name])
-    for name in ("_through", "_add", "_fire", "fire", "any_of"):
+    for name in ("_through", "add_sums", "add_weights", "_fire", "fire", "any_of"):
         monkeypatch.setattr(through, name, plain[name])
     return made
 

@@ -75,7 +75,8 @@ def test_unusual_neurons_go_the_whole_way(options):
         assert taken(network) == [False] * 2
 
 
-def test_training_and_sampling_go_the_whole_way():
+def test_training_and_sampling_go_the_whole_way_block_by_block(monkeypatch):
+    monkeypatch.setattr("refboot.network.spiking_chain", lambda *_: None)
     with ops.use("numba"):
         network = build()
         network(pictures(), LayerMode(0, Mode.SAMPLE))

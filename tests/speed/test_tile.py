@@ -3,6 +3,7 @@
 import threading
 import time
 
+import numba
 import numpy as np
 import pytest
 from hypothesis import given
@@ -68,6 +69,16 @@ def test_a_pixel_gathers_a_row_for_each_sample_that_differs_from_background_and_
     assert counts == [1, 3, 3]
 
 
+@numba.njit
+def add_rows(rows, found, low, high, total):
+    adding.add_rows(rows, found, low, high, total)
+
+
+@numba.njit
+def others(x, value, found):
+    return adding.others(x, value, found)
+
+
 @given(width=st.integers(1, 700), count=st.integers(0, 20), seed=st.integers(0, 99), kinds=st.sampled_from(["ff", "bh", "hh"]))
 def test_rows_are_added_by_number_and_in_order_of_floats_or_integers(width, count, seed, kinds):
     rng = np.random.default_rng(seed)
@@ -77,7 +88,7 @@ def test_rows_are_added_by_number_and_in_order_of_floats_or_integers(width, coun
     want = total.copy()
     for j in found[2 : count + 2]:
         want += rows[j]
-    adding.add_rows(rows, found.astype(rng.choice([np.int64, np.int32])), 2, count + 2, total)
+    add_rows(rows, found.astype(rng.choice([np.int64, np.int32])), 2, count + 2, total)
     np.testing.assert_array_equal(total, want)
 
 
@@ -88,7 +99,7 @@ def test_numbers_of_what_is_not_a_value_are_found_in_order(size, share, seed, va
     if size and value.dtype == np.float32:
         x[rng.integers(size)] = rng.choice([np.nan, -0.0, 1e-45])
     found = np.empty(size + 1, np.int64)
-    count = adding.others(x, value, found)
+    count = others(x, value, found)
     np.testing.assert_array_equal(found[:count], np.flatnonzero(x != value))
 
 
