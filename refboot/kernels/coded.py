@@ -68,16 +68,16 @@ def wanted(table: Floats, usual: int) -> np.ndarray:
 def coded_backward(grad: Floats, picture: Picture, table: Floats, rows: Rows) -> tuple[Floats, Floats]:
     """Gradients of `coded_forward` for the table (K, T) and the weight (O, I), given that of z (N, O, T). float32."""
     gz, codes, steps = time_major(grad), picture.codes, np.ascontiguousarray(table.T)
-    gw, g_table = memory.empty((codes.shape[1], len(rows.total))), np.zeros(table.shape)
+    gw, g_table = memory.empty((codes.shape[1], len(rows.total))), np.zeros(steps.shape)
     for some in chunks(slice(0, len(codes))):
         g_table += _of_chunk(codes[some], picture.usual, steps, rows, gz[some], gw, some.start == 0)
-    return g_table.astype(np.float32), gw.T
+    return g_table.T.astype(np.float32, order="C"), gw.T
 
 
 def _of_chunk(codes: np.ndarray, usual: int, steps: Floats, rows: Rows, gz: Floats, gw: Floats, fresh: bool) -> np.ndarray:
-    """The gradient for the table (K, T), float64, of some samples; adds theirs to gw, which is not set yet if it is `fresh`."""
+    """The gradient for the steps (T, K), float64, of some samples; adds theirs to gw, which is not set yet if it is `fresh`."""
     (length, kinds), count, every = steps.shape, len(codes), np.ones(steps.shape[1], np.bool_)
-    trains, parts = memory.empty((count, kinds, gw.shape[1])), {part.start: np.zeros((kinds, length)) for part in threads.parts(count)}
+    trains, parts = memory.empty((count, kinds, gw.shape[1])), {part.start: np.zeros(steps.shape) for part in threads.parts(count)}
 
     def gather(part: slice) -> None:
         _trains(steps, *summed(codes[part], usual, rows, every), gz[part], trains[part], parts[part.start])
@@ -206,7 +206,7 @@ def _trains(steps, sums, there, gz, trains, g_table):  # type: ignore[no-untyped
 
 @inlined
 def add_trains(steps, sums, there, gz, trains, g_table):  # type: ignore[no-untyped-def]
-    """The sum of gz over the steps in which a code spikes, for each that is there and ever does (N, K, O); adds to g_table (K, T)."""
+    """The sum of gz over the steps in which a code spikes, for each that is there and ever does (N, K, O); adds to g_table (T, K)."""
     (length, kinds), width = steps.shape, sums.shape[2]
     start, when, at_hand = new_ints((kinds + 1,)), new_ints((steps.size,)), new_numbers((kinds,))
     whole, along = new_floats2((kinds, width)), new_floats2((length, kinds))
@@ -226,7 +226,7 @@ def add_trains(steps, sums, there, gz, trains, g_table):  # type: ignore[no-unty
         dots(gz[n], whole, NONE, count, along)
         for t in range(length):
             for j in range(count):
-                g_table[at_hand[j], t] += np.float64(along[t, j] * UNIT)
+                g_table[t, at_hand[j]] += np.float64(along[t, j] * UNIT)
 
 
 @jit

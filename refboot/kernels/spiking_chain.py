@@ -18,21 +18,23 @@ from refboot.arrays import Floats, Ints
 from refboot.kernels import memory
 from refboot.kernels import spiking_tasks as tasks
 from refboot.kernels.coded import Picture
-from refboot.kernels.cuba import bounded, cuba_backward
+from refboot.kernels.cuba import _cuba_narrow_backward, bounded
 from refboot.kernels.events import LARGEST, UNIT, most_backward
-from refboot.kernels.fixed_point import quantize_8bit_backward
+from refboot.kernels.fixed_point import PER_STEP
 from refboot.kernels.layout import FEW, empty, time_major
 from refboot.kernels.leaky import DECAY_SCALE
 from refboot.kernels.places import places
 from refboot.kernels.together import Task, Work, go_through, parts, plan_of, share
+from refboot.kernels.weight import BEYOND, LOWEST
 
-FORWARD = tasks.lengths, tasks.quantise, tasks.code_sums, tasks.spike
-BACKWARD = tasks.give, tasks.to_codes, tasks.learn_pictures, tasks.learn, tasks.learn_dense, tasks.finish
-LENGTHS, QUANTISE, CODES, SPIKE = range(len(FORWARD))
-GIVE, TO_CODES, PICTURES, LEARN, LEARN_DENSE, FINISH = range(len(BACKWARD))
+# Kinds of tasks, and the works of each, one after the other: what one leaves the next finds in its cache.
+FORWARD = (tasks.lengths,), (tasks.quantise,), (tasks.code_sums, tasks.spike)
+BACKWARD = (tasks.give, tasks.to_codes), (tasks.learn_pictures,), (tasks.learn,), (tasks.learn_dense,), (tasks.finish,)
+LENGTHS, QUANTISE, RUN = range(len(FORWARD))
+BACK, PICTURES, LEARN, LEARN_DENSE, FINISH = range(len(BACKWARD))
 MOST = 64  # samples whose trains of codes are kept at once
 LONGEST = 512  # steps over which the input layer's means are exact, in whatever order they are summed
-AT_ONCE = 16  # parts of the samples
+AT_ONCE = 16  # parts of the samples, backward; forward twice as many, whose sums do not depend on them
 LINE = 16  # numbers of 32 bits: where arrays begin
 
 Shape = tuple[int, int]
@@ -111,9 +113,11 @@ def spiking_backward(grad: Floats, ran: Run) -> tuple[Normed, list[Normed]]:
     return _leave(ran), [(gv.T, gg) for gv, gg in found]
 
 
-def _go(kinds: Sequence[Work], plan: np.ndarray, numbers: Ints, layers: Ints) -> None:
+def _go(kinds: Sequence[Sequence[Work]], plan: np.ndarray, numbers: Ints, layers: Ints) -> None:
     """Do the tasks, told all numbers in one array."""
-    every, addresses = np.concatenate([numbers, layers.reshape(-1)]), np.array([kind.address for kind in kinds], np.int64)
+    every, addresses = np.concatenate([numbers, layers.reshape(-1)]), np.zeros((len(kinds), 2), np.int64)
+    for i, works in enumerate(kinds):
+        addresses[i, : len(works)] = [work.address for work in works]
     share(go_through, plan, (addresses, every.ctypes.data))
 
 
@@ -123,19 +127,17 @@ def forward_plan(samples: int, shapes: tuple[Shape, ...]) -> np.ndarray:
     plan = []
     for kind in (LENGTHS, QUANTISE):
         plan += [Task(kind, i, *part, kind, kind - 1) for i, shape in enumerate(shapes) for part in parts(shape[0], 1, FEW)]
-    for kind in (CODES, SPIKE):
-        plan += [Task(kind, 0, *part, kind, kind - 1) for part in parts(samples, 1, AT_ONCE)]
-    return plan_of(plan)
+    return plan_of(plan + [Task(RUN, 0, *part, RUN, QUANTISE) for part in parts(samples, 1, 2 * AT_ONCE)])
 
 
 @cache
 def backward_plan(samples: int, shapes: tuple[Shape, ...], often: tuple[bool, ...]) -> np.ndarray:
     """The tasks of `spiking_backward`: the samples, then all weights, by inputs; of those behind the first some spike `often`."""
-    plan = [Task(kind, 0, *part, kind, kind - 1) for kind in (GIVE, TO_CODES) for part in parts(samples, 1, AT_ONCE)]
+    plan = [Task(BACK, 0, *part, 0, -1) for part in parts(samples, 1, AT_ONCE)]
     finish: list[Task] = []
     for i, shape in enumerate(shapes):
-        kind, learned = PICTURES if not i else LEARN_DENSE if often[i - 1] else LEARN, 2 + i
-        plan += [Task(kind, i, *part, learned, GIVE if i else TO_CODES) for part in parts(shape[0], 1, FEW)] + finish
+        kind, learned = PICTURES if not i else LEARN_DENSE if often[i - 1] else LEARN, 1 + i
+        plan += [Task(kind, i, *part, learned, 0) for part in parts(shape[0], 1, FEW)] + finish
         finish = [Task(FINISH, i, *part, learned + len(shapes), learned) for part in parts(shape[0], 1, FEW)]
     return plan_of(plan + finish)
 
@@ -180,7 +182,7 @@ def _layout(shapes: tuple[Shape, ...], samples: int, steps: int) -> tuple[Ints, 
             3,
             outputs,
             inputs * width // 4 + 1,
-            outputs * (inputs + tasks.GAP),
+            outputs * (inputs + tasks.GAP) // 4 + 1,
             2 * FEW * outputs,
             2 * FEW * outputs,
             2 * FEW,
@@ -201,13 +203,18 @@ def _tell(neurons: Sequence[Neurons], layers: Ints, where: Ints, room: Floats) -
     for i, own in enumerate(neurons):
         layers[i, tasks.LIMIT], width = own.limit, int(where[i, tasks.WIDTH])
         keep = _view(room, where[i, tasks.KEEP], 2 * width)
-        for j in range(2):
-            keep[j * width : (j + 1) * width] = 1 - own[j] / DECAY_SCALE  # exact in float32, too
-        _view(room, where[i, tasks.CURVE], 3)[:] = _curve(own)
+        keep[:width], keep[width:] = _left(own.i_decay), _left(own.v_decay)
+        threshold, slope, inverse = _surrogate(own)
+        _view(room, where[i, tasks.CURVE], 3)[:] = threshold, slope * float(UNIT), inverse  # for gradients in units of the weights
 
 
-def _curve(neurons: Neurons) -> tuple[float, float, float]:
-    """The surrogate's constants, as spike.surrogate takes them."""
+def _left(decay: Ints) -> Any:
+    """What decays (1,) or (C,) leave of 1, exact in float32, too: of all neurons, or of each."""
+    return 1 - (int(decay[0]) if decay.size == 1 else decay) / DECAY_SCALE
+
+
+def _surrogate(neurons: Neurons) -> tuple[float, float, float]:
+    """Its constants, as spike.surrogate takes them."""
     return neurons.threshold, neurons.scale / (2 * neurons.tau), -1 / neurons.tau
 
 
@@ -236,10 +243,17 @@ def _enter(picture: Picture, source: Source, numbers: Ints, room: Floats) -> tup
 
 def _leave(ran: Run) -> Normed:
     """Gradients for weight and bias of the input layer, given those of the trains."""
-    (steps, kinds), samples, (i_decay, v_decay, _, *surrogate) = ran.reached.shape, len(ran.output), ran.source.neurons
-    count, first = len(parts(samples, 1, AT_ONCE)), ran.numbers[tasks.FOR_TRAINS] - ran.numbers[tasks.TRAINS]
-    of_trains = _view(ran.rooms[0], first, count * kinds * steps, np.float64).reshape(count, kinds, steps).sum(axis=0).astype(np.float32)
-    gz = cuba_backward(of_trains[None], ran.reached.T[None], i_decay, v_decay, *surrogate)[0]
-    along, total = (gz * ran.picture.values[:, None]).sum(dtype=np.float64), gz.sum(dtype=np.float64)
-    gw, gb = (np.array([x], np.float32) for x in (along, total))
-    return quantize_8bit_backward(gw, ran.source.weight), quantize_8bit_backward(gb, ran.source.bias)
+    (steps, kinds), weight, bias, neurons = ran.reached.shape, *ran.source
+    count, first = len(parts(len(ran.output), 1, AT_ONCE)), ran.numbers[tasks.FOR_TRAINS] - ran.numbers[tasks.TRAINS]
+    of_trains = _view(ran.rooms[0], first, count * kinds * steps, np.float64).reshape(count, steps, kinds).sum(axis=0)
+    keep, gz = [np.full(kinds, _left(decay), np.float32) for decay in neurons[:2]], np.empty((1, steps, kinds), np.float32)
+    threshold, slope, inverse = map(np.float32, _surrogate(neurons))
+    _cuba_narrow_backward(*keep, threshold, slope, inverse, of_trains.astype(np.float32)[None], ran.reached[None], gz)
+    along, total = np.sum(gz * ran.picture.values, dtype=np.float64), np.sum(gz, dtype=np.float64)
+    return _unclipped(along, weight), _unclipped(total, bias)
+
+
+def _unclipped(grad: float, weight: Floats) -> Floats:
+    """As fixed_point.quantize_8bit_backward, of a single number."""
+    kept = LOWEST <= weight[0] * PER_STEP < BEYOND
+    return np.array([grad if kept else 0], np.float32)

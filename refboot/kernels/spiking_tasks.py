@@ -37,24 +37,24 @@ from refboot.kernels.places import (
 )
 from refboot.kernels.running import STATE_UNITS
 from refboot.kernels.synapse import _along as _products
-from refboot.kernels.tile import ROWS, product
+from refboot.kernels.tile import ROWS, product, tiles
+from refboot.kernels.tile import WIDTH as GAP  # behind each row of a turned weight, which `tiles` reads
+
 from refboot.kernels.together import Work, call
 from refboot.kernels.turn import turn
-from refboot.kernels.vectors import LANES
 from refboot.kernels.weight import _along
 
 # Of a pass: its sizes, the code of background, whether means are asked for, the address of `along`; the places of the codes (N, I) uint8,
 # their trains (T, K), which ever spike (K,), as many truths (K,), the sums of weights of each code in each sample (N, K, O) int16, which
-# codes there are (N, K), the gradient by their trains (N, K, O) and for them (P, K, T) float64, and the output (N, T, O).
+# codes there are (N, K), the gradient by their trains (N, K, O) and for them (P, T, K) float64, and the output (N, T, O).
 SAMPLES, PIXELS, STEPS, KINDS, LAYERS, USUAL, MEANT, ALONG, CODES, TRAINS, FIRES, EVERY, OF_CODES, THERE, BY_TRAINS, FOR_TRAINS, OUTPUT, HEAD = range(18)  # fmt: skip  # noqa: E501
 # Of each layer: its sizes (WIDTH: its outputs, of the last layer with what fills up a vector), the threshold; and the places of v (I, O),
 # g (O,), their gradients, what decays leave (2, O), the surrogate's constants (3,); the lengths of v (O,), the quantised weight as bytes
-# (I, WIDTH) and as float32 (O, I + GAP), sums over parts of the inputs (FEW, O), float64, the sums of quantised weights (FEW, O) and the
+# (I, WIDTH) and (O, I + GAP), sums over parts of the inputs (FEW, O), float64, the sums of quantised weights (FEW, O) and the
 # largest of their sizes (FEW,), int64; voltages, spikes (uint8) and gradients of the weighted input (R, O), means over time of spikes and
 # weighted input (2 N, O), and how many spikes there are (N,) int64.
 INPUTS, OUTPUTS, WIDTH, LIMIT, V, G, GV, GG, KEEP, CURVE, LENGTH, BYTES, TURNED, SUMS, TOTALS, MOST, VOLTAGE, SPIKES, GIVEN, MEANS, COUNTS, KNOWN = range(22)  # fmt: skip  # noqa: E501
 WIDE = ONE // 2  # sums of 16 bits in a vector
-GAP = 2 * LANES  # numbers between two rows of a turned weight: rows a power of two apart would share a few lines of the cache
 FINITE, BEYOND = np.float32(np.finfo(np.float32).max), np.int32(1 << 16)  # in steps of the grid, more than any sum may have
 NONE, STEP = np.int64(0), np.int64(1)  # of one type with what is computed: so there is one `product`
 
@@ -109,7 +109,7 @@ def quantise(work, i, part, low, high):  # type: ignore[no-untyped-def]
         whole[o], most = total[o], max(most, size[o])
     numbers(own[MOST], (FEW,))[part] = BEYOND if odd else most
     if i > 0:
-        turn(rows, low, high, floats2(own[TURNED], (outputs, inputs + GAP)))
+        turn(rows, low, high, signed_bytes2(own[TURNED], (outputs, inputs + GAP)))
 
 
 @Work
@@ -218,10 +218,10 @@ def give(work, i, part, low, high):  # type: ignore[no-untyped-def]
         width, outputs, at = own[WIDTH], above[OUTPUTS], 4 * first * own[WIDTH]
         given, turned = (
             floats2(above[GIVEN] + 4 * first * outputs, (samples * length, outputs)),
-            floats2(above[TURNED], (outputs, width + GAP)),
+            signed_bytes2(above[TURNED], (outputs, width + GAP)),
         )
         of_spikes = new_floats3((samples, length, width))
-        product(given, NONE, outputs, STEP, samples * length, turned, outputs, NONE, width, of_spikes[0])  # and on behind the first
+        tiles(given, NONE, outputs, STEP, samples * length, turned, outputs, NONE, width, of_spikes[0])  # and on behind the first
         keep, curve = floats2(own[KEEP], (2, width)), floats(own[CURVE], (3,))
         voltage, to = floats3(own[VOLTAGE] + at, (samples, length, width)), floats3(own[GIVEN] + at, (samples, length, width))
         _cuba_narrow_backward(keep[0], keep[1], curve[0], curve[1], curve[2], of_spikes, voltage, to)
@@ -240,7 +240,7 @@ def to_codes(work, i, part, low, high):  # type: ignore[no-untyped-def]
         floats3(own[GIVEN] + 4 * low * length * width, (samples, length, width)),
         floats3(run[BY_TRAINS], (run[SAMPLES], kinds, width)),
     )
-    g_table = doubles2(run[FOR_TRAINS] + 8 * part * kinds * length, (kinds, length))
+    g_table = doubles2(run[FOR_TRAINS] + 8 * part * kinds * length, (length, kinds))
     g_table[:, :] = 0
     add_trains(floats2(run[TRAINS], (length, kinds)), sums, there, gz, trains[low:high], g_table)
 

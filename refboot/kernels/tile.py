@@ -12,7 +12,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 
-from refboot.kernels.jit import jit, jit_sum
+from refboot.kernels.jit import inlined, jit, jit_sum
 from refboot.kernels.vectors import INDEX, LANES, REGISTERS, Row, Sum, intrinsic, splat
 
 ROWS, VECTORS = 8 if REGISTERS > 16 else 4, 2  # of a tile: its sums take half of the registers
@@ -56,9 +56,11 @@ def _tile_code(rows: int, whole: bool, context: Any, builder: ir.IRBuilder, sign
 _part, _whole, _row_part, _row_whole = _tile(ROWS, False), _tile(ROWS, True), _tile(1, False), _tile(1, True)
 
 
-@jit
-def product(a, a_at, a_row, a_step, rows, b, depth, low, high, out):  # type: ignore[no-untyped-def]
-    """out[r, c] = sum over k < depth of a.flat[a_at + r a_row + k a_step] b[k, c], for r < rows and columns c in [low, high)."""
+@inlined
+def tiles(a, a_at, a_row, a_step, rows, b, depth, low, high, out):  # type: ignore[no-untyped-def]
+    """out[r, c] = sum over k < depth of a.flat[a_at + r a_row + k a_step] b[k, c], for r < rows and columns c in [low, high).
+
+    Where b holds int8, WIDTH - 1 more of them are read behind its last column."""
     b_step, out_row, left = b.shape[1], out.shape[1], rows - rows % ROWS
     for c in range(low, high, WIDTH):
         width = min(high - c, WIDTH)
@@ -72,6 +74,12 @@ def product(a, a_at, a_row, a_step, rows, b, depth, low, high, out):  # type: ig
                 _row_whole(a, a_at + r * a_row, a_row, a_step, b, c, b_step, out, r * out_row + c, out_row, depth, width)
             else:
                 _row_part(a, a_at + r * a_row, a_row, a_step, b, c, b_step, out, r * out_row + c, out_row, depth, width)
+
+
+@jit
+def product(a, a_at, a_row, a_step, rows, b, depth, low, high, out):  # type: ignore[no-untyped-def]
+    """`tiles`, compiled by itself."""
+    tiles(a, a_at, a_row, a_step, rows, b, depth, low, high, out)
 
 
 @jit

@@ -145,9 +145,11 @@ def call(typing: Any, address: Any, work: Any, layer: Any, part: Any, low: Any, 
 
 @jit
 def go_through(plan, cells, side, addresses, work):  # type: ignore[no-untyped-def]
-    """Do all tasks, each by the address of its kind."""
+    """Do all tasks, each by the addresses of its kind, one after the other."""
     k, at = next_task(plan, cells, side, FIRST)
     while k < len(plan):
-        call(addresses[plan[k, 0]], work, plan[k, 1], plan[k, 2], plan[k, 3], plan[k, 4])
+        for address in addresses[plan[k, 0]]:
+            if address != 0:
+                call(address, work, plan[k, 1], plan[k, 2], plan[k, 3], plan[k, 4])
         done(plan, cells, k)
         k, at = next_task(plan, cells, side, at)

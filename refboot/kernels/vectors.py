@@ -33,7 +33,10 @@ ONCE = ("contract",)  # a product and a sum may be rounded once, together
 
 
 class Row:
-    """Neighbours in memory from number `at` of a float32 array on, of which `width` count, or all if it is None."""
+    """Neighbours in memory from number `at` of a float32 array on, of which `width` count, or all if it is None.
+
+    Of an int8 array, too, which is read as float32, beyond the width, too.
+    """
 
     def __init__(self, context: Any, builder: ir.IRBuilder, kind: Any, array: ir.Value, at: ir.Value, width: ir.Value | None) -> None:
         self.builder, self.width = builder, width
@@ -45,7 +48,9 @@ class Row:
 
     def load(self, number: int, first: ir.Value | None = None) -> ir.Value:
         """Vector `number` of what begins at `first`; zero beyond the width."""
-        place = self._place(number, first)
+        place, kind = self._place(number, first), self.first.type.pointee
+        if kind != ir.FloatType():
+            return self.builder.sitofp(self.builder.load(place, align=1), FLOATS)
         return self.builder.load(place, align=4) if self.width is None else self._masked("load", number, FLOATS, [place], ZERO)
 
     def store(self, value: ir.Value, number: int, first: ir.Value | None = None) -> None:
@@ -58,7 +63,7 @@ class Row:
 
     def _place(self, number: int, first: ir.Value | None) -> ir.Value:
         place = self.builder.gep(self.first if first is None else first, [INDEX(LANES * number)])
-        return self.builder.bitcast(place, FLOATS.as_pointer())
+        return self.builder.bitcast(place, ir.VectorType(self.first.type.pointee, LANES).as_pointer())
 
     def _masked(self, name: str, number: int, kind: ir.Type, args: list[ir.Value], *rest: ir.Value) -> ir.Value:
         """LLVM's masked load (pointer, alignment, mask, other lanes) or store (value, pointer, alignment, mask)."""
