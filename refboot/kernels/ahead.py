@@ -63,7 +63,10 @@ def kernels() -> list[tuple[Any, Any]]:
     return [
         (optim._adam_parts, (int64[:, ::1], int64[::1], int64, int64[:, ::1]) + (number,) * 7),
         (optim._adam, (f1,) * 4 + (number,) * 7),
-        *[(work.kernel, together.NUMBERS) for work in reversed((*chain(*spiking_chain.FORWARD), spiking_tasks.along, *chain(*spiking_chain.BACKWARD)))],
+        *[
+            (work.kernel, together.NUMBERS)
+            for work in reversed((*chain(*spiking_chain.FORWARD), spiking_tasks.along, *chain(*spiking_chain.BACKWARD)))
+        ],
         (loss._cross_entropy_backward, (f2, int64[::1], f2)),
         (loss._cross_entropy, (f2, int64[::1], f2)),
         (through._through, (codes, int64, rows, int16[::1], f2, boolean[::1], int64[::1], int8[::1], state, state, state, f3)),

@@ -59,9 +59,10 @@ def _all_in_place(kernel: Callable[..., None], parts: Callable[..., None], sets:
 def _lie_alike(arrays: Arrays) -> bool:
     """Whether element for element lies at the same place from the start, without gaps, and all but the second can be written to."""
     first, grad, *_ = arrays
-    if not (first.size and (all(x.flags.c_contiguous for x in arrays) or all(x.flags.f_contiguous for x in arrays))):
+    shape, strides, kind = first.shape, first.strides, first.dtype
+    if not first.size or kind != np.float32 or not (first.flags.c_contiguous or first.flags.f_contiguous):
         return False
-    return all(x.shape == first.shape and x.dtype == np.float32 and (x.flags.writeable or x is grad) for x in arrays)
+    return all(x.strides == strides and x.shape == shape and x.dtype == kind and (x is grad or x.flags.writeable) for x in arrays)
 
 
 def _in_place(kernel: Callable[..., None], arrays: Arrays, *constants: np.float32) -> None:

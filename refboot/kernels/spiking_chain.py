@@ -34,10 +34,11 @@ LENGTHS, QUANTISE, RUN = range(len(FORWARD))
 BACK, PICTURES, LEARN, LEARN_DENSE, FINISH = range(len(BACKWARD))
 MOST = 64  # samples whose trains of codes are kept at once
 LONGEST = 512  # steps over which the input layer's means are exact, in whatever order they are summed
-AT_ONCE = 16  # parts of the samples, backward; forward twice as many, whose sums do not depend on them
+AT_ONCE = 16  # parts of the samples
 LINE = 16  # numbers of 32 bits: where arrays begin
 
 Shape = tuple[int, int]
+Kinds = tuple[tuple[Work, ...], ...]
 Normed = tuple[Floats, Floats]  # v (O, I) and g (O,)
 
 
@@ -83,7 +84,7 @@ def spiking_forward(
     None where a sum might leave 16 bits or a state 32, or for more samples or steps than this is for.
     """
     samples = len(picture.codes)
-    if samples > MOST or steps > LONGEST or not all(bounded(LARGEST, steps, *own[:3]) for own in (source.neurons, *neurons)):
+    if samples > MOST or steps > LONGEST or not all(_fits(steps, *own[:3]) for own in (source.neurons, *neurons)):
         return None
     held = [[np.ascontiguousarray(v.T), np.ascontiguousarray(g)] for v, g in weights]
     shapes = _shapes(held)
@@ -94,7 +95,7 @@ def spiking_forward(
     where = _layout(shapes, samples, steps)[0]
     _tell(neurons, layers, where, own_room)
     _go(FORWARD, forward_plan(samples, shapes), numbers, layers)
-    if max(int(_view(own_room, own[tasks.MOST], FEW, np.int64).sum()) for own in where) * UNIT >= LARGEST:
+    if _view(own_room, where[0, tasks.MOST], len(shapes) * FEW, np.int64).reshape(-1, FEW).sum(axis=1).max() * UNIT >= LARGEST:
         return None
     means = [of_source, *(_means(own_room, own, samples) for own in where[:-1])] if sample else []
     return Run(z, means, picture, source, reached, held, (room, own_room), numbers, layers)
@@ -107,18 +108,22 @@ def spiking_backward(grad: Floats, ran: Run) -> tuple[Normed, list[Normed]]:
     found = [[memory.empty(v.shape), np.empty_like(g)] for v, g in ran.held]
     layers[:, [tasks.GV, tasks.GG]], layers[-1, tasks.GIVEN] = places(found), places([[given]])[0, 0]
     where = _layout(shapes, samples, steps)[0]
-    spikes = [int(_view(ran.rooms[1], own[tasks.COUNTS], samples, np.int64).sum()) for own in where[:-1]]
-    often = tuple(_often(*own, samples * steps) for own in zip(spikes, shapes[1:], strict=True))
+    spikes = _view(ran.rooms[1], where[0, tasks.COUNTS], len(shapes) * samples, np.int64).reshape(-1, samples).sum(axis=1).tolist()
+    often = tuple(_often(*own, samples * steps) for own in zip(spikes, shapes[1:], strict=False))
     _go(BACKWARD, backward_plan(samples, shapes, often), ran.numbers, layers)
     return _leave(ran), [(gv.T, gg) for gv, gg in found]
 
 
-def _go(kinds: Sequence[Sequence[Work]], plan: np.ndarray, numbers: Ints, layers: Ints) -> None:
+def _go(kinds: Kinds, plan: np.ndarray, numbers: Ints, layers: Ints) -> None:
     """Do the tasks, told all numbers in one array."""
-    every, addresses = np.concatenate([numbers, layers.reshape(-1)]), np.zeros((len(kinds), 2), np.int64)
-    for i, works in enumerate(kinds):
-        addresses[i, : len(works)] = [work.address for work in works]
-    share(go_through, plan, (addresses, every.ctypes.data))
+    every = np.concatenate([numbers, layers.reshape(-1)])
+    share(go_through, plan, (_addresses(kinds), every.ctypes.data))
+
+
+@cache
+def _addresses(kinds: Kinds) -> np.ndarray:
+    """Of the works of each kind, 0 where there is no second."""
+    return np.array([[*(work.address for work in works), 0][:2] for works in kinds], np.int64)
 
 
 @cache
@@ -127,7 +132,7 @@ def forward_plan(samples: int, shapes: tuple[Shape, ...]) -> np.ndarray:
     plan = []
     for kind in (LENGTHS, QUANTISE):
         plan += [Task(kind, i, *part, kind, kind - 1) for i, shape in enumerate(shapes) for part in parts(shape[0], 1, FEW)]
-    return plan_of(plan + [Task(RUN, 0, *part, RUN, QUANTISE) for part in parts(samples, 1, 2 * AT_ONCE)])
+    return plan_of(plan + [Task(RUN, 0, *part, RUN, QUANTISE) for part in parts(samples, 1, AT_ONCE)])
 
 
 @cache
@@ -177,19 +182,12 @@ def _layout(shapes: tuple[Shape, ...], samples: int, steps: int) -> tuple[Ints, 
     for i, (inputs, outputs) in enumerate(shapes):
         width = outputs if i + 1 < len(shapes) else outputs + -outputs % tasks.WIDE
         layers[i, : tasks.LIMIT] = inputs, outputs, width
-        sizes += [
-            2 * width,
-            3,
-            outputs,
-            inputs * width // 4 + 1,
-            outputs * (inputs + tasks.GAP) // 4 + 1,
-            2 * FEW * outputs,
-            2 * FEW * outputs,
-            2 * FEW,
-        ]
-        sizes += [rows * width, rows * width // 4 + 1, rows * width, 2 * samples * width, 2 * samples]
-    *starts, size = _starts(sizes)
-    layers[:, tasks.KEEP :] = 4 * np.array(starts).reshape(len(shapes), -1)
+        sizes += [2 * width, 3, outputs, inputs * width // 4 + 1, outputs * (inputs + tasks.GAP) // 4 + 1]
+        sizes += [2 * FEW * outputs, 2 * FEW * outputs, rows * width, rows * width // 4 + 1, rows * width, 2 * samples * width]
+    *starts, most, counts, size = _starts((*sizes, 2 * FEW * len(shapes), 2 * samples * len(shapes)))
+    layers[:, tasks.KEEP : tasks.MOST] = 4 * np.array(starts).reshape(len(shapes), -1)
+    of_each = np.arange(len(shapes))
+    layers[:, tasks.MOST], layers[:, tasks.COUNTS] = 4 * (most + 2 * FEW * of_each), 4 * (counts + 2 * samples * of_each)
     return layers, size
 
 
@@ -222,6 +220,16 @@ def _means(room: Floats, own: Ints, samples: int) -> tuple[Floats, Floats]:
     """Means over time of a layer's spikes and weighted input, both (N, O)."""
     means = _view(room, own[tasks.MEANS], 2 * samples * int(own[tasks.WIDTH])).reshape(2, samples, -1)
     return means[0], means[1]
+
+
+def _fits(steps: int, i_decay: Ints, v_decay: Ints, limit: int) -> bool:
+    """Whether the state of neurons fits 32 bits, whatever 16 bits drive them."""
+    return _bounded(steps, int(i_decay.min()), int(v_decay.min()), limit)
+
+
+@cache
+def _bounded(steps: int, i_decay: int, v_decay: int, limit: int) -> bool:
+    return bounded(LARGEST, steps, np.array([i_decay]), np.array([v_decay]), limit)
 
 
 def _often(count: int, shape: Shape, rows: int) -> bool:

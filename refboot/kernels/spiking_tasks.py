@@ -50,10 +50,10 @@ from refboot.kernels.weight import _along
 SAMPLES, PIXELS, STEPS, KINDS, LAYERS, USUAL, MEANT, ALONG, CODES, TRAINS, FIRES, EVERY, OF_CODES, THERE, BY_TRAINS, FOR_TRAINS, OUTPUT, HEAD = range(18)  # fmt: skip  # noqa: E501
 # Of each layer: its sizes (WIDTH: its outputs, of the last layer with what fills up a vector), the threshold; and the places of v (I, O),
 # g (O,), their gradients, what decays leave (2, O), the surrogate's constants (3,); the lengths of v (O,), the quantised weight as bytes
-# (I, WIDTH) and (O, I + GAP), sums over parts of the inputs (FEW, O), float64, the sums of quantised weights (FEW, O) and the
-# largest of their sizes (FEW,), int64; voltages, spikes (uint8) and gradients of the weighted input (R, O), means over time of spikes and
-# weighted input (2 N, O), and how many spikes there are (N,) int64.
-INPUTS, OUTPUTS, WIDTH, LIMIT, V, G, GV, GG, KEEP, CURVE, LENGTH, BYTES, TURNED, SUMS, TOTALS, MOST, VOLTAGE, SPIKES, GIVEN, MEANS, COUNTS, KNOWN = range(22)  # fmt: skip  # noqa: E501
+# (I, WIDTH) and (O, I + GAP), sums over parts of the inputs (FEW, O), float64, sums of quantised weights (FEW, O), int64;
+# voltages, spikes (uint8) and gradients of the weighted input (R, O), means over time of spikes and weighted input (2 N, O); of the sizes of
+# weights the largest sum in each part (FEW,), and how many spikes there are (N,), int64.
+INPUTS, OUTPUTS, WIDTH, LIMIT, V, G, GV, GG, KEEP, CURVE, LENGTH, BYTES, TURNED, SUMS, TOTALS, VOLTAGE, SPIKES, GIVEN, MEANS, MOST, COUNTS, KNOWN = range(22)  # fmt: skip  # noqa: E501
 WIDE = ONE // 2  # sums of 16 bits in a vector
 FINITE, BEYOND = np.float32(np.finfo(np.float32).max), np.int32(1 << 16)  # in steps of the grid, more than any sum may have
 NONE, STEP = np.int64(0), np.int64(1)  # of one type with what is computed: so there is one `product`
