@@ -41,7 +41,7 @@ class Chain:
 
 
 def chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Chain | None:
-    """The whole network in one go, forward; None where a layer does not run as rates, or does not allow for it."""
+    """The whole network in one go, forward; None where a layer does not run as rates or does not allow for it, or has a weight that is NaN."""
     if held is None or any(m is not Mode.ANN for _, m in zip(blocks, mode, strict=False)):
         return None
     first, *between, last = blocks
@@ -49,7 +49,8 @@ def chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Chain | 
         return None
     ways = ops.shortcuts()
     entry, picture = ways.Entry(*scalars(first), _curve(first)), ways.encode(held.x[..., 0])
-    return Chain(held, blocks, ways.chain_forward(picture, entry, [_layer(block) for block in blocks[1:]]))
+    ran = ways.chain_forward(picture, entry, [_layer(block) for block in blocks[1:]])
+    return None if ran is None else Chain(held, blocks, ran)
 
 
 def is_normed(block: Any) -> bool:

@@ -10,14 +10,14 @@ import os
 import sys
 import threading
 from contextlib import suppress
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from numba import boolean, float32, float64, int8, int16, int32, int64, uint8
 
 from refboot import threads
-from refboot.kernels import chain_tasks, coded_rates, loss, optim, pwl, spiking_chain, spiking_tasks, through, tile, together
+from refboot.kernels import chain as rate_chain
+from refboot.kernels import coded_rates, loss, optim, pwl, rate_tasks, spiking_chain, spiking_tasks, through, together, weight_tasks
 
 NAME = "refboot-ahead"
 MEMORY = 2e9  # bytes that the machine should have: the other process takes 0.2e9
@@ -58,42 +58,27 @@ def memory() -> float:
 
 def kernels() -> list[tuple[Any, Any]]:
     """Each with the types of its arguments."""
-    f1, f2, f3 = float32[::1], float32[:, ::1], float32[:, :, ::1]
-    rows, codes, state, number = int8[:, ::1], uint8[:, ::1], int32[::1], float32
+    f1, f2, f3, number = float32[::1], float32[:, ::1], float32[:, :, ::1], float32
+    rows, codes, state = int8[:, ::1], uint8[:, ::1], int32[::1]
     return [
         (optim._adam_parts, (int64[:, ::1], int64[::1], int64, int64[:, ::1]) + (number,) * 7),
         (optim._adam, (f1,) * 4 + (number,) * 7),
-        *[
-            (work.kernel, together.NUMBERS)
-            for work in reversed((*chain(*spiking_chain.FORWARD), spiking_tasks.along, *chain(*spiking_chain.BACKWARD)))
-        ],
+        *works(*spiking_chain.FORWARD, (weight_tasks.along,), *spiking_chain.BACKWARD),
         (loss._cross_entropy_backward, (f2, int64[::1], f2)),
         (loss._cross_entropy, (f2, int64[::1], f2)),
         (through._through, (codes, int64, rows, int16[::1], f2, boolean[::1], int64[::1], int8[::1], state, state, state, f3)),
-        (coded_rates.learn, (codes, int64, f1, f2, f2, int64, int64, f2, float64[:, ::1])),
+        (rate_tasks.leave, (f1,) * 4),
+        (coded_rates.gathered, (float64[:, :, ::1], int64)),
         (pwl._pwl_backward, (f1,) * 5 + (number,) * 2),
-        (coded_rates._forward, (codes, int64, f1, f2, f1, f2)),
+        *works(*rate_chain.FORWARD, *rate_chain.BACKWARD),
+        (rate_tasks.enter, (f1,) * 6),
         (pwl._pwl, (f1,) * 5),
-        *in_rates(),
     ]
 
 
-def in_rates() -> list[tuple[Any, tuple[Any, ...]]]:
-    """What a pass in rates in one go is made of; the whole of it depends on the number of layers."""
-    f1, f2, d2, d3 = float32[::1], float32[:, ::1], float64[:, ::1], float64[:, :, ::1]
-    part, i = (int64, int64), int64
-    return [
-        (chain_tasks.leave, (f1,) * 4),
-        (coded_rates.gathered, (d3, i)),
-        (coded_rates.with_sum, (f2,)),
-        (chain_tasks._bend, (f2, f2, *part, f1, f1, f1, f2)),
-        (tile.dots, (f2, f2, *part, f2)),
-        (tile.product, (f2, i, i, i, i, f2, i, *part, f2)),
-        (chain_tasks._quantise, (f2, f1, d2, *part, f1, f2)),
-        (chain_tasks._column_sums, (f2, f1)),
-        (chain_tasks._activate, (f1,) * 5),
-        (chain_tasks.enter, (f1,) * 6),
-    ]
+def works(*kinds: tuple[together.Work, ...]) -> list[tuple[Any, Any]]:
+    """The works of a pass, from the last on, each once."""
+    return [(work.kernel, together.NUMBERS) for work in dict.fromkeys(reversed([work for kind in kinds for work in kind]))]
 
 
 def _run(command: list[str]) -> None:

@@ -14,20 +14,27 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from refboot.arrays import Floats
-from refboot.kernels import memory
-from refboot.kernels.chain_tasks import CODED, DENSE, FINISH, GIVE, LEARN, LENGTHS, QUANTISE, backward, enter, forward, leave
+from refboot.arrays import Floats, Ints
+from refboot.kernels import passes, weight_tasks
+from refboot.kernels import rate_tasks as tasks
 from refboot.kernels.coded import Picture
 from refboot.kernels.coded_rates import gathered
-from refboot.kernels.layout import FEW, SMALL
+from refboot.kernels.events import UNIT
+from refboot.kernels.layout import FEW
+from refboot.kernels.passes import Kinds, Normed, Shape
+from refboot.kernels.places import places
 from refboot.kernels.pwl import pieces, pwl_backward
-from refboot.kernels.tile import WIDTH
-from refboot.kernels.together import Part, Task, parts, plan_of, share
+from refboot.kernels.tile import ROWS
+from refboot.kernels.together import Task, parts, plan_of
 from refboot.kernels.vectors import LANES
 
-Arrays = tuple[Floats, ...]
+# Kinds of tasks, and the works of each, one after the other: what one leaves the next finds in its cache.
+FORWARD: Kinds = (weight_tasks.lengths,), (weight_tasks.quantise,), (tasks.from_pictures, tasks.onward)
+BACKWARD: Kinds = (tasks.back,), (tasks.learn_pictures,), (tasks.learn,), (weight_tasks.finish,)
+LENGTHS, QUANTISE, RUN = range(len(FORWARD))
+BACK, PICTURES, LEARN, FINISH = range(len(BACKWARD))
+
 Doubles = NDArray[np.float64]
-Shape = tuple[int, int]
 
 
 class Pieces(NamedTuple):
@@ -64,84 +71,83 @@ class Pass(NamedTuple):
     layers: Sequence[Layer]
     drive: Floats  # z of each code (K,)
     rates: Floats
-    v: Arrays
-    g: Arrays
-    length: Arrays
-    q: Arrays
-    z: Arrays
-    a: Arrays
-    curves: tuple[Arrays, Arrays, Arrays]
+    held: list[list[Floats]]  # of each layer v (I, O), g and the curve
+    room: Floats  # in which the rest of what the numbers tell of has its place
+    numbers: Ints  # see weight_tasks and rate_tasks, of each layer
 
 
-def chain_forward(picture: Picture, entry: Entry, layers: Sequence[Layer]) -> Pass:
-    """The input layer on each code, the others on the `picture`. Weights as in every bit, sums of float32 to their rounding."""
-    samples, v, g = len(picture.codes), tuple(np.ascontiguousarray(x.v.T) for x in layers), tuple(np.ascontiguousarray(x.g) for x in layers)
-    drive, rates = enter(picture.values, entry.weight, entry.bias, *_pieces(entry.curve))
-    q, length, totals = tuple(memory.empty(x.shape) for x in v), tuple(np.empty_like(x) for x in g), _totals(v)
-    z, a = (tuple(np.empty((samples, len(x)), np.float32) for x in g) for _ in range(2))
-    edges, bases, slopes = zip(*(_pieces(layer.curve) for layer in layers), strict=True)
-    background, sums = rates[picture.usual], np.zeros((FEW, len(g[0])), np.float32)
-    work = picture.codes, picture.usual, rates - background, background, sums, v, g, totals, length, q, z, a, edges, bases, slopes
-    share(forward, forward_plan(samples, tuple(x.shape for x in v)), work)
-    return Pass(a[-1], picture, entry, layers, drive, rates, v, g, length, q, z, a, (edges, bases, slopes))
+def chain_forward(picture: Picture, entry: Entry, layers: Sequence[Layer]) -> Pass | None:
+    """The input layer on each code, the others on the `picture`. Weights as in every bit, sums of float32 to their rounding.
+
+    None where a weight may be NaN.
+    """
+    samples, weights = len(picture.codes), passes.held([(x.v, x.g) for x in layers])
+    drive, rates = tasks.enter(picture.values, entry.weight, entry.bias, *_pieces(entry.curve))
+    shapes, curves = passes.shapes_of(weights), [_curve(layer.curve) for layer in layers]
+    where, size = passes.layout(shapes, (samples,) * 3)
+    numbers, room = passes.placed(where, size, weights)
+    numbers[:, tasks.PIECES] = [0 if x.curve is None else len(x.curve.slopes) for x in layers]
+    numbers[:, [tasks.CURVE, tasks.STEEP]] = places(curves)
+    passes.go(FORWARD, forward_plan(samples, shapes), _of_pass(picture, rates, np.empty(1, np.float32), shapes), numbers)
+    if passes.largest_sums(room, where).max() >= weight_tasks.ODD:
+        return None
+    output = _of_last(room, where, tasks.RATE, samples)
+    return Pass(output, picture, entry, layers, drive, rates, [*weights, *curves], room, numbers)
 
 
-def chain_backward(grad: Floats, ran: Pass) -> tuple[tuple[Floats, Floats], list[tuple[Floats, Floats]]]:
+def chain_backward(grad: Floats, ran: Pass) -> tuple[Normed, list[Normed]]:
     """Gradients for weight and bias (1,) of the input layer and each other one's v (O, I) and g (O,), given that of the output. float32."""
-    v, z, last, entry = ran.v, ran.z, ran.layers[-1].curve, ran.entry
-    gv, gg, totals = tuple(memory.empty(x.shape) for x in v), tuple(np.empty_like(x) for x in ran.g), _totals(v)
-    ga, gz = (tuple(np.empty_like(x) for x in z) for _ in range(2))
-    gz[-1][...] = grad if last is None else pwl_backward(grad, z[-1], *last)
-    steep = np.array([(1, 0) if x.curve is None else x.curve[2:] for x in ran.layers], np.float32)
-    sums = np.zeros((FEW, len(ran.rates) + 1, LANES))
-    given = ran.picture.codes, ran.picture.usual, ran.rates, ran.curves[0], ran.curves[2], steep
-    work = *given, v, ran.g, ran.length, ran.q, z, ran.a, ga, gz, totals, gv, gg, sums
-    share(backward, backward_plan(tuple(x.shape for x in v)), work)
-    of_rates = gathered(sums, ran.picture.usual)
-    gd = pwl_backward(of_rates, ran.drive, *entry.curve)
-    return leave(gd, ran.picture.values, entry.weight, entry.bias), [(x.T, y) for x, y in zip(gv, gg, strict=True)]
+    samples, weights, numbers = len(grad), ran.held[: len(ran.layers)], ran.numbers.copy()
+    found, shapes, last = passes.gradients_for(weights), passes.shapes_of(weights), ran.layers[-1].curve
+    where = passes.layout(shapes, (samples,) * 3)[0]
+    given = grad if last is None else pwl_backward(grad, _of_last(ran.room, where, tasks.INPUT, samples), *last)
+    given, sums = np.ascontiguousarray(given), np.empty((FEW, len(ran.rates) + 1, LANES))
+    numbers[:, [weight_tasks.GV, weight_tasks.GG]], numbers[-1, tasks.GIVEN] = places(found), places([[given]])[0, 0]
+    passes.go(BACKWARD, backward_plan(samples, shapes), _of_pass(ran.picture, ran.rates, sums, shapes), numbers)
+    of_rates = gathered(sums[: len(passes.by_inputs(shapes[0]))], ran.picture.usual) * UNIT
+    gd = pwl_backward(of_rates, ran.drive, *ran.entry.curve)
+    return tasks.leave(gd, ran.picture.values, ran.entry.weight, ran.entry.bias), [(gv.T, gg) for gv, gg in found]
 
 
 @cache
 def forward_plan(samples: int, shapes: tuple[Shape, ...]) -> np.ndarray:
-    """The tasks of `chain_forward`: all weights, by inputs; then layer by layer, the first by samples, the others by outputs."""
-    plan = []
-    for kind in (LENGTHS, QUANTISE):
-        plan += [Task(kind, i, *part, kind, kind - 1) for i, shape in enumerate(shapes) for part in _inputs(shape)]
-    for i, (_, width) in enumerate(shapes):
-        own = parts(width, WIDTH, FEW) if i else parts(samples, 1, FEW)
-        plan += [Task(DENSE if i else CODED, i, *part, QUANTISE + i + 1, QUANTISE + i) for part in own]
-    return plan_of(plan)
+    """The tasks of `chain_forward`: all weights, by inputs, then the samples."""
+    plan = passes.weights_first((LENGTHS, QUANTISE), shapes)
+    return plan_of(plan + [Task(RUN, 0, *part, RUN, QUANTISE) for part in parts(samples, ROWS, FEW)])
 
 
 @cache
-def backward_plan(shapes: tuple[Shape, ...]) -> np.ndarray:
-    """The tasks of `chain_backward`, from the last layer on: what it gives to the one before, by its inputs, and its own gradients."""
-    plan: list[Task] = []
+def backward_plan(samples: int, shapes: tuple[Shape, ...]) -> np.ndarray:
+    """The tasks of `chain_backward`: the samples, then all weights, by inputs."""
+    plan = [Task(BACK, 0, *part, 0, -1) for part in parts(samples, ROWS, FEW)]
     finish: list[Task] = []
-    for i, shape in reversed([*enumerate(shapes)]):
-        given, learned, finished = (len(shapes) * k + i for k in range(3))
-        above = given + 1 if i + 1 < len(shapes) else -1
-        if i:
-            plan += [Task(GIVE, i, *part, given, above) for part in parts(shape[0], WIDTH, FEW)]
-        plan += [Task(LEARN, i, *part, learned, above) for part in _inputs(shape)] + finish
-        finish = [Task(FINISH, i, *part, finished, learned) for part in _inputs(shape)]
+    for i, shape in enumerate(shapes):
+        learned = 1 + i
+        plan += [Task(LEARN if i else PICTURES, i, *part, learned, 0) for part in passes.by_inputs(shape)] + finish
+        finish = [Task(FINISH, i, *part, learned + len(shapes), learned) for part in passes.by_inputs(shape)]
     return plan_of(plan + finish)
 
 
-@cache
-def _inputs(shape: Shape) -> list[Part]:
-    """As layout.over_rows cuts it."""
-    return parts(shape[0], 1, FEW if shape[0] * shape[1] >= SMALL else 1)
+def _of_pass(picture: Picture, rates: Floats, sums: np.ndarray, shapes: tuple[Shape, ...]) -> Ints:
+    """The numbers of a pass."""
+    numbers = np.zeros(weight_tasks.HEAD, np.int64)
+    given = *picture.codes.shape, len(rates), len(shapes), picture.usual, weight_tasks.along.address, picture.codes.ctypes.data
+    numbers[: tasks.FOR_RATES + 1] = *given, places([[rates]])[0, 0], sums.ctypes.data
+    return numbers
 
 
-def _totals(v: Arrays) -> tuple[np.ndarray, ...]:
-    """Room for a sum over each part of the inputs, for each output; float64."""
-    return tuple(np.zeros((len(_inputs(x.shape)), x.shape[1])) for x in v)
+def _of_last(room: Floats, where: Ints, column: int, samples: int) -> Floats:
+    """What the last layer has there, (N, O)."""
+    outputs = int(where[-1, weight_tasks.OUTPUTS])
+    return passes.view(room, where[-1, column], samples * outputs).reshape(samples, outputs)
 
 
-def _pieces(curve: Pieces | None) -> Arrays:
+def _curve(curve: Pieces | None) -> list[Floats]:
+    """Edges, bases and slopes of the pieces in one array, and scale and eps of the gradient, for gradients in units of the weights."""
+    scale, eps = (1, 0) if curve is None else curve[2:]
+    return [np.concatenate(_pieces(curve)), np.array([scale, eps], np.float32) * UNIT]
+
+
+def _pieces(curve: Pieces | None) -> tuple[Floats, ...]:
     """Edges, bases and slopes of the pieces, none where there is no curve."""
-    if curve is None:
-        return tuple(np.empty(0, np.float32) for _ in range(3))
-    return pieces(curve.knots, curve.slopes)
+    return (np.empty(0, np.float32),) * 3 if curve is None else pieces(curve.knots, curve.slopes)

@@ -76,7 +76,7 @@ def coded_backward(grad: Floats, picture: Picture, table: Floats, rows: Rows) ->
 
 def _of_chunk(codes: np.ndarray, usual: int, steps: Floats, rows: Rows, gz: Floats, gw: Floats, fresh: bool) -> np.ndarray:
     """The gradient for the steps (T, K), float64, of some samples; adds theirs to gw, which is not set yet if it is `fresh`."""
-    (length, kinds), count, every = steps.shape, len(codes), np.ones(steps.shape[1], np.bool_)
+    kinds, count, every = steps.shape[1], len(codes), np.ones(steps.shape[1], np.bool_)
     trains, parts = memory.empty((count, kinds, gw.shape[1])), {part.start: np.zeros(steps.shape) for part in threads.parts(count)}
 
     def gather(part: slice) -> None:

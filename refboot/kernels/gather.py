@@ -8,7 +8,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 
-from refboot.kernels.jit import jit
+from refboot.kernels.jit import inlined
 from refboot.kernels.vectors import DOUBLES, INDEX, LANES, REGISTERS, ZERO, Row, Sum, intrinsic, plus_product, splat
 
 VECTORS = REGISTERS // 4  # of a row at once: with as many of the sum half of the registers
@@ -49,7 +49,7 @@ def _code(vectors: int, whole: bool, context: Any, builder: ir.IRBuilder, signat
 _wide, _narrow = _gather(VECTORS, True), _gather(1, False)
 
 
-@jit
+@inlined
 def gather_rows(x, found, by, kinds, count, row, out, sums):  # type: ignore[no-untyped-def]
     """out = sum over j < count of by[j] x[found[j]]; adds x[found[j]] times row to sums[kinds[j]] (LANES,), by lane."""
     step, c = x.shape[1], 0

@@ -9,37 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from refboot.arrays import Floats, Ints
-from refboot.kernels import memory
+from refboot.kernels import memory, passes, weight_tasks
 from refboot.kernels import spiking_tasks as tasks
 from refboot.kernels.coded import Picture
 from refboot.kernels.cuba import _cuba_narrow_backward, bounded
 from refboot.kernels.events import LARGEST, UNIT, most_backward
 from refboot.kernels.fixed_point import PER_STEP
-from refboot.kernels.layout import FEW, empty, time_major
+from refboot.kernels.layout import empty, time_major
 from refboot.kernels.leaky import DECAY_SCALE
+from refboot.kernels.passes import Kinds, Normed, Shape
 from refboot.kernels.places import places
-from refboot.kernels.together import Task, Work, go_through, parts, plan_of, share
+from refboot.kernels.together import Task, parts, plan_of
 from refboot.kernels.weight import BEYOND, LOWEST
 
 # Kinds of tasks, and the works of each, one after the other: what one leaves the next finds in its cache.
-FORWARD = (tasks.lengths,), (tasks.quantise,), (tasks.code_sums, tasks.spike)
-BACKWARD = (tasks.give, tasks.to_codes), (tasks.learn_pictures,), (tasks.learn,), (tasks.learn_dense,), (tasks.finish,)
+FORWARD: Kinds = (weight_tasks.lengths,), (weight_tasks.quantise,), (tasks.code_sums, tasks.spike)
+BACKWARD: Kinds = (tasks.give, tasks.to_codes), (tasks.learn_pictures,), (tasks.learn,), (tasks.learn_dense,), (weight_tasks.finish,)
 LENGTHS, QUANTISE, RUN = range(len(FORWARD))
 BACK, PICTURES, LEARN, LEARN_DENSE, FINISH = range(len(BACKWARD))
 MOST = 64  # samples whose trains of codes are kept at once
 LONGEST = 512  # steps over which the input layer's means are exact, in whatever order they are summed
 AT_ONCE = 16  # parts of the samples
-LINE = 16  # numbers of 32 bits: where arrays begin
-
-Shape = tuple[int, int]
-Kinds = tuple[tuple[Work, ...], ...]
-Normed = tuple[Floats, Floats]  # v (O, I) and g (O,)
 
 
 class Neurons(NamedTuple):
@@ -86,52 +81,35 @@ def spiking_forward(
     samples = len(picture.codes)
     if samples > MOST or steps > LONGEST or not all(_fits(steps, *own[:3]) for own in (source.neurons, *neurons)):
         return None
-    held = [[np.ascontiguousarray(v.T), np.ascontiguousarray(g)] for v, g in weights]
-    shapes = _shapes(held)
-    (numbers, room), (layers, own_room) = _of_pass(picture, steps, shapes, sample), _of_layers(shapes, samples, steps)
-    layers[:, [tasks.V, tasks.G]], (z, out) = places(held), empty((samples, shapes[-1][1], steps))
-    numbers[tasks.OUTPUT] = places([[out]])[0, 0]
-    reached, of_source = _enter(picture, source, numbers, room)
-    where = _layout(shapes, samples, steps)[0]
-    _tell(neurons, layers, where, own_room)
-    _go(FORWARD, forward_plan(samples, shapes), numbers, layers)
-    if _view(own_room, where[0, tasks.MOST], len(shapes) * FEW, np.int64).reshape(-1, FEW).sum(axis=1).max() * UNIT >= LARGEST:
+    own = passes.held(weights)
+    shapes, (z, out) = passes.shapes_of(own), empty((samples, len(weights[-1][1]), steps))
+    where, size = _layout(shapes, samples, steps)
+    (numbers, of_codes), (layers, room) = _of_pass(picture, steps, shapes, out, sample), passes.placed(where, size, own)
+    reached, of_source = _enter(picture, source, numbers, of_codes)
+    _tell(neurons, layers, where, room)
+    passes.go(FORWARD, forward_plan(samples, shapes), numbers, layers)
+    if passes.largest_sums(room, where).sum(axis=1).max() * UNIT >= LARGEST:
         return None
-    means = [of_source, *(_means(own_room, own, samples) for own in where[:-1])] if sample else []
-    return Run(z, means, picture, source, reached, held, (room, own_room), numbers, layers)
+    means = [of_source, *(_means(room, of_layer, samples) for of_layer in where[:-1])] if sample else []
+    return Run(z, means, picture, source, reached, own, (of_codes, room), numbers, layers)
 
 
 def spiking_backward(grad: Floats, ran: Run) -> tuple[Normed, list[Normed]]:
     """Gradients for weight and bias (1,) of the input layer, and for each other one's v (O, I) and g (O,), given that of the output
     (N, O, T). float32."""
-    samples, steps, layers, shapes, given = len(grad), grad.shape[2], ran.layers.copy(), _shapes(ran.held), time_major(grad)
-    found = [[memory.empty(v.shape), np.empty_like(g)] for v, g in ran.held]
-    layers[:, [tasks.GV, tasks.GG]], layers[-1, tasks.GIVEN] = places(found), places([[given]])[0, 0]
-    where = _layout(shapes, samples, steps)[0]
-    spikes = _view(ran.rooms[1], where[0, tasks.COUNTS], len(shapes) * samples, np.int64).reshape(-1, samples).sum(axis=1).tolist()
+    samples, steps, layers, shapes, given = len(grad), grad.shape[2], ran.layers.copy(), passes.shapes_of(ran.held), time_major(grad)
+    found, where = passes.gradients_for(ran.held), _layout(shapes, samples, steps)[0]
+    layers[:, [weight_tasks.GV, weight_tasks.GG]], layers[-1, tasks.GIVEN] = places(found), places([[given]])[0, 0]
+    spikes = passes.view(ran.rooms[1], where[0, tasks.COUNTS], len(shapes) * samples, np.int64).reshape(-1, samples).sum(axis=1).tolist()
     often = tuple(_often(*own, samples * steps) for own in zip(spikes, shapes[1:], strict=False))
-    _go(BACKWARD, backward_plan(samples, shapes, often), ran.numbers, layers)
+    passes.go(BACKWARD, backward_plan(samples, shapes, often), ran.numbers, layers)
     return _leave(ran), [(gv.T, gg) for gv, gg in found]
-
-
-def _go(kinds: Kinds, plan: np.ndarray, numbers: Ints, layers: Ints) -> None:
-    """Do the tasks, told all numbers in one array."""
-    every = np.concatenate([numbers, layers.reshape(-1)])
-    share(go_through, plan, (_addresses(kinds), every.ctypes.data))
-
-
-@cache
-def _addresses(kinds: Kinds) -> np.ndarray:
-    """Of the works of each kind, 0 where there is no second."""
-    return np.array([[*(work.address for work in works), 0][:2] for works in kinds], np.int64)
 
 
 @cache
 def forward_plan(samples: int, shapes: tuple[Shape, ...]) -> np.ndarray:
     """The tasks of `spiking_forward`: all weights, by inputs, then the samples."""
-    plan = []
-    for kind in (LENGTHS, QUANTISE):
-        plan += [Task(kind, i, *part, kind, kind - 1) for i, shape in enumerate(shapes) for part in parts(shape[0], 1, FEW)]
+    plan = passes.weights_first((LENGTHS, QUANTISE), shapes)
     return plan_of(plan + [Task(RUN, 0, *part, RUN, QUANTISE) for part in parts(samples, 1, AT_ONCE)])
 
 
@@ -142,68 +120,36 @@ def backward_plan(samples: int, shapes: tuple[Shape, ...], often: tuple[bool, ..
     finish: list[Task] = []
     for i, shape in enumerate(shapes):
         kind, learned = PICTURES if not i else LEARN_DENSE if often[i - 1] else LEARN, 1 + i
-        plan += [Task(kind, i, *part, learned, 0) for part in parts(shape[0], 1, FEW)] + finish
-        finish = [Task(FINISH, i, *part, learned + len(shapes), learned) for part in parts(shape[0], 1, FEW)]
+        plan += [Task(kind, i, *part, learned, 0) for part in passes.by_inputs(shape)] + finish
+        finish = [Task(FINISH, i, *part, learned + len(shapes), learned) for part in passes.by_inputs(shape)]
     return plan_of(plan + finish)
 
 
-def _shapes(held: list[list[Floats]]) -> tuple[Shape, ...]:
-    return tuple(v.shape for v, *_ in held)
-
-
-def _of_pass(picture: Picture, steps: int, shapes: tuple[Shape, ...], sample: bool) -> tuple[Ints, Floats]:
-    """The numbers of a pass, the output left open, and the array in which what they tell of has its place."""
+def _of_pass(picture: Picture, steps: int, shapes: tuple[Shape, ...], out: Floats, sample: bool) -> tuple[Ints, Floats]:
+    """The numbers of a pass, and the array in which what they tell of has its place."""
     (samples, pixels), kinds, width = picture.codes.shape, len(picture.values), shapes[0][1]
     sizes = steps * kinds, kinds // 4 + 1, kinds // 4 + 1, samples * kinds * width // 2 + 1, samples * kinds // 4 + 1
-    *starts, size = _starts((*sizes, samples * kinds * width, 2 * AT_ONCE * kinds * steps))
-    room, along = memory.empty((size,)), tasks.along.address
-    first = places([[room]])[0, 0]
-    given = samples, pixels, steps, kinds, len(shapes), picture.usual, sample, along, picture.codes.ctypes.data
-    return np.array([*given, *(first + 4 * start for start in starts), 0], np.int64), room
+    *begun, size = passes.starts((*sizes, samples * kinds * width, 2 * AT_ONCE * kinds * steps))
+    numbers, room = np.zeros(weight_tasks.HEAD, np.int64), memory.empty((size,))
+    (first,), (last,) = places([[room], [out]])
+    given = samples, pixels, kinds, len(shapes), picture.usual, weight_tasks.along.address, picture.codes.ctypes.data, steps, sample
+    numbers[: tasks.OUTPUT + 1] = *given, *(first + 4 * start for start in begun), last
+    return numbers, room
 
 
-def _starts(sizes: Sequence[int]) -> list[int]:
-    """Where arrays of so many numbers of 32 bits begin, one behind the other, each in a line of the cache, and where the last ends."""
-    return [0, *accumulate(size + -size % LINE for size in sizes)]
-
-
-def _of_layers(shapes: tuple[Shape, ...], samples: int, steps: int) -> tuple[Ints, Floats]:
-    """The numbers of each layer, weights and gradients left open, and the array in which the rest of what they tell of has its place."""
-    where, size = _layout(shapes, samples, steps)
-    room, layers = memory.empty((size,)), where.copy()
-    layers[:, tasks.KEEP :] += places([[room]])
-    return layers, room
-
-
-@cache
 def _layout(shapes: tuple[Shape, ...], samples: int, steps: int) -> tuple[Ints, int]:
-    """The same with places in bytes from the beginning of that array, and how many numbers of 32 bits it holds."""
-    layers, sizes, rows = np.zeros((len(shapes), tasks.KNOWN), np.int64), [], samples * steps
-    for i, (inputs, outputs) in enumerate(shapes):
-        width = outputs if i + 1 < len(shapes) else outputs + -outputs % tasks.WIDE
-        layers[i, : tasks.LIMIT] = inputs, outputs, width
-        sizes += [2 * width, 3, outputs, inputs * width // 4 + 1, outputs * (inputs + tasks.GAP) // 4 + 1]
-        sizes += [2 * FEW * outputs, 2 * FEW * outputs, rows * width, rows * width // 4 + 1, rows * width, 2 * samples * width]
-    *starts, most, counts, size = _starts((*sizes, 2 * FEW * len(shapes), 2 * samples * len(shapes)))
-    layers[:, tasks.KEEP : tasks.MOST] = 4 * np.array(starts).reshape(len(shapes), -1)
-    of_each = np.arange(len(shapes))
-    layers[:, tasks.MOST], layers[:, tasks.COUNTS] = 4 * (most + 2 * FEW * of_each), 4 * (counts + 2 * samples * of_each)
-    return layers, size
-
-
-def _view(room: Floats, place: int, count: int, kind: Any = np.float32) -> np.ndarray:
-    """So many numbers at a place, in bytes from the beginning of the room."""
-    return room.view(np.uint8)[place : place + count * np.dtype(kind).itemsize].view(kind)
+    rows = samples * steps
+    return passes.layout(shapes, (2, 1, rows, rows // 4 + 1, rows, 2 * samples), samples)
 
 
 def _tell(neurons: Sequence[Neurons], layers: Ints, where: Ints, room: Floats) -> None:
     """Write what the neurons of each layer are."""
     for i, own in enumerate(neurons):
-        layers[i, tasks.LIMIT], width = own.limit, int(where[i, tasks.WIDTH])
-        keep = _view(room, where[i, tasks.KEEP], 2 * width)
+        layers[i, tasks.LIMIT], width = own.limit, int(where[i, weight_tasks.WIDTH])
+        keep = passes.view(room, where[i, tasks.KEEP], 2 * width)
         keep[:width], keep[width:] = _left(own.i_decay), _left(own.v_decay)
         threshold, slope, inverse = _surrogate(own)
-        _view(room, where[i, tasks.CURVE], 3)[:] = threshold, slope * float(UNIT), inverse  # for gradients in units of the weights
+        passes.view(room, where[i, tasks.CURVE], 3)[:] = threshold, slope * float(UNIT), inverse  # for gradients in units of the weights
 
 
 def _left(decay: Ints) -> Any:
@@ -218,7 +164,7 @@ def _surrogate(neurons: Neurons) -> tuple[float, float, float]:
 
 def _means(room: Floats, own: Ints, samples: int) -> tuple[Floats, Floats]:
     """Means over time of a layer's spikes and weighted input, both (N, O)."""
-    means = _view(room, own[tasks.MEANS], 2 * samples * int(own[tasks.WIDTH])).reshape(2, samples, -1)
+    means = passes.view(room, own[tasks.MEANS], 2 * samples * int(own[weight_tasks.WIDTH])).reshape(2, samples, -1)
     return means[0], means[1]
 
 
@@ -240,8 +186,8 @@ def _often(count: int, shape: Shape, rows: int) -> bool:
 def _enter(picture: Picture, source: Source, numbers: Ints, room: Floats) -> tuple[Floats, tuple[Floats, Floats]]:
     """The input layer on each code: its voltages (T, K), and the means over time of spikes and weighted input (K,). Writes their trains."""
     steps, kinds, first = int(numbers[tasks.STEPS]), len(picture.values), int(numbers[tasks.TRAINS])
-    trains, fires = room[: steps * kinds].reshape(steps, kinds), _view(room, numbers[tasks.FIRES] - first, kinds, np.bool_)
-    _view(room, numbers[tasks.EVERY] - first, kinds, np.bool_)[:] = True
+    trains, fires = room[: steps * kinds].reshape(steps, kinds), passes.view(room, numbers[tasks.FIRES] - first, kinds, np.bool_)
+    passes.view(room, numbers[tasks.EVERY] - first, kinds, np.bool_)[:] = True
     voltage, means = np.empty((steps, kinds), np.float32), np.empty((2, kinds), np.float32)
     i_keep, v_keep = (np.int32(DECAY_SCALE - int(decay[0])) for decay in source.neurons[:2])
     neuron = i_keep, v_keep, np.int32(source.neurons.limit)
@@ -253,10 +199,11 @@ def _leave(ran: Run) -> Normed:
     """Gradients for weight and bias of the input layer, given those of the trains."""
     (steps, kinds), weight, bias, neurons = ran.reached.shape, *ran.source
     count, first = len(parts(len(ran.output), 1, AT_ONCE)), ran.numbers[tasks.FOR_TRAINS] - ran.numbers[tasks.TRAINS]
-    of_trains = _view(ran.rooms[0], first, count * kinds * steps, np.float64).reshape(count, steps, kinds).sum(axis=0)
-    keep, gz = [np.full(kinds, _left(decay), np.float32) for decay in neurons[:2]], np.empty((1, steps, kinds), np.float32)
+    of_trains = passes.view(ran.rooms[0], first, count * kinds * steps, np.float64).reshape(count, steps, kinds).sum(axis=0)
+    i_keep, v_keep = (np.full(kinds, _left(decay), np.float32) for decay in neurons[:2])
     threshold, slope, inverse = map(np.float32, _surrogate(neurons))
-    _cuba_narrow_backward(*keep, threshold, slope, inverse, of_trains.astype(np.float32)[None], ran.reached[None], gz)
+    grad, gz = of_trains.astype(np.float32)[None], np.empty((1, steps, kinds), np.float32)
+    _cuba_narrow_backward(i_keep, v_keep, threshold, slope, inverse, grad, ran.reached[None], gz)
     along, total = np.sum(gz * ran.picture.values, dtype=np.float64), np.sum(gz, dtype=np.float64)
     return _unclipped(along, weight), _unclipped(total, bias)
 

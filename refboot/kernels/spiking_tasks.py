@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from refboot.kernels.adding import ONE, add_rows, others
-from refboot.kernels.chain_tasks import _finish, _over, _total
+from refboot.kernels.adding import add_rows, others
 from refboot.kernels.coded import add_trains, firing, sum_weights
 from refboot.kernels.cuba import _cuba_narrow_backward, any_of, narrow_step
 from refboot.kernels.events import UNIT, by_input
-from refboot.kernels.fixed_point import PER_STEP, quantised
+from refboot.kernels.fixed_point import quantised
 from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import FEW
 from refboot.kernels.places import (
@@ -36,80 +35,39 @@ from refboot.kernels.places import (
     signed_bytes2,
 )
 from refboot.kernels.running import STATE_UNITS
-from refboot.kernels.synapse import _along as _products
 from refboot.kernels.tile import ROWS, product, tiles
-from refboot.kernels.tile import WIDTH as GAP  # behind each row of a turned weight, which `tiles` reads
-
 from refboot.kernels.together import Work, call
-from refboot.kernels.turn import turn
-from refboot.kernels.weight import _along
+from refboot.kernels.weight_tasks import (
+    ALONG,
+    BYTES,
+    CODES,
+    GAP,
+    GV,
+    INPUTS,
+    KINDS,
+    LAYERS,
+    OUTPUTS,
+    OWN_NUMBERS,
+    OWN_PLACES,
+    PIXELS,
+    SAMPLES,
+    SUMS,
+    TOTALS,
+    TURNED,
+    USUAL,
+    WIDTH,
+    of_layer,
+    of_pass,
+)
 
-# Of a pass: its sizes, the code of background, whether means are asked for, the address of `along`; the places of the codes (N, I) uint8,
-# their trains (T, K), which ever spike (K,), as many truths (K,), the sums of weights of each code in each sample (N, K, O) int16, which
-# codes there are (N, K), the gradient by their trains (N, K, O) and for them (P, T, K) float64, and the output (N, T, O).
-SAMPLES, PIXELS, STEPS, KINDS, LAYERS, USUAL, MEANT, ALONG, CODES, TRAINS, FIRES, EVERY, OF_CODES, THERE, BY_TRAINS, FOR_TRAINS, OUTPUT, HEAD = range(18)  # fmt: skip  # noqa: E501
-# Of each layer: its sizes (WIDTH: its outputs, of the last layer with what fills up a vector), the threshold; and the places of v (I, O),
-# g (O,), their gradients, what decays leave (2, O), the surrogate's constants (3,); the lengths of v (O,), the quantised weight as bytes
-# (I, WIDTH) and (O, I + GAP), sums over parts of the inputs (FEW, O), float64, sums of quantised weights (FEW, O), int64;
-# voltages, spikes (uint8) and gradients of the weighted input (R, O), means over time of spikes and weighted input (2 N, O); of the sizes of
-# weights the largest sum in each part (FEW,), and how many spikes there are (N,), int64.
-INPUTS, OUTPUTS, WIDTH, LIMIT, V, G, GV, GG, KEEP, CURVE, LENGTH, BYTES, TURNED, SUMS, TOTALS, VOLTAGE, SPIKES, GIVEN, MEANS, MOST, COUNTS, KNOWN = range(22)  # fmt: skip  # noqa: E501
-WIDE = ONE // 2  # sums of 16 bits in a vector
-FINITE, BEYOND = np.float32(np.finfo(np.float32).max), np.int32(1 << 16)  # in steps of the grid, more than any sum may have
+# Of a pass, besides what weight_tasks has: its steps, whether means are asked for; and the places of the codes' trains (T, K), which ever
+# spike (K,), as many truths (K,), the sums of weights of each code in each sample (N, K, O) int16, which codes there are (N, K), the
+# gradient by their trains (N, K, O) and for them (P, T, K) float64, and the output (N, T, O).
+STEPS, MEANT, TRAINS, FIRES, EVERY, OF_CODES, THERE, BY_TRAINS, FOR_TRAINS, OUTPUT = range(OWN_NUMBERS, OWN_NUMBERS + 10)
+# Of a layer: its threshold; and the places of what decays leave (2, O), the surrogate's constants (3,), voltages, spikes (uint8) and
+# gradients of the weighted input (R, O), means over time of spikes and weighted input (2 N, O), and how many spikes there are (N,) int64.
+LIMIT, KEEP, CURVE, VOLTAGE, SPIKES, GIVEN, MEANS, COUNTS = range(OWN_PLACES, OWN_PLACES + 8)
 NONE, STEP = np.int64(0), np.int64(1)  # of one type with what is computed: so there is one `product`
-
-
-@inlined
-def of_pass(work):  # type: ignore[no-untyped-def]
-    """The numbers of a pass."""
-    return numbers(work, (HEAD,))
-
-
-@inlined
-def of_layer(work, i):  # type: ignore[no-untyped-def]
-    """The numbers of layer i."""
-    return numbers(work + 8 * (HEAD + i * KNOWN), (KNOWN,))
-
-
-@Work
-def lengths(work, i, part, low, high):  # type: ignore[no-untyped-def]
-    """The squares of the weights v, summed over the inputs in [low, high)."""
-    own = of_layer(work, i)
-    v, total = floats2(own[V] + 4 * low * own[OUTPUTS], (high - low, own[OUTPUTS])), doubles2(own[SUMS], (FEW, own[OUTPUTS]))[part]
-    total[:] = 0
-    _products(v, v, total)
-
-
-@Work
-def quantise(work, i, part, low, high):  # type: ignore[no-untyped-def]
-    """As weight.normed_8bit, for the inputs in [low, high), into bytes and float32."""
-    own = of_layer(work, i)
-    inputs, outputs, width = own[INPUTS], own[OUTPUTS], own[WIDTH]
-    v, rows, totals = floats2(own[V], (inputs, outputs)), signed_bytes2(own[BYTES], (inputs, width)), doubles2(own[SUMS], (FEW, outputs))
-    g, length, whole = floats(own[G], (outputs,)), floats(own[LENGTH], (outputs,)), numbers(own[TOTALS] + 8 * part * outputs, (outputs,))
-    factor, total, size, most = new_floats((outputs,)), new_ints((outputs,)), new_ints((outputs,)), np.int32(0)
-    odd = False
-    for o in range(outputs):
-        total[o] = size[o] = 0
-        norm = np.float32(np.sqrt(_total(totals, o)))
-        factor[o] = g[o] / norm
-        if low == 0:
-            length[o] = norm
-        odd |= not (norm <= FINITE and abs(factor[o]) <= FINITE)  # else no weight is NaN
-    for r in range(low, high):
-        row, out = v[r], rows[r]
-        for o in range(outputs):
-            steps = np.int32(quantised(row[o] * factor[o]) * PER_STEP)
-            out[o] = np.int8(steps)
-            total[o] += steps
-            size[o] += np.int32(abs(steps))
-        for o in range(outputs, width):
-            out[o] = 0
-    for o in range(outputs):
-        whole[o], most = total[o], max(most, size[o])
-    numbers(own[MOST], (FEW,))[part] = BEYOND if odd else most
-    if i > 0:
-        turn(rows, low, high, signed_bytes2(own[TURNED], (outputs, inputs + GAP)))
 
 
 @Work
@@ -308,25 +266,6 @@ def learn_dense(work, i, part, low, high):  # type: ignore[no-untyped-def]
         stop = min(r + ROWS, high)
         product(some, r - low, STEP, high - low, stop - r, gz, rows, NONE, outputs, gv[r:])
         call(run[ALONG], work, i, part, r, stop)
-
-
-@Work
-def along(work, i, part, low, high):  # type: ignore[no-untyped-def]
-    """Adds the gradient along the weights v of the inputs in [low, high)."""
-    own = of_layer(work, i)
-    outputs, at = own[OUTPUTS], 4 * low * own[OUTPUTS]
-    factor, total = _over(floats(own[G], (outputs,)), floats(own[LENGTH], (outputs,))), doubles2(own[SUMS], (FEW, outputs))[part]
-    _along(floats2(own[GV] + at, (high - low, outputs)), floats2(own[V] + at, (high - low, outputs)), factor, total)
-
-
-@Work
-def finish(work, i, part, low, high):  # type: ignore[no-untyped-def]
-    """The gradients of v, for the inputs in [low, high), and of g."""
-    own = of_layer(work, i)
-    inputs, outputs = own[INPUTS], own[OUTPUTS]
-    v, gv, totals = floats2(own[V], (inputs, outputs)), floats2(own[GV], (inputs, outputs)), doubles2(own[SUMS], (FEW, outputs))
-    g, length, gg = floats(own[G], (outputs,)), floats(own[LENGTH], (outputs,)), floats(own[GG], (outputs,))
-    _finish(totals, v, g, length, low, high, gv, gg)
 
 
 @jit

@@ -8,8 +8,10 @@ import pytest
 from refboot import block, ops, threads
 from refboot.block import chain, still
 from refboot.errors import OrderError, ShapeError
+from refboot.kernels import weight_tasks
 from refboot.kernels.chain import Entry, Layer, Pieces, chain_backward, chain_forward
 from refboot.kernels.coded import encode
+from refboot.kernels.passes import layout, shapes_of, view
 from refboot.kernels.weight import normed_8bit
 from refboot.network import Network
 from refboot.neuron import Dropout
@@ -102,12 +104,30 @@ def test_the_bits_do_not_depend_on_the_number_of_threads():
 def test_weights_are_those_of_the_spiking_modes_in_every_bit():
     network = fitted((512, 300, 10))
     network(pictures(), ANN)
-    for b, q, length in zip(network.blocks[1:], network._chain.ran.q, network._chain.ran.length, strict=True):
-        weight = b.synapse.weight
+    ran = network._chain.ran
+    for b, own in zip(network.blocks[1:], layout(shapes_of(ran.held[:3]), (9,) * 3)[0], strict=True):
+        weight, (inputs, outputs, width) = b.synapse.weight, own[:3]
         used, whole = normed_8bit(weight.v.data, weight.g.data)
-        np.testing.assert_array_equal(q.T, used)
-        np.testing.assert_array_equal(length, whole)
-        np.testing.assert_array_equal(q.T, weight.quantised())
+        rows = view(ran.room, own[weight_tasks.BYTES], inputs * width, np.int8).reshape(inputs, width)
+        np.testing.assert_array_equal(rows[:, :outputs].T / np.float32(32), used)
+        np.testing.assert_array_equal(view(ran.room, own[weight_tasks.LENGTH], outputs), whole)
+        np.testing.assert_array_equal(used, weight.quantised())
+
+
+@pytest.mark.parametrize("part", ["v", "g"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, 1e30])
+def test_weights_that_are_no_numbers_give_what_block_after_block_gives(monkeypatch, part, value):
+    network = fitted((48, 5))
+    getattr(network.blocks[1].synapse.weight, part).data[3] = value
+    with np.errstate(all="ignore"):
+        got = network(pictures(), ANN)
+        taken = network._chain is not None
+        with monkeypatch.context() as patch:
+            patch.setattr("refboot.network.chain", lambda *_: None)
+            want = network(pictures(), ANN)
+        odd = np.isnan(network.blocks[1].synapse.weight.quantised()).any()
+    np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
+    assert not (odd and taken)
 
 
 def test_the_gradient_for_the_input_is_still_to_be_had(monkeypatch):

@@ -1,0 +1,106 @@
+"""The whole numbers that tell the tasks of a pass through layers what there is to do, and the memory in which their arrays have places.
+
+Columns are those of weight_tasks and of the tasks that follow it. Letters: I inputs, O outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from refboot.arrays import Floats, Ints
+from refboot.kernels import memory
+from refboot.kernels import weight_tasks as tasks
+from refboot.kernels.layout import FEW
+from refboot.kernels.places import places
+from refboot.kernels.together import Task, Work, go_through, parts, share
+
+LINE = 16  # numbers of 32 bits: where arrays begin
+OWN = tasks.OWN_PLACES + 1  # the first column of a chain's own places
+
+Shape = tuple[int, int]
+Kinds = tuple[tuple[Work, ...], ...]
+Normed = tuple[Floats, Floats]  # v (O, I) and g (O,)
+
+
+def held(weights: Sequence[Normed]) -> list[list[Floats]]:
+    """v (I, O) and g of each layer as they lie in memory."""
+    return [[np.ascontiguousarray(v.T), np.ascontiguousarray(g)] for v, g in weights]
+
+
+def shapes_of(held: list[list[Floats]]) -> tuple[Shape, ...]:
+    """(I, O) of each layer."""
+    return tuple(v.shape for v, *_ in held)
+
+
+def gradients_for(held: list[list[Floats]]) -> list[list[Floats]]:
+    """Room for the gradients of v (I, O) and g of each layer."""
+    return [[memory.empty(v.shape), np.empty_like(g)] for v, g in held]
+
+
+def starts(sizes: Sequence[int]) -> list[int]:
+    """Where arrays of so many numbers of 32 bits begin, one behind the other, each in a line of the cache, and where the last ends."""
+    return [0, *accumulate(size + -size % LINE for size in sizes)]
+
+
+@cache
+def layout(shapes: tuple[Shape, ...], own: tuple[int, ...], counts: int = 0) -> tuple[Ints, int]:
+    """The numbers of layers, weights and gradients left open, with places in bytes from the beginning of one array, and how many numbers of
+    32 bits that holds. Behind those of weight_tasks and one more are places of `own` numbers for each output, then of `counts` int64."""
+    layers, sizes, last = np.zeros((len(shapes), tasks.KNOWN), np.int64), [], len(shapes) - 1
+    for i, (inputs, outputs) in enumerate(shapes):
+        width = outputs if i < last else outputs + -outputs % tasks.WIDE
+        layers[i, : tasks.V] = inputs, outputs, width
+        sizes += [outputs, inputs * width // 4 + 1, outputs * (inputs + tasks.GAP) // 4 + 1, 2 * FEW * outputs, 2 * FEW * outputs]
+        sizes += [max(size * width, LINE) for size in own]
+    *begun, most, count, size = starts((*sizes, 2 * FEW * len(shapes), 2 * counts * len(shapes)))
+    first, each, end = 4 * np.array(begun).reshape(len(shapes), -1), 8 * np.arange(len(shapes)), OWN + len(own)
+    layers[:, tasks.LENGTH : tasks.MOST], layers[:, OWN:end] = first[:, : -len(own)], first[:, -len(own) :]
+    layers[:, tasks.MOST], layers[:, end] = 4 * most + FEW * each, 4 * count + counts * each
+    return layers, size
+
+
+def placed(where: Ints, size: int, held: list[list[Floats]]) -> tuple[Ints, Floats]:
+    """The numbers of layers with the places of what is `held`, gradients left open, and the array in which the rest has its place."""
+    layers, room = where.copy(), memory.empty((size,))
+    base = places([[room]])[0, 0]
+    layers[:, tasks.LENGTH : tasks.OWN_PLACES] += base
+    layers[:, OWN:] += base
+    layers[:, [tasks.V, tasks.G]] = places(held)
+    return layers, room
+
+
+def view(room: Floats, place: int, count: int, kind: Any = np.float32) -> np.ndarray:
+    """So many numbers at a place, in bytes from the beginning of the room."""
+    return room.view(np.uint8)[place : place + count * np.dtype(kind).itemsize].view(kind)
+
+
+def largest_sums(room: Floats, where: Ints) -> np.ndarray:
+    """Of each layer and part the largest sum of the sizes of an output's weights, in steps of their grid (L, FEW)."""
+    return view(room, where[0, tasks.MOST], len(where) * FEW, np.int64).reshape(-1, FEW)
+
+
+def weights_first(kinds: Sequence[int], shapes: tuple[Shape, ...]) -> list[Task]:
+    """The tasks of these kinds on all weights, by inputs, each kind after the one before."""
+    return [Task(kind, i, *part, kind, kind - 1) for kind in kinds for i, shape in enumerate(shapes) for part in by_inputs(shape)]
+
+
+def by_inputs(shape: Shape) -> list[tuple[int, int, int]]:
+    """Parts of the inputs of a weight."""
+    return parts(shape[0], 1, FEW)
+
+
+def go(kinds: Kinds, plan: np.ndarray, numbers: Ints, layers: Ints) -> None:
+    """Do the tasks of a plan, each kind of which is one or two works, one after the other; all numbers lie in one array."""
+    every = np.concatenate([numbers, layers.reshape(-1)])
+    share(go_through, plan, (_addresses(kinds), every.ctypes.data))
+
+
+@cache
+def _addresses(kinds: Kinds) -> np.ndarray:
+    """Of the works of each kind, 0 where there is no second."""
+    return np.array([[*(work.address for work in works), 0][:2] for works in kinds], np.int64)
