@@ -41,7 +41,7 @@ class Chain:
 
 
 def chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Chain | None:
-    """The whole network in one go, forward; None where a layer does not run as rates or does not allow for it, or has a weight that is NaN."""
+    """The whole network in one go, forward; None where a layer does not run as rates, does not allow for it or has a weight that is NaN."""
     if held is None or any(m is not Mode.ANN for _, m in zip(blocks, mode, strict=False)):
         return None
     first, *between, last = blocks
