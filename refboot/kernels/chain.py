@@ -112,7 +112,7 @@ def chain_backward(grad: Floats, ran: Pass) -> tuple[Normed, list[Normed]]:
 @cache
 def forward_plan(samples: int, shapes: tuple[Shape, ...]) -> np.ndarray:
     """The tasks of `chain_forward`: all weights, by inputs, then the samples."""
-    plan = passes.weights_first((LENGTHS, QUANTISE), shapes)
+    plan = passes.weights_first(LENGTHS, QUANTISE, shapes)
     return plan_of(plan + [Task(RUN, 0, *part, RUN, QUANTISE) for part in parts(samples, ROWS, FEW)])
 
 

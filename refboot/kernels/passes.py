@@ -15,9 +15,9 @@ import numpy as np
 from refboot.arrays import Floats, Ints
 from refboot.kernels import memory
 from refboot.kernels import weight_tasks as tasks
-from refboot.kernels.layout import FEW
+from refboot.kernels.layout import FEW, SMALL
 from refboot.kernels.places import places
-from refboot.kernels.together import Task, Work, go_through, parts, share
+from refboot.kernels.together import Part, Task, Work, go_through, parts, share
 
 LINE = 16  # numbers of 32 bits: where arrays begin
 OWN = tasks.OWN_PLACES + 1  # the first column of a chain's own places
@@ -54,7 +54,7 @@ def layout(shapes: tuple[Shape, ...], own: tuple[int, ...], counts: int = 0) -> 
     layers, sizes, last = np.zeros((len(shapes), tasks.KNOWN), np.int64), [], len(shapes) - 1
     for i, (inputs, outputs) in enumerate(shapes):
         width = outputs if i < last else outputs + -outputs % tasks.WIDE
-        layers[i, : tasks.V] = inputs, outputs, width
+        layers[i, : tasks.V] = inputs, outputs, width, len(as_normed(shapes[i])), len(by_inputs(shapes[i]))
         sizes += [outputs, inputs * width // 4 + 1, outputs * (inputs + tasks.GAP) // 4 + 1, 2 * FEW * outputs, 2 * FEW * outputs]
         sizes += [max(size * width, LINE) for size in own]
     *begun, most, count, size = starts((*sizes, 2 * FEW * len(shapes), 2 * counts * len(shapes)))
@@ -71,6 +71,7 @@ def placed(where: Ints, size: int, held: list[list[Floats]]) -> tuple[Ints, Floa
     layers[:, tasks.LENGTH : tasks.OWN_PLACES] += base
     layers[:, OWN:] += base
     layers[:, [tasks.V, tasks.G]] = places(held)
+    largest_sums(room, where)[...] = 0
     return layers, room
 
 
@@ -84,13 +85,19 @@ def largest_sums(room: Floats, where: Ints) -> np.ndarray:
     return view(room, where[0, tasks.MOST], len(where) * FEW, np.int64).reshape(-1, FEW)
 
 
-def weights_first(kinds: Sequence[int], shapes: tuple[Shape, ...]) -> list[Task]:
-    """The tasks of these kinds on all weights, by inputs, each kind after the one before."""
-    return [Task(kind, i, *part, kind, kind - 1) for kind in kinds for i, shape in enumerate(shapes) for part in by_inputs(shape)]
+def weights_first(lengths: int, quantise: int, shapes: tuple[Shape, ...]) -> list[Task]:
+    """The tasks of these kinds on all weights, by inputs, one after the other."""
+    plan = [Task(lengths, i, *part, lengths, -1) for i, shape in enumerate(shapes) for part in as_normed(shape)]
+    return plan + [Task(quantise, i, *part, quantise, lengths) for i, shape in enumerate(shapes) for part in by_inputs(shape)]
 
 
-def by_inputs(shape: Shape) -> list[tuple[int, int, int]]:
-    """Parts of the inputs of a weight."""
+def as_normed(shape: Shape) -> list[Part]:
+    """Parts of the inputs of a weight as layout.over_rows cuts it: so the sums have the same bits."""
+    return parts(shape[0], 1, FEW if shape[0] * shape[1] >= SMALL else 1)
+
+
+def by_inputs(shape: Shape) -> list[Part]:
+    """Parts of the inputs of a weight, for all else."""
     return parts(shape[0], 1, FEW)
 
 

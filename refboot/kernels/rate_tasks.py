@@ -43,6 +43,7 @@ from refboot.kernels.weight_tasks import (
     OUTPUTS,
     OWN_NUMBERS,
     OWN_PLACES,
+    PARTS,
     PIXELS,
     SAMPLES,
     SUMS,
@@ -93,7 +94,7 @@ def from_pictures(work, i, part, low, high):  # type: ignore[no-untyped-def]
     codes, rows = plain_bytes2(run[CODES], (run[SAMPLES], pixels)), signed_bytes2(own[BYTES], (own[INPUTS], own[WIDTH]))
     for o in range(outputs):
         total = np.int64(0)
-        for p in range(FEW):
+        for p in range(own[PARTS]):
             total += numbers(own[TOTALS], (FEW * outputs,))[p * outputs + o]
         base[o] = np.float32(total) * (rates[usual] * UNIT)
     for n in range(low, high):

@@ -109,7 +109,7 @@ def spiking_backward(grad: Floats, ran: Run) -> tuple[Normed, list[Normed]]:
 @cache
 def forward_plan(samples: int, shapes: tuple[Shape, ...]) -> np.ndarray:
     """The tasks of `spiking_forward`: all weights, by inputs, then the samples."""
-    plan = passes.weights_first((LENGTHS, QUANTISE), shapes)
+    plan = passes.weights_first(LENGTHS, QUANTISE, shapes)
     return plan_of(plan + [Task(RUN, 0, *part, RUN, QUANTISE) for part in parts(samples, 1, AT_ONCE)])
 
 

@@ -49,6 +49,7 @@ from refboot.kernels.weight_tasks import (
     OUTPUTS,
     OWN_NUMBERS,
     OWN_PLACES,
+    PARTS,
     PIXELS,
     SAMPLES,
     SUMS,
@@ -76,7 +77,7 @@ def code_sums(work, i, part, low, high):  # type: ignore[no-untyped-def]
     own, run = of_layer(work, 0), of_pass(work)
     width, kinds, total, samples = own[WIDTH], run[KINDS], new_shorts((own[WIDTH],)), high - low
     total[:] = 0
-    for p in range(FEW):
+    for p in range(own[PARTS]):
         whole = numbers(own[TOTALS] + 8 * p * width, (width,))
         for o in range(width):
             total[o] += np.int16(whole[o])

@@ -23,10 +23,11 @@ from refboot.kernels.weight import _backward as _unnorm
 # Of a pass: its sizes, the code of background, the address of `along`, and where the codes (N, I) uint8 are; then what each chain needs.
 SAMPLES, PIXELS, KINDS, LAYERS, USUAL, ALONG, CODES, OWN_NUMBERS = range(8)
 HEAD = 20  # numbers of a pass
-# Of a layer: its sizes (WIDTH: its outputs, of the last layer with what fills up a vector); and the places of v (I, O), g (O,), their
+# Of a layer: its sizes (WIDTH: its outputs, of the last layer with what fills up a vector), in how many parts of the inputs lengths are
+# summed, as layout.over_rows cuts them, and in how many all else; and the places of v (I, O), g (O,), their
 # gradients, the lengths of v (O,), the quantised weight as bytes (I, WIDTH) and (O, I + GAP), sums over parts of the inputs (FEW, O) in
 # float64, sums of quantised weights (FEW, O) and the largest of their sizes (FEW,), int64; then what each chain needs.
-INPUTS, OUTPUTS, WIDTH, V, G, GV, GG, LENGTH, BYTES, TURNED, SUMS, TOTALS, MOST, OWN_PLACES = range(14)
+INPUTS, OUTPUTS, WIDTH, NORMED, PARTS, V, G, GV, GG, LENGTH, BYTES, TURNED, SUMS, TOTALS, MOST, OWN_PLACES = range(16)
 KNOWN = 24  # numbers of a layer
 WIDE = ONE // 2  # sums of 16 bits in a vector
 GAP = tile.WIDTH  # behind each row of a turned weight: what `tile.tiles` may read; rows a power of two apart would share lines of the cache
@@ -65,7 +66,7 @@ def quantise(work, i, part, low, high):  # type: ignore[no-untyped-def]
     odd = False
     for o in range(outputs):
         total[o] = size[o] = 0
-        norm = np.float32(np.sqrt(_total(totals, o)))
+        norm = np.float32(np.sqrt(_total(totals, own[NORMED], o)))
         factor[o] = g[o] / norm
         if low == 0:
             length[o] = norm
@@ -108,7 +109,7 @@ def finish(work, i, part, low, high):  # type: ignore[no-untyped-def]
     )
     share = new_floats((outputs,))
     for o in range(outputs):
-        share[o] = _total(totals, o) / length[o]
+        share[o] = _total(totals, own[PARTS], o) / length[o]
         if low == 0:
             gg[o] = share[o]
     _unnorm(floats2(own[GV] + at, (count, outputs)), floats2(own[V] + at, (count, outputs)), _over(g, length), _over(share, length))
@@ -123,8 +124,8 @@ def _over(x, y):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _total(totals, o):  # type: ignore[no-untyped-def]
+def _total(totals, parts, o):  # type: ignore[no-untyped-def]
     total = 0.0
-    for part in range(len(totals)):
+    for part in range(parts):
         total += totals[part, o]
     return total

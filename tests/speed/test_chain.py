@@ -72,6 +72,7 @@ def same(got, want, tolerance=2e-5):
 
 NETWORKS = [
     ((48, 5), {}),
+    ((2, 3, 1), {}),
     ((10,), {}),
     ((257, 130, 65, 3), {}),
     ((300, 40), {"last": block.cuba.Dense}),
@@ -101,8 +102,9 @@ def test_the_bits_do_not_depend_on_the_number_of_threads():
             np.testing.assert_array_equal(have, wanted)
 
 
-def test_weights_are_those_of_the_spiking_modes_in_every_bit():
-    network = fitted((512, 300, 10))
+@pytest.mark.parametrize("widths", [(512, 300, 10), (261, 48, 5), (2, 3, 1)])
+def test_weights_are_those_of_the_spiking_modes_in_every_bit(widths):
+    network = fitted(widths)
     network(pictures(), ANN)
     ran = network._chain.ran
     for b, own in zip(network.blocks[1:], layout(shapes_of(ran.held[:3]), (9,) * 3)[0], strict=True):

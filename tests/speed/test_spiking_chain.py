@@ -72,6 +72,7 @@ def same(got, want, tolerance=5e-6):
 
 NETWORKS = [
     ((48, 5), {}),
+    ((2, 3, 1), {"neuron": LEAKY}),
     ((257, 130, 65, 3), {"neuron": LEAKY}),
     ((200, 40, 10), {"neuron": EACH, "first": LEAKY}),
     ((140, 5), {"weight": None, "bias": None}),
