@@ -88,13 +88,14 @@ class AnnSampler:
 
     def append_means(self, a: Floats, z: Floats) -> None:
         """Keep points that are means already (any one shape, float32, unchecked). Spec: SAM-2."""
-        new = np.stack([z.ravel(), a.ravel()])[:, -self.capacity :]
-        start = self._seen % self.capacity
-        head = min(new.shape[1], self.capacity - start)
-        self._points[:, start : start + head] = new[:, :head]
-        self._points[:, : new.shape[1] - head] = new[:, head:]
-        self._seen += new.shape[1]
-        self.fresh = min(self.fresh + new.shape[1], self.capacity)
+        start, count = self._seen % self.capacity, min(z.size, self.capacity)
+        head = min(count, self.capacity - start)
+        for kept, means in zip(self._points, (z, a), strict=True):
+            new = means.reshape(-1)[-count:]
+            kept[start : start + head] = new[:head]
+            kept[: count - head] = new[head:]
+        self._seen += count
+        self.fresh = min(self.fresh + count, self.capacity)
 
     def fit(self) -> None:
         """Fit the curve to the points kept and the curve there was: see reference.fit.fit_curve, what it does without points included."""

@@ -47,8 +47,8 @@ def spiking_chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> 
     ran = ways.spiking_forward(picture, steps, source, weights, neurons[1:], Mode.SAMPLE in modes)
     if ran is None:
         return None
-    for i, (block, means) in enumerate(zip(spiking, ran.means, strict=False)):
-        block.f.append_means(*(means if i else (mean[picture.codes] for mean in means)))
+    for block, means in zip(spiking, ran.means, strict=False):
+        block.f.append_means(*means)
     return SpikingChain(held, blocks, ran)
 
 

@@ -17,15 +17,13 @@ from refboot.arrays import Floats, Ints
 from refboot.kernels import memory, passes, weight_tasks
 from refboot.kernels import spiking_tasks as tasks
 from refboot.kernels.coded import Picture
-from refboot.kernels.cuba import _cuba_narrow_backward, bounded
+from refboot.kernels.cuba import bounded
 from refboot.kernels.events import LARGEST, UNIT, most_backward
-from refboot.kernels.fixed_point import PER_STEP
 from refboot.kernels.layout import empty, time_major
 from refboot.kernels.leaky import DECAY_SCALE
 from refboot.kernels.passes import Kinds, Normed, Shape
 from refboot.kernels.places import places
 from refboot.kernels.together import Task, parts, plan_of
-from refboot.kernels.weight import BEYOND, LOWEST
 
 # Kinds of tasks, and the works of each, one after the other: what one leaves the next finds in its cache.
 FORWARD: Kinds = (weight_tasks.lengths,), (weight_tasks.quantise,), (tasks.code_sums, tasks.spike)
@@ -57,8 +55,8 @@ class Source(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What a forward pass leaves: z (N, O, T) of the read-out; the means over time of spikes and of weighted input, both (K,) of the input
-    layer and (N, O) of each other one but the last, if they were asked for; and what `spiking_backward` needs."""
+    """What a forward pass leaves: z (N, O, T) of the read-out; the means over time of spikes and of weighted input, both (N, O), of each
+    layer but that, if they were asked for; and what `spiking_backward` needs."""
 
     output: Floats
     means: list[tuple[Floats, Floats]]
@@ -84,14 +82,15 @@ def spiking_forward(
     own = passes.held(weights)
     shapes, (z, out) = passes.shapes_of(own), empty((samples, len(weights[-1][1]), steps))
     where, size = _layout(shapes, samples, steps)
-    (numbers, of_codes), (layers, room) = _of_pass(picture, steps, shapes, out, sample), passes.placed(where, size, own)
-    reached, of_source = _enter(picture, source, numbers, of_codes)
+    numbers, of_codes, means, of_pixels = _of_pass(picture, steps, shapes, out, sample)
+    layers, room = passes.placed(where, size, own)
+    reached = _enter(picture, source, numbers, of_codes, means)
     _tell(neurons, layers, where, room)
     passes.go(FORWARD, forward_plan(samples, shapes), numbers, layers)
     if passes.largest_sums(room, where).sum(axis=1).max() * UNIT >= LARGEST:
         return None
-    means = [of_source, *(_means(room, of_layer, samples) for of_layer in where[:-1])] if sample else []
-    return Run(z, means, picture, source, reached, own, (of_codes, room), numbers, layers)
+    sampled = [(of_pixels[0], of_pixels[1]), *(_means(room, of_layer, samples) for of_layer in where[:-1])] if sample else []
+    return Run(z, sampled, picture, source, reached, own, (of_codes, room), numbers, layers)
 
 
 def spiking_backward(grad: Floats, ran: Run) -> tuple[Normed, list[Normed]]:
@@ -125,16 +124,17 @@ def backward_plan(samples: int, shapes: tuple[Shape, ...], often: tuple[bool, ..
     return plan_of(plan + finish)
 
 
-def _of_pass(picture: Picture, steps: int, shapes: tuple[Shape, ...], out: Floats, sample: bool) -> tuple[Ints, Floats]:
-    """The numbers of a pass, and the array in which what they tell of has its place."""
+def _of_pass(picture: Picture, steps: int, shapes: tuple[Shape, ...], out: Floats, sample: bool) -> tuple[Ints, Floats, Floats, Floats]:
+    """The numbers of a pass, the array in which what they tell of has its place, and the means (2, K) and, to sample, (2, N, I)."""
     (samples, pixels), kinds, width = picture.codes.shape, len(picture.values), shapes[0][1]
     sizes = steps * kinds, kinds // 4 + 1, kinds // 4 + 1, samples * kinds * width // 2 + 1, samples * kinds // 4 + 1
     *begun, size = passes.starts((*sizes, samples * kinds * width, 2 * AT_ONCE * kinds * steps))
     numbers, room = np.zeros(weight_tasks.HEAD, np.int64), memory.empty((size,))
-    (first,), (last,) = places([[room], [out]])
+    means, of_pixels = np.empty((2, kinds), np.float32), np.empty((2, samples, pixels if sample else 0), np.float32)
+    first, *others = places([[room, means, of_pixels, out]])[0]
     given = samples, pixels, kinds, len(shapes), picture.usual, weight_tasks.along.address, picture.codes.ctypes.data, steps, sample
-    numbers[: tasks.OUTPUT + 1] = *given, *(first + 4 * start for start in begun), last
-    return numbers, room
+    numbers[: tasks.OUTPUT + 1] = *given, *(first + 4 * start for start in begun), *others
+    return numbers, room, means, of_pixels
 
 
 def _layout(shapes: tuple[Shape, ...], samples: int, steps: int) -> tuple[Ints, int]:
@@ -183,32 +183,22 @@ def _often(count: int, shape: Shape, rows: int) -> bool:
     return count > most_backward(shape[1]) * shape[0] * rows
 
 
-def _enter(picture: Picture, source: Source, numbers: Ints, room: Floats) -> tuple[Floats, tuple[Floats, Floats]]:
-    """The input layer on each code: its voltages (T, K), and the means over time of spikes and weighted input (K,). Writes their trains."""
+def _enter(picture: Picture, source: Source, numbers: Ints, room: Floats, means: Floats) -> Floats:
+    """The input layer on each code: its voltages (T, K). Writes their trains and means (2, K)."""
     steps, kinds, first = int(numbers[tasks.STEPS]), len(picture.values), int(numbers[tasks.TRAINS])
     trains, fires = room[: steps * kinds].reshape(steps, kinds), passes.view(room, numbers[tasks.FIRES] - first, kinds, np.bool_)
     passes.view(room, numbers[tasks.EVERY] - first, kinds, np.bool_)[:] = True
-    voltage, means = np.empty((steps, kinds), np.float32), np.empty((2, kinds), np.float32)
+    voltage = np.empty((steps, kinds), np.float32)
     i_keep, v_keep = (np.int32(DECAY_SCALE - int(decay[0])) for decay in source.neurons[:2])
     neuron = i_keep, v_keep, np.int32(source.neurons.limit)
     tasks.enter(picture.values, source.weight, source.bias, *neuron, trains, voltage, means, fires)
-    return voltage, (means[0], means[1])
+    return voltage
 
 
 def _leave(ran: Run) -> Normed:
     """Gradients for weight and bias of the input layer, given those of the trains."""
-    (steps, kinds), weight, bias, neurons = ran.reached.shape, *ran.source
+    (steps, kinds), (weight, bias, neurons) = ran.reached.shape, ran.source
     count, first = len(parts(len(ran.output), 1, AT_ONCE)), ran.numbers[tasks.FOR_TRAINS] - ran.numbers[tasks.TRAINS]
-    of_trains = passes.view(ran.rooms[0], first, count * kinds * steps, np.float64).reshape(count, steps, kinds).sum(axis=0)
-    i_keep, v_keep = (np.full(kinds, _left(decay), np.float32) for decay in neurons[:2])
-    threshold, slope, inverse = map(np.float32, _surrogate(neurons))
-    grad, gz = of_trains.astype(np.float32)[None], np.empty((1, steps, kinds), np.float32)
-    _cuba_narrow_backward(i_keep, v_keep, threshold, slope, inverse, grad, ran.reached[None], gz)
-    along, total = np.sum(gz * ran.picture.values, dtype=np.float64), np.sum(gz, dtype=np.float64)
-    return _unclipped(along, weight), _unclipped(total, bias)
-
-
-def _unclipped(grad: float, weight: Floats) -> Floats:
-    """As fixed_point.quantize_8bit_backward, of a single number."""
-    kept = LOWEST <= weight[0] * PER_STEP < BEYOND
-    return np.array([grad if kept else 0], np.float32)
+    of_trains = passes.view(ran.rooms[0], first, count * kinds * steps, np.float64).reshape(count, steps, kinds)
+    given = *(np.float32(_left(decay)) for decay in neurons[:2]), *map(np.float32, _surrogate(neurons))
+    return tasks.leave(of_trains, ran.picture.values, weight, bias, *given, ran.reached)  # type: ignore[call-arg]

@@ -9,7 +9,7 @@ import numpy as np
 
 from refboot.kernels.adding import add_rows, others
 from refboot.kernels.coded import add_trains, firing, sum_weights
-from refboot.kernels.cuba import _cuba_narrow_backward, any_of, narrow_step
+from refboot.kernels.cuba import _cuba_narrow_backward, any_of, gradient_step, narrow_step
 from refboot.kernels.events import UNIT, by_input
 from refboot.kernels.fixed_point import quantised
 from refboot.kernels.jit import inlined, jit
@@ -37,6 +37,7 @@ from refboot.kernels.places import (
 from refboot.kernels.running import STATE_UNITS
 from refboot.kernels.tile import ROWS, product, tiles
 from refboot.kernels.together import Work, call
+from refboot.kernels.weight import unclipped
 from refboot.kernels.weight_tasks import (
     ALONG,
     BYTES,
@@ -63,8 +64,11 @@ from refboot.kernels.weight_tasks import (
 
 # Of a pass, besides what weight_tasks has: its steps, whether means are asked for; and the places of the codes' trains (T, K), which ever
 # spike (K,), as many truths (K,), the sums of weights of each code in each sample (N, K, O) int16, which codes there are (N, K), the
-# gradient by their trains (N, K, O) and for them (P, T, K) float64, and the output (N, T, O).
-STEPS, MEANT, TRAINS, FIRES, EVERY, OF_CODES, THERE, BY_TRAINS, FOR_TRAINS, OUTPUT = range(OWN_NUMBERS, OWN_NUMBERS + 10)
+# gradient by their trains (N, K, O) and for them (P, T, K) float64, the means over time of spikes and weighted input of each code (2, K)
+# and of each pixel (2, N, I), and the output (N, T, O).
+STEPS, MEANT, TRAINS, FIRES, EVERY, OF_CODES, THERE, BY_TRAINS, FOR_TRAINS, CODE_MEANS, PIXEL_MEANS, OUTPUT = range(
+    OWN_NUMBERS, OWN_NUMBERS + 12
+)
 # Of a layer: its threshold; and the places of what decays leave (2, O), the surrogate's constants (3,), voltages, spikes (uint8) and
 # gradients of the weighted input (R, O), means over time of spikes and weighted input (2 N, O), and how many spikes there are (N,) int64.
 LIMIT, KEEP, CURVE, VOLTAGE, SPIKES, GIVEN, MEANS, COUNTS = range(OWN_PLACES, OWN_PLACES + 8)
@@ -83,6 +87,13 @@ def code_sums(work, i, part, low, high):  # type: ignore[no-untyped-def]
             total[o] += np.int16(whole[o])
     codes, there = plain_bytes2(run[CODES] + low * run[PIXELS], (samples, run[PIXELS])), flags2(run[THERE] + low * kinds, (samples, kinds))
     sums, every = shorts3(run[OF_CODES] + 2 * low * kinds * width, (samples, kinds, width)), flags(run[EVERY], (kinds,))
+    if run[MEANT] > 0:
+        means, pixels = floats2(run[CODE_MEANS], (2, kinds)), run[PIXELS]
+        for p in range(2):
+            for n in range(samples):
+                out, of_code = floats(run[PIXEL_MEANS] + 4 * ((p * run[SAMPLES] + low + n) * pixels), (pixels,)), means[p]
+                for c in range(pixels):
+                    out[c] = of_code[codes[n, c]]
     sum_weights(codes, signed_bytes2(own[BYTES], (own[INPUTS], width)), total, run[USUAL], every, sums, there)
 
 
@@ -285,3 +296,20 @@ def enter(values, weight, bias, i_keep, v_keep, limit, steps, voltage, means, fi
             count, total = count + steps[t, k], total + drive
             v = np.int32(0) if v > limit else v
         means[0, k], means[1, k], fires[k] = count / np.float32(length), total / np.float32(length), count > 0
+
+
+@jit
+def leave(g_table, values, weight, bias, i_keep, v_keep, threshold, slope, inverse, voltage):  # type: ignore[no-untyped-def]
+    """Gradients of weight and bias (1,) of the input layer, given those for the trains of codes, in parts (P, T, K)."""
+    gw, gb, along, total = np.empty(1, np.float32), np.empty(1, np.float32), 0.0, 0.0
+    for k in range(values.size):
+        gu, later = np.float32(0), np.float32(0)
+        for t in range(len(voltage) - 1, -1, -1):
+            grad = 0.0
+            for part in range(len(g_table)):
+                grad += g_table[part, t, k]
+            gu, later = gradient_step(np.float32(grad), voltage[t, k], gu, later, i_keep, v_keep, threshold, slope, inverse)
+            along += np.float64(later * values[k])
+            total += np.float64(later)
+    gw[0], gb[0] = unclipped(np.float32(along), weight[0]), unclipped(np.float32(total), bias[0])
+    return gw, gb

@@ -13,7 +13,7 @@ from numba import types
 from numba.core import cgutils
 
 from refboot.kernels.jit import inlined, jit, jit_sum
-from refboot.kernels.vectors import INDEX, LANES, REGISTERS, Row, Sum, intrinsic, splat
+from refboot.kernels.vectors import INDEX, LANES, REGISTERS, Row, Sum, intrinsic, lanes_sum, splat
 
 ROWS, VECTORS = 8 if REGISTERS > 16 else 4, 2  # of a tile: its sums take half of the registers
 WIDTH = VECTORS * LANES
@@ -82,14 +82,65 @@ def product(a, a_at, a_row, a_step, rows, b, depth, low, high, out):  # type: ig
     tiles(a, a_at, a_row, a_step, rows, b, depth, low, high, out)
 
 
-@jit
+def _dots(rows: int, columns: int) -> Any:
+    """The intrinsic for the products of so many rows of either side."""
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def dots_of(typing: Any, a: Any, n: Any, b: Any, i: Any, out: Any, depth: Any) -> Any:
+        """out[n + r, i + c] = sum over k < depth of a[n + r, k] b[i + c, k] for r < rows, c < columns."""
+        index = types.int64
+        return types.void(a, index, b, index, out, index), lambda *given: _dots_code(rows, columns, *given)
+
+    return dots_of
+
+
+def _dots_code(rows: int, columns: int, context: Any, builder: ir.IRBuilder, signature: Any, args: list[ir.Value]) -> ir.Value:
+    sides, depth = ((0, args[1], rows), (2, args[3], columns)), args[5]
+    sums = [[Sum(builder) for _ in range(columns)] for _ in range(rows)]
+    whole = builder.sub(depth, builder.srem(depth, INDEX(LANES)))
+
+    def add(k: ir.Value, width: ir.Value | None) -> None:
+        """Add the products from number k on."""
+        x, y = (
+            [
+                Row(
+                    context, builder, signature.args[i], args[i], builder.add(builder.mul(builder.add(at, INDEX(r)), depth), k), width
+                ).load(0)
+                for r in range(count)
+            ]
+            for i, at, count in sides
+        )
+        for r in range(rows):
+            for c in range(columns):
+                sums[r][c].add(x[r], y[c])
+
+    with cgutils.for_range_slice(builder, INDEX(0), whole, INDEX(LANES)) as (k, _):
+        add(k, None)
+    with cgutils.if_likely(builder, builder.icmp_signed("<", whole, depth)):
+        add(whole, builder.sub(depth, whole))
+    out = context.make_array(signature.args[4])(context, builder, args[4])
+    for r in range(rows):
+        first = builder.add(builder.mul(builder.add(args[1], INDEX(r)), builder.extract_value(out.shape, 1)), args[3])
+        for c in range(columns):
+            builder.store(lanes_sum(builder, sums[r][c].value), builder.gep(out.data, [builder.add(first, INDEX(c))]))
+    return context.get_dummy_value()
+
+
+_square, _line, _one = _dots(DOTS, DOTS), _dots(1, DOTS), _dots(1, 1)
+
+
+@inlined
 def dots(a, b, low, high, out):  # type: ignore[no-untyped-def]
     """out[n, i] = sum over k of a[n, k] b[i, k], for i in [low, high)."""
-    rows, columns = len(a) - len(a) % DOTS, high - (high - low) % DOTS
-    _dots(a, b, rows, low, columns, out)
-    for n in range(len(a)):
-        for i in range(low if n >= rows else columns, high):
-            out[n, i] = dot(a[n], b[i])
+    rows, columns, depth = len(a) - len(a) % DOTS, high - (high - low) % DOTS, a.shape[1]
+    for i in range(low, columns, DOTS):
+        for n in range(0, rows, DOTS):
+            _square(a, n, b, i, out, depth)
+        for n in range(rows, len(a)):
+            _line(a, n, b, i, out, depth)
+    for i in range(columns, high):
+        for n in range(len(a)):
+            _one(a, n, b, i, out, depth)
 
 
 @jit_sum
@@ -99,24 +150,3 @@ def dot(x, y):  # type: ignore[no-untyped-def]
     for o in range(x.size):
         total += x[o] * y[o]
     return total
-
-
-@jit_sum
-def _dots(a, b, rows, low, high, out):  # type: ignore[no-untyped-def]
-    """DOTS rows of each side at once: 8 numbers are read for 16 products."""
-    for i in range(low, high, DOTS):
-        b0, b1, b2, b3 = b[i], b[i + 1], b[i + 2], b[i + 3]
-        for n in range(0, rows, DOTS):
-            a0, a1, a2, a3 = a[n], a[n + 1], a[n + 2], a[n + 3]
-            s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = np.float32(0)
-            s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = np.float32(0)
-            for k in range(b0.size):
-                w, x, y, z = b0[k], b1[k], b2[k], b3[k]
-                s00, s01, s02, s03 = s00 + a0[k] * w, s01 + a0[k] * x, s02 + a0[k] * y, s03 + a0[k] * z
-                s10, s11, s12, s13 = s10 + a1[k] * w, s11 + a1[k] * x, s12 + a1[k] * y, s13 + a1[k] * z
-                s20, s21, s22, s23 = s20 + a2[k] * w, s21 + a2[k] * x, s22 + a2[k] * y, s23 + a2[k] * z
-                s30, s31, s32, s33 = s30 + a3[k] * w, s31 + a3[k] * x, s32 + a3[k] * y, s33 + a3[k] * z
-            out[n, i], out[n, i + 1], out[n, i + 2], out[n, i + 3] = s00, s01, s02, s03
-            out[n + 1, i], out[n + 1, i + 1], out[n + 1, i + 2], out[n + 1, i + 3] = s10, s11, s12, s13
-            out[n + 2, i], out[n + 2, i + 1], out[n + 2, i + 2], out[n + 2, i + 3] = s20, s21, s22, s23
-            out[n + 3, i], out[n + 3, i + 1], out[n + 3, i + 2], out[n + 3, i + 3] = s30, s31, s32, s33

@@ -104,3 +104,10 @@ class Sum:
 def plus_product(builder: ir.IRBuilder, total: ir.Value, x: ir.Value, y: ir.Value) -> ir.Value:
     """total + x y."""
     return builder.fadd(total, builder.fmul(x, y, flags=ONCE), flags=ONCE)
+
+
+def lanes_sum(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    """The sum of all lanes, halves upon halves."""
+    kind = ir.FunctionType(ir.FloatType(), [ir.FloatType(), FLOATS])
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fadd.v{LANES}f32")
+    return builder.call(function, [ir.Constant(ir.FloatType(), 0.0), value], fastmath=("reassoc",))

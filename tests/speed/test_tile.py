@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refboot import kernels, reference, threads
-from refboot.kernels import adding, coded_rates, gather, optim, tile, together
+from refboot.kernels import adding, coded_rates, gather, optim, tile, together, turn
 from refboot.kernels.magnitude import squares
 from refboot.optim import SGD
 from refboot.parameter import Parameter
@@ -44,7 +44,7 @@ def test_product_and_its_transpose_and_dots_are_those_of_numpy_within_their_colu
         close(gw[:-1, start:], (x.T @ g)[1:, start:], n)
     assert (gw[:, :start] == UNTOUCHED).all()
     start = min(low, i - 1)
-    tile.dots(g, w, start, i, gx)
+    dots(g, w, start, i, gx)
     close(gx[:, start:], (g @ w.T)[:, start:], o)
     assert (gx[:, :start] == UNTOUCHED).all()
 
@@ -67,6 +67,42 @@ def test_a_pixel_gathers_a_row_for_each_sample_that_differs_from_background_and_
     rates, gz, weight = np.zeros(3, np.float32), np.zeros((4, 5), np.float32), np.zeros((3, 5), np.float32)
     getattr(coded_rates.learn, "py_func", coded_rates.learn)(codes, 0, rates, gz, weight, 0, 3, weight, np.zeros((4, 1)))
     assert counts == [1, 3, 3]
+
+
+@numba.njit
+def tiles(a, b, depth, high, out):
+    tile.tiles(a, 0, a.shape[1], 1, len(a), b, depth, 0, high, out)
+
+
+@given(sizes=SIZES, seed=st.integers(0, 99))
+def test_a_product_with_bytes_is_exact_and_reads_no_more_than_is_there(sizes, seed):
+    n, i, o = sizes
+    rng = np.random.default_rng(seed)
+    x, w = rng.integers(-99, 99, (n, i)).astype(np.float32), rng.integers(-128, 128, (i, o + tile.WIDTH)).astype(np.int8)
+    z = np.full((n, o), UNTOUCHED)
+    tiles(x, w, i, o, z)
+    np.testing.assert_array_equal(z, x @ w[:, :o].astype(np.float32))
+
+
+@numba.njit
+def turned(rows, low, high, out):
+    turn.turn(rows, low, high, out)
+
+
+@given(sizes=SIZES, low=st.integers(0, 79), seed=st.integers(0, 99))
+def test_a_weight_of_bytes_is_turned_and_nothing_else_is_touched(sizes, low, seed):
+    i, o, more = sizes
+    rows = np.random.default_rng(seed).integers(-128, 128, (i, o + more)).astype(np.int8)
+    out, start = np.full((o, i + more), 3, np.int8), min(low, i - 1)
+    turned(rows, start, i, out)
+    np.testing.assert_array_equal(out[:, start:i], rows.T[:o, start:])
+    assert (out[:, :start] == 3).all()
+    assert (out[:, i:] == 3).all()
+
+
+@numba.njit
+def dots(a, b, low, high, out):
+    tile.dots(a, b, low, high, out)
 
 
 @numba.njit
