@@ -47,6 +47,7 @@ class Tutorial:
         self.network: Network = training.build(settings, np.random.default_rng(settings.seed))
         self.optimizer = Adam(self.network.parameters(), lr=settings.lr)
         self.turn = 0
+        self.settled = self.network.state()
 
     def settle(self, steps: int) -> None:
         """Sample, fit, and train for `steps` steps, so that spikes are as rare as they are in a run."""
@@ -55,6 +56,12 @@ class Tutorial:
         self.step(Mode.FIT)
         for _ in range(steps):
             self.step(Mode.ANN)
+        self.settled = self.network.state()
+
+    def again(self) -> None:
+        """Back to the network as `settle` left it: trained on and on with so few batches, it would spike more and more often."""
+        self.network.load_state(self.settled)
+        self.optimizer = Adam(self.network.parameters(), lr=self.settings.lr)
 
     def next(self) -> tuple[Floats, Ints]:
         """The next batch."""
