@@ -13,9 +13,10 @@ import numpy as np
 
 from refboot import arrays, ops, synapse
 from refboot.ann_sampler import AnnSampler
-from refboot.arrays import Floats
+from refboot.arrays import Floats, Ints
 from refboot.block.cuba import Affine, Dense
 from refboot.block.still import Held
+from refboot.neuron import cuba
 from refboot.parameter import Parameter
 from refboot.routine import LayerMode, Mode
 
@@ -78,6 +79,13 @@ def _is_fitted(block: Any) -> bool:
 def is_usual(block: Any) -> bool:
     """Whether nobody counts its spikes, or gave it or a part of it methods of their own."""
     return not block.count_log and all(OWN.isdisjoint(vars(part)) for part in (block, block.synapse, block.neuron, block.f))
+
+
+def from_rest(block: Any) -> tuple[Ints, Ints, int] | None:
+    """Both decays and the threshold of its neurons, if they are plain ones that begin at rest and whose spikes go on at once; else None."""
+    if type(block.neuron) is not cuba.Neuron or block.delay_shift or not is_usual(block):
+        return None
+    return block.neuron.from_rest
 
 
 def scalars(first: Any) -> list[Floats]:

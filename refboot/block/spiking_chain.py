@@ -12,10 +12,9 @@ from typing import Any
 from refboot import arrays, ops
 from refboot.ann_sampler import AnnSampler
 from refboot.arrays import Floats
-from refboot.block.chain import add_gradients, is_normed, is_usual, scalars
+from refboot.block.chain import add_gradients, from_rest, is_normed, is_usual, scalars
 from refboot.block.cuba import Affine, Dense, Input
 from refboot.block.still import Held
-from refboot.neuron import cuba
 from refboot.routine import LayerMode, Mode
 
 
@@ -53,9 +52,6 @@ def spiking_chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> 
 
 
 def _neurons(block: Any) -> Any:
-    """Its neurons, if behind the synapse are plain ones that begin at rest and whose spikes go on as they are, at once; else None."""
-    neuron = block.neuron
-    if type(neuron) is not cuba.Neuron or type(block) not in (Input, Dense) or not is_usual(block):
-        return None
-    rest = None if neuron.drop or block.delay_shift or type(block.f) is not AnnSampler else neuron.from_rest
-    return None if rest is None else ops.shortcuts().Neurons(*rest, neuron.threshold, neuron.tau, neuron.scale)
+    """Its neurons, if they are plain ones that begin at rest and whose spikes go on as they are, at once; else None."""
+    neuron, rest = block.neuron, from_rest(block) if type(block) in (Input, Dense) and type(block.f) is AnnSampler else None
+    return None if rest is None or neuron.drop else ops.shortcuts().Neurons(*rest, neuron.threshold, neuron.tau, neuron.scale)

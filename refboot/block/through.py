@@ -11,10 +11,9 @@ from typing import Any
 
 from refboot import ops, synapse
 from refboot.arrays import Floats
-from refboot.block.chain import is_usual
+from refboot.block.chain import from_rest, is_normed, is_usual
 from refboot.block.cuba import Affine, Dense
 from refboot.block.still import Held
-from refboot.neuron import cuba
 from refboot.routine import LayerMode, Mode
 
 
@@ -22,14 +21,12 @@ def through(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Floats
     """What the last block gives, (N, O, T), of a network whose first two are `held`; None where a layer does not allow for it."""
     if held is None or held.x.shape[-1] == 1 or any(m is not Mode.SNN for _, m in zip(blocks, mode, strict=False)):
         return None
-    _, *between, last = blocks
-    if not (
-        between and all(type(block) is Dense and _only_spikes(block) for block in between) and type(last) is Affine and _only_runs(last)
-    ):
+    (_, *between, last), ways = blocks, ops.shortcuts()
+    neurons = [from_rest(block) if type(block) is Dense else None for block in between]
+    if not between or None in neurons or type(last) is not Affine or not all(map(_only_runs, blocks[1:])):
         return None
-    ways, neurons = ops.shortcuts(), [block.neuron.from_rest for block in between]
-    weights = [ways.rows_of(block.synapse.weight.forward().T) for block in (*between, last)]
-    if any(rows is None for rows in weights):
+    weights = _rows(blocks[1:])
+    if weights is None:
         return None
     still = held.run(0, Mode.SNN)
     z = ways.spikes_through(still.picture, still.table, weights, neurons)
@@ -38,11 +35,15 @@ def through(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Floats
     return z  # type: ignore[no-any-return]
 
 
+def _rows(blocks: Sequence[Any]) -> list[Any] | None:
+    """The weights as bytes, all at once where they are normed; None where one cannot be."""
+    ways = ops.shortcuts()
+    if all(map(is_normed, blocks)):
+        return ways.normed_rows([(block.synapse.weight.v.data, block.synapse.weight.g.data) for block in blocks])  # type: ignore[no-any-return]
+    rows = [ways.rows_of(block.synapse.weight.forward().T) for block in blocks]
+    return None if any(own is None for own in rows) else rows
+
+
 def _only_runs(block: Any) -> bool:
     """Whether a dense synapse is all that the block does before its neuron, and nobody trains it."""
     return not block.training and type(block.synapse) is synapse.Dense and is_usual(block)
-
-
-def _only_spikes(block: Any) -> bool:
-    """Whether besides it is a plain neuron that begins at rest and whose spikes go on at once."""
-    return _only_runs(block) and type(block.neuron) is cuba.Neuron and block.neuron.from_rest is not None and not block.delay_shift

@@ -17,7 +17,7 @@ from numba import boolean, float32, float64, int8, int16, int32, int64, uint8
 
 from refboot import threads
 from refboot.kernels import chain as rate_chain
-from refboot.kernels import coded_rates, loss, optim, pwl, rate_tasks, spiking_chain, spiking_tasks, through, together, weight_tasks
+from refboot.kernels import coded_rates, loss, optim, pwl, source, spiking_chain, spiking_tasks, through, together, weight_tasks
 
 NAME = "refboot-ahead"
 MEMORY = 2e9  # bytes that the machine should have: the other process takes 0.2e9
@@ -67,11 +67,11 @@ def kernels() -> list[tuple[Any, Any]]:
         (loss._cross_entropy_backward, (f2, int64[::1], f2)),
         (loss._cross_entropy, (f2, int64[::1], f2)),
         (through._through, (codes, int64, rows, int16[::1], f2, boolean[::1], int64[::1], int8[::1], state, state, state, f3)),
-        (rate_tasks.leave, (f1,) * 4),
+        (source.through_rates, (f1,) * 4),
         (coded_rates.gathered, (float64[:, :, ::1], int64)),
         (pwl._pwl_backward, (f1,) * 5 + (number,) * 2),
         *works(*rate_chain.FORWARD, *rate_chain.BACKWARD),
-        (rate_tasks.enter, (f1,) * 6),
+        (source.rates_of, (f1,) * 6),
         (pwl._pwl, (f1,) * 5),
     ]
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refboot.arrays import Floats, Ints
-from refboot.kernels import passes, weight_tasks
+from refboot.kernels import passes, source, weight_tasks
 from refboot.kernels import rate_tasks as tasks
 from refboot.kernels.coded import Picture
 from refboot.kernels.coded_rates import gathered
@@ -73,7 +73,8 @@ class Pass(NamedTuple):
     rates: Floats
     held: list[list[Floats]]  # of each layer v (I, O), g and the curve
     room: Floats  # in which the rest of what the numbers tell of has its place
-    numbers: Ints  # see weight_tasks and rate_tasks, of each layer
+    told: Ints  # these numbers, of the pass (see weight_tasks and rate_tasks)
+    numbers: Ints  # and of each layer
 
 
 def chain_forward(picture: Picture, entry: Entry, layers: Sequence[Layer]) -> Pass | None:
@@ -82,31 +83,33 @@ def chain_forward(picture: Picture, entry: Entry, layers: Sequence[Layer]) -> Pa
     None where a weight may be NaN.
     """
     samples, weights = len(picture.codes), passes.held([(x.v, x.g) for x in layers])
-    drive, rates = tasks.enter(picture.values, entry.weight, entry.bias, *_pieces(entry.curve))
+    drive, rates = source.rates_of(picture.values, entry.weight, entry.bias, *_pieces(entry.curve))
     shapes, curves = passes.shapes_of(weights), [_curve(layer.curve) for layer in layers]
     where, size = passes.layout(shapes, (samples,) * 3)
     numbers, room = passes.placed(where, size, weights)
     numbers[:, tasks.PIECES] = [0 if x.curve is None else len(x.curve.slopes) for x in layers]
     numbers[:, [tasks.CURVE, tasks.STEEP]] = places(curves)
-    passes.go(FORWARD, forward_plan(samples, shapes), _of_pass(picture, rates, np.empty(1, np.float32), shapes), numbers)
+    told = _of_pass(picture, rates, shapes)
+    passes.go(FORWARD, forward_plan(samples, shapes), told, numbers)
     if passes.largest_sums(room, where).max() >= weight_tasks.ODD:
         return None
-    output = _of_last(room, where, tasks.RATE, samples)
-    return Pass(output, picture, entry, layers, drive, rates, [*weights, *curves], room, numbers)
+    output = _of_last(room, where, tasks.RATE, samples).copy()  # whoever keeps it does not keep the room
+    return Pass(output, picture, entry, layers, drive, rates, [*weights, *curves], room, told, numbers)
 
 
 def chain_backward(grad: Floats, ran: Pass) -> tuple[Normed, list[Normed]]:
     """Gradients for weight and bias (1,) of the input layer and each other one's v (O, I) and g (O,), given that of the output. float32."""
-    samples, weights, numbers = len(grad), ran.held[: len(ran.layers)], ran.numbers.copy()
+    samples, weights, told, numbers = len(grad), ran.held[: len(ran.layers)], ran.told.copy(), ran.numbers.copy()
     found, shapes, last = passes.gradients_for(weights), passes.shapes_of(weights), ran.layers[-1].curve
     where = passes.layout(shapes, (samples,) * 3)[0]
     given = grad if last is None else pwl_backward(grad, _of_last(ran.room, where, tasks.INPUT, samples), *last)
     given, sums = np.ascontiguousarray(given), np.empty((FEW, len(ran.rates) + 1, LANES))
     numbers[:, [weight_tasks.GV, weight_tasks.GG]], numbers[-1, tasks.GIVEN] = places(found), places([[given]])[0, 0]
-    passes.go(BACKWARD, backward_plan(samples, shapes), _of_pass(ran.picture, ran.rates, sums, shapes), numbers)
+    told[tasks.FOR_RATES] = sums.ctypes.data
+    passes.go(BACKWARD, backward_plan(samples, shapes), told, numbers)
     of_rates = gathered(sums[: len(passes.by_inputs(shapes[0]))], ran.picture.usual) * UNIT
     gd = pwl_backward(of_rates, ran.drive, *ran.entry.curve)
-    return tasks.leave(gd, ran.picture.values, ran.entry.weight, ran.entry.bias), [(gv.T, gg) for gv, gg in found]
+    return source.through_rates(gd, ran.picture.values, ran.entry.weight, ran.entry.bias), [(gv.T, gg) for gv, gg in found]
 
 
 @cache
@@ -128,11 +131,11 @@ def backward_plan(samples: int, shapes: tuple[Shape, ...]) -> np.ndarray:
     return plan_of(plan + finish)
 
 
-def _of_pass(picture: Picture, rates: Floats, sums: np.ndarray, shapes: tuple[Shape, ...]) -> Ints:
-    """The numbers of a pass."""
+def _of_pass(picture: Picture, rates: Floats, shapes: tuple[Shape, ...]) -> Ints:
+    """The numbers of a pass, the place of sums left open."""
     numbers = np.zeros(weight_tasks.HEAD, np.int64)
     given = *picture.codes.shape, len(rates), len(shapes), picture.usual, weight_tasks.along.address, picture.codes.ctypes.data
-    numbers[: tasks.FOR_RATES + 1] = *given, places([[rates]])[0, 0], sums.ctypes.data
+    numbers[: tasks.FOR_RATES] = *given, places([[rates]])[0, 0]
     return numbers
 
 

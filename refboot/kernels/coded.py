@@ -8,6 +8,7 @@ Letters: N samples, I pixels, K codes, T steps, O outputs. Weights are the bytes
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -18,11 +19,12 @@ from refboot.kernels import memory
 from refboot.kernels.adding import active, add_rows, others
 from refboot.kernels.events import UNIT, Rows, by_input
 from refboot.kernels.jit import inlined, jit
-from refboot.kernels.layout import empty, time_major
+from refboot.kernels.layout import SMALL, empty, time_major
 from refboot.kernels.places import new_floats2, new_ints, new_numbers, new_shorts
 from refboot.kernels.tile import dots
 
 AT_A_TIME = 32  # samples
+SEEN = 1 << 40  # more than any count
 NONE = np.int64(0)  # not a literal: of the type of what is counted
 
 
@@ -36,8 +38,12 @@ class Picture(NamedTuple):
 
 def encode(x: Floats) -> Picture:
     """x (N, I), float32, quantised as weights are; each code occurs."""
-    codes, values = memory.empty(x.shape, np.uint8), np.empty(256, np.float32)
-    kinds, usual = _encode(np.ascontiguousarray(x).reshape(-1), codes.reshape(-1), values)
+    codes, values, flat = memory.empty(x.shape, np.uint8), np.empty(256, np.float32), np.ascontiguousarray(x).reshape(-1)
+    own, slices = codes.reshape(-1), threads.parts(x.size, 16, 1 if x.size < SMALL else threads.PARTS)
+    counts, places = np.zeros((len(slices), 256), np.int64), np.empty(256, np.uint8)
+    threads.share([partial(_quantise, flat[some], own[some], counts[i]) for i, some in enumerate(slices)])
+    kinds, usual = _number(counts, places, values)
+    threads.share([partial(_replace, places, own[some]) for some in slices])
     return Picture(codes, values[:kinds], usual)
 
 
@@ -102,25 +108,38 @@ def summed(codes: np.ndarray, usual: int, rows: Rows, wanted: np.ndarray) -> tup
 
 
 @jit
-def _encode(x, codes, values):  # type: ignore[no-untyped-def]
-    """The codes of x and the value of each; returns how many there are, and the one that most of a sixteenth of the pixels have."""
-    present, some, places, kinds, most, usual = np.zeros(256, np.bool_), np.zeros(256, np.int64), np.empty(256, np.uint8), 0, -1, 0
+def _quantise(x, codes, counts):  # type: ignore[no-untyped-def]
+    """The values of x on their grid, of 256, and how often each is there: all are seen, of a sixteenth all are counted."""
     for i in range(x.size):
         whole = np.rint(x[i] * np.float32(32))
         codes[i] = np.uint8(np.int32(min(max(whole, np.float32(-128)), np.float32(127))) + 128)
     for i in range(codes.size):
-        present[codes[i]] = True
+        counts[codes[i]] |= SEEN
     for i in range(0, codes.size, 16):
-        some[codes[i]] += 1
+        counts[codes[i]] += 1
+
+
+@jit
+def _number(counts, places, values):  # type: ignore[no-untyped-def]
+    """The code of each of the 256 values that are there, and the value of each code; how many there are, and which is there most."""
+    kinds, most, usual = 0, -1, 0
     for value in range(256):
-        if present[value]:
+        seen, count = False, 0
+        for part in range(len(counts)):
+            seen |= counts[part, value] >= SEEN
+            count += counts[part, value] & (SEEN - 1)
+        if seen:
             places[value], values[kinds] = kinds, np.float32(value - 128) * UNIT
-            if some[value] > most:
-                most, usual = some[value], kinds
+            if count > most:
+                most, usual = count, kinds
             kinds += 1
+    return kinds, usual
+
+
+@jit
+def _replace(places, codes):  # type: ignore[no-untyped-def]
     for i in range(codes.size):
         codes[i] = places[codes[i]]
-    return kinds, usual
 
 
 @inlined

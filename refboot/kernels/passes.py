@@ -15,9 +15,10 @@ import numpy as np
 from refboot.arrays import Floats, Ints
 from refboot.kernels import memory
 from refboot.kernels import weight_tasks as tasks
+from refboot.kernels.events import LARGEST, UNIT, Rows
 from refboot.kernels.layout import FEW, SMALL
 from refboot.kernels.places import places
-from refboot.kernels.together import Part, Task, Work, go_through, parts, share
+from refboot.kernels.together import Part, Task, Work, go_through, parts, plan_of, share
 
 LINE = 16  # numbers of 32 bits: where arrays begin
 OWN = tasks.OWN_PLACES + 1  # the first column of a chain's own places
@@ -52,10 +53,11 @@ def layout(shapes: tuple[Shape, ...], own: tuple[int, ...], counts: int = 0) -> 
     """The numbers of layers, weights and gradients left open, with places in bytes from the beginning of one array, and how many numbers of
     32 bits that holds. Behind those of weight_tasks and one more are places of `own` numbers for each output, then of `counts` int64."""
     layers, sizes, last = np.zeros((len(shapes), tasks.KNOWN), np.int64), [], len(shapes) - 1
+    turned_width = getattr(tasks.turned_width, "py_func", tasks.turned_width)
     for i, (inputs, outputs) in enumerate(shapes):
         width = outputs if i < last else outputs + -outputs % tasks.WIDE
         layers[i, : tasks.V] = inputs, outputs, width, len(as_normed(shapes[i])), len(by_inputs(shapes[i]))
-        sizes += [outputs, inputs * width // 4 + 1, outputs * (inputs + tasks.GAP) // 4 + 1, 2 * FEW * outputs, 2 * FEW * outputs]
+        sizes += [outputs, inputs * width // 4 + 1, outputs * turned_width(inputs) // 4, 2 * FEW * outputs, 2 * FEW * outputs]
         sizes += [max(size * width, LINE) for size in own]
     *begun, most, count, size = starts((*sizes, 2 * FEW * len(shapes), 2 * counts * len(shapes)))
     first, each, end = 4 * np.array(begun).reshape(len(shapes), -1), 8 * np.arange(len(shapes)), OWN + len(own)
@@ -66,13 +68,20 @@ def layout(shapes: tuple[Shape, ...], own: tuple[int, ...], counts: int = 0) -> 
 
 def placed(where: Ints, size: int, held: list[list[Floats]]) -> tuple[Ints, Floats]:
     """The numbers of layers with the places of what is `held`, gradients left open, and the array in which the rest has its place."""
-    layers, room = where.copy(), memory.empty((size,))
+    layers, room = where.copy(), room_of(size)
     base = places([[room]])[0, 0]
     layers[:, tasks.LENGTH : tasks.OWN_PLACES] += base
     layers[:, OWN:] += base
     layers[:, [tasks.V, tasks.G]] = places(held)
     largest_sums(room, where)[...] = 0
     return layers, room
+
+
+def room_of(size: int) -> Floats:
+    """Memory for so many numbers of 32 bits that begins in a line of the cache: else threads that work beside each other share lines."""
+    room = memory.empty((size + LINE,))
+    first = -int(places([[room]])[0, 0]) // 4 % LINE
+    return room[first : first + size]
 
 
 def view(room: Floats, place: int, count: int, kind: Any = np.float32) -> np.ndarray:
@@ -99,6 +108,30 @@ def as_normed(shape: Shape) -> list[Part]:
 def by_inputs(shape: Shape) -> list[Part]:
     """Parts of the inputs of a weight, for all else."""
     return parts(shape[0], 1, FEW)
+
+
+def normed_rows(weights: Sequence[Normed]) -> list[Rows] | None:
+    """normed_8bit of each weight as bytes, as events.rows_of gives them; None where it gives none."""
+    own = held(weights)
+    shapes = shapes_of(own)
+    where, size = layout(shapes, (1,))
+    numbers, room = placed(where, size, own)
+    go(((tasks.lengths,), (tasks.quantise,)), _weights_plan(shapes), np.zeros(tasks.HEAD, np.int64), numbers)
+    if largest_sums(room, where).sum(axis=1).max() * UNIT >= LARGEST:
+        return None
+    return [_rows(room, of_layer) for of_layer in where]
+
+
+@cache
+def _weights_plan(shapes: tuple[Shape, ...]) -> np.ndarray:
+    return plan_of(weights_first(0, 1, shapes))
+
+
+def _rows(room: Floats, own: Ints) -> Rows:
+    inputs, outputs, width, _, count = own[: tasks.V].tolist()
+    each = view(room, own[tasks.BYTES], inputs * width, np.int8).reshape(inputs, width)
+    totals = view(room, own[tasks.TOTALS], count * outputs, np.int64).reshape(count, outputs)
+    return Rows(each[:, :outputs], totals.sum(axis=0).astype(np.int16))
 
 
 def go(kinds: Kinds, plan: np.ndarray, numbers: Ints, layers: Ints) -> None:

@@ -10,9 +10,8 @@ import numpy as np
 from refboot.kernels.adding import others
 from refboot.kernels.coded_rates import AT_ONCE, with_sum
 from refboot.kernels.events import UNIT
-from refboot.kernels.fixed_point import quantised
 from refboot.kernels.gather import gather_rows
-from refboot.kernels.jit import inlined, jit
+from refboot.kernels.jit import inlined
 from refboot.kernels.layout import FEW
 from refboot.kernels.places import (
     doubles2,
@@ -26,16 +25,13 @@ from refboot.kernels.places import (
     signed_bytes2,
 )
 from refboot.kernels.pwl import _pwl, _pwl_backward
-from refboot.kernels.synapse import _input_sums
 from refboot.kernels.tile import ROWS, product, tiles
 from refboot.kernels.together import Work, call
 from refboot.kernels.vectors import LANES
-from refboot.kernels.weight import unclipped
 from refboot.kernels.weight_tasks import (
     ALONG,
     BYTES,
     CODES,
-    GAP,
     GV,
     INPUTS,
     KINDS,
@@ -53,6 +49,7 @@ from refboot.kernels.weight_tasks import (
     WIDTH,
     of_layer,
     of_pass,
+    turned_width,
 )
 
 # Of a pass, besides what weight_tasks has: the places of the rate of each code (K,), and of sums for their gradients (FEW, K + 1, LANES).
@@ -62,27 +59,6 @@ RATES, FOR_RATES = range(OWN_NUMBERS, OWN_NUMBERS + 2)
 PIECES, INPUT, RATE, GIVEN, _, CURVE, STEEP = range(OWN_PLACES, OWN_PLACES + 7)
 MANY = 64  # samples at once: what a product reads again for each tile stays in the second cache
 NONE, STEP = np.int64(0), np.int64(1)  # of one type with what is computed: so there is one `product`
-
-
-@jit
-def enter(values, weight, bias, edges, bases, slopes):  # type: ignore[no-untyped-def]
-    """Weighted input and rate of each code (K,)."""
-    w, b = quantised(weight[0]), quantised(bias[0])
-    drive, rates = np.empty(values.size, np.float32), np.empty(values.size, np.float32)
-    for k in range(values.size):
-        drive[k] = values[k] * w
-        drive[k] += b
-    _pwl(drive, edges, bases, slopes, rates)
-    return drive, rates
-
-
-@jit
-def leave(grad, values, weight, bias):  # type: ignore[no-untyped-def]
-    """Gradients of weight and bias, given that of the weighted input of each code (K,)."""
-    gw, gb = np.empty(1, np.float32), np.empty(1, np.float32)
-    along, total = _input_sums(grad, values)
-    gw[0], gb[0] = unclipped(np.float32(along), weight[0]), unclipped(np.float32(total), bias[0])
-    return gw, gb
 
 
 @Work
@@ -152,7 +128,7 @@ def back(work, i, part, low, high):  # type: ignore[no-untyped-def]
         own, above = of_layer(work, k), of_layer(work, k + 1)
         width, outputs, pieces = own[OUTPUTS], above[OUTPUTS], own[PIECES]
         edges, slopes = floats(own[CURVE], (pieces + 1,)), floats(own[CURVE] + 8 * (pieces + 1), (pieces,))
-        steep, turned = floats(own[STEEP], (2,)), signed_bytes2(above[TURNED], (outputs, width + GAP))
+        steep, turned = floats(own[STEEP], (2,)), signed_bytes2(above[TURNED], (outputs, turned_width(width)))
         for first in range(low, high, MANY):
             count = min(MANY, high - first)
             given, of_rates = floats2(above[GIVEN] + 4 * first * outputs, (count, outputs)), new_floats2((count, width))

@@ -10,6 +10,7 @@ from refboot.kernels.fit import without
 from refboot.kernels.jit import COMPILED
 from refboot.kernels.magnitude import largest, squares
 from refboot.kernels.optim import adam_steps, sgd_steps
+from refboot.kernels.passes import normed_rows
 from refboot.kernels.rates import mean_over_time
 from refboot.kernels.running import coded_spikes, dense_spikes
 from refboot.kernels.spiking_chain import Neurons, Source, spiking_backward, spiking_forward
@@ -37,6 +38,7 @@ __all__ = [
     "mean_over_time",
     "normed_8bit",
     "normed_8bit_backward",
+    "normed_rows",
     "rates_backward",
     "rates_forward",
     "rows_of",

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from refboot.arrays import Floats, Ints
-from refboot.kernels import memory, passes, weight_tasks
+from refboot.kernels import passes, weight_tasks
 from refboot.kernels import spiking_tasks as tasks
 from refboot.kernels.coded import Picture
 from refboot.kernels.cuba import bounded
@@ -23,6 +23,7 @@ from refboot.kernels.layout import empty, time_major
 from refboot.kernels.leaky import DECAY_SCALE
 from refboot.kernels.passes import Kinds, Normed, Shape
 from refboot.kernels.places import places
+from refboot.kernels.source import through_trains, trains_of
 from refboot.kernels.together import Task, parts, plan_of
 
 # Kinds of tasks, and the works of each, one after the other: what one leaves the next finds in its cache.
@@ -74,7 +75,7 @@ def spiking_forward(
 ) -> Run | None:
     """A still `picture` through an input layer and normed 8-bit `weights`, the last a read-out, behind each other one `neurons`.
 
-    None where a sum might leave 16 bits or a state 32, or for more samples or steps than this is for.
+    None where a sum might leave 16 bits or a state 32, where a weight is NaN, or for more samples or steps than this is for.
     """
     samples = len(picture.codes)
     if samples > MOST or steps > LONGEST or not all(_fits(steps, *own[:3]) for own in (source.neurons, *neurons)):
@@ -85,6 +86,8 @@ def spiking_forward(
     numbers, of_codes, means, of_pixels = _of_pass(picture, steps, shapes, out, sample)
     layers, room = passes.placed(where, size, own)
     reached = _enter(picture, source, numbers, of_codes, means)
+    if not np.isfinite(means[1].sum()):
+        return None
     _tell(neurons, layers, where, room)
     passes.go(FORWARD, forward_plan(samples, shapes), numbers, layers)
     if passes.largest_sums(room, where).sum(axis=1).max() * UNIT >= LARGEST:
@@ -129,7 +132,7 @@ def _of_pass(picture: Picture, steps: int, shapes: tuple[Shape, ...], out: Float
     (samples, pixels), kinds, width = picture.codes.shape, len(picture.values), shapes[0][1]
     sizes = steps * kinds, kinds // 4 + 1, kinds // 4 + 1, samples * kinds * width // 2 + 1, samples * kinds // 4 + 1
     *begun, size = passes.starts((*sizes, samples * kinds * width, 2 * AT_ONCE * kinds * steps))
-    numbers, room = np.zeros(weight_tasks.HEAD, np.int64), memory.empty((size,))
+    numbers, room = np.zeros(weight_tasks.HEAD, np.int64), passes.room_of(size)
     means, of_pixels = np.empty((2, kinds), np.float32), np.empty((2, samples, pixels if sample else 0), np.float32)
     first, *others = places([[room, means, of_pixels, out]])[0]
     given = samples, pixels, kinds, len(shapes), picture.usual, weight_tasks.along.address, picture.codes.ctypes.data, steps, sample
@@ -191,7 +194,7 @@ def _enter(picture: Picture, source: Source, numbers: Ints, room: Floats, means:
     voltage = np.empty((steps, kinds), np.float32)
     i_keep, v_keep = (np.int32(DECAY_SCALE - int(decay[0])) for decay in source.neurons[:2])
     neuron = i_keep, v_keep, np.int32(source.neurons.limit)
-    tasks.enter(picture.values, source.weight, source.bias, *neuron, trains, voltage, means, fires)
+    trains_of(picture.values, source.weight, source.bias, *neuron, trains, voltage, means, fires)
     return voltage
 
 
@@ -201,4 +204,4 @@ def _leave(ran: Run) -> Normed:
     count, first = len(parts(len(ran.output), 1, AT_ONCE)), ran.numbers[tasks.FOR_TRAINS] - ran.numbers[tasks.TRAINS]
     of_trains = passes.view(ran.rooms[0], first, count * kinds * steps, np.float64).reshape(count, steps, kinds)
     given = *(np.float32(_left(decay)) for decay in neurons[:2]), *map(np.float32, _surrogate(neurons))
-    return tasks.leave(of_trains, ran.picture.values, weight, bias, *given, ran.reached)  # type: ignore[call-arg]
+    return through_trains(of_trains, ran.picture.values, weight, bias, *given, ran.reached)  # type: ignore[call-arg]

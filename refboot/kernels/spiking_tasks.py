@@ -9,10 +9,9 @@ import numpy as np
 
 from refboot.kernels.adding import add_rows, others
 from refboot.kernels.coded import add_trains, firing, sum_weights
-from refboot.kernels.cuba import _cuba_narrow_backward, any_of, gradient_step, narrow_step
+from refboot.kernels.cuba import _cuba_narrow_backward, any_of, narrow_step
 from refboot.kernels.events import UNIT, by_input
-from refboot.kernels.fixed_point import quantised
-from refboot.kernels.jit import inlined, jit
+from refboot.kernels.jit import inlined
 from refboot.kernels.layout import FEW
 from refboot.kernels.places import (
     doubles2,
@@ -37,12 +36,10 @@ from refboot.kernels.places import (
 from refboot.kernels.running import STATE_UNITS
 from refboot.kernels.tile import ROWS, product, tiles
 from refboot.kernels.together import Work, call
-from refboot.kernels.weight import unclipped
 from refboot.kernels.weight_tasks import (
     ALONG,
     BYTES,
     CODES,
-    GAP,
     GV,
     INPUTS,
     KINDS,
@@ -60,6 +57,7 @@ from refboot.kernels.weight_tasks import (
     WIDTH,
     of_layer,
     of_pass,
+    turned_width,
 )
 
 # Of a pass, besides what weight_tasks has: its steps, whether means are asked for; and the places of the codes' trains (T, K), which ever
@@ -188,7 +186,7 @@ def give(work, i, part, low, high):  # type: ignore[no-untyped-def]
         width, outputs, at = own[WIDTH], above[OUTPUTS], 4 * first * own[WIDTH]
         given, turned = (
             floats2(above[GIVEN] + 4 * first * outputs, (samples * length, outputs)),
-            signed_bytes2(above[TURNED], (outputs, width + GAP)),
+            signed_bytes2(above[TURNED], (outputs, turned_width(width))),
         )
         of_spikes = new_floats3((samples, length, width))
         tiles(given, NONE, outputs, STEP, samples * length, turned, outputs, NONE, width, of_spikes[0])  # and on behind the first
@@ -278,38 +276,3 @@ def learn_dense(work, i, part, low, high):  # type: ignore[no-untyped-def]
         stop = min(r + ROWS, high)
         product(some, r - low, STEP, high - low, stop - r, gz, rows, NONE, outputs, gv[r:])
         call(run[ALONG], work, i, part, r, stop)
-
-
-@jit
-def enter(values, weight, bias, i_keep, v_keep, limit, steps, voltage, means, fires):  # type: ignore[no-untyped-def]
-    """The input layer on each code, from rest: spikes and voltages (T, K), means over time of spikes and weighted input (2, K), and which
-    codes ever spike."""
-    w, b, length = quantised(weight[0]), quantised(bias[0]), len(steps)
-    for k in range(values.size):
-        drive = values[k] * w
-        drive += b
-        u, v, count, total = np.int32(0), np.int32(0), np.float32(0), np.float32(0)
-        for t in range(length):
-            u = narrow_step(u, np.int32(drive * np.float32(4096)), i_keep)
-            v = narrow_step(v, u, v_keep)
-            voltage[t, k], steps[t, k] = np.float32(v) * np.float32(1 / 4096), np.float32(v > limit)
-            count, total = count + steps[t, k], total + drive
-            v = np.int32(0) if v > limit else v
-        means[0, k], means[1, k], fires[k] = count / np.float32(length), total / np.float32(length), count > 0
-
-
-@jit
-def leave(g_table, values, weight, bias, i_keep, v_keep, threshold, slope, inverse, voltage):  # type: ignore[no-untyped-def]
-    """Gradients of weight and bias (1,) of the input layer, given those for the trains of codes, in parts (P, T, K)."""
-    gw, gb, along, total = np.empty(1, np.float32), np.empty(1, np.float32), 0.0, 0.0
-    for k in range(values.size):
-        gu, later = np.float32(0), np.float32(0)
-        for t in range(len(voltage) - 1, -1, -1):
-            grad = 0.0
-            for part in range(len(g_table)):
-                grad += g_table[part, t, k]
-            gu, later = gradient_step(np.float32(grad), voltage[t, k], gu, later, i_keep, v_keep, threshold, slope, inverse)
-            along += np.float64(later * values[k])
-            total += np.float64(later)
-    gw[0], gb[0] = unclipped(np.float32(along), weight[0]), unclipped(np.float32(total), bias[0])
-    return gw, gb

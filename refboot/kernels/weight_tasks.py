@@ -24,13 +24,13 @@ from refboot.kernels.weight import _backward as _unnorm
 SAMPLES, PIXELS, KINDS, LAYERS, USUAL, ALONG, CODES, OWN_NUMBERS = range(8)
 HEAD = 20  # numbers of a pass
 # Of a layer: its sizes (WIDTH: its outputs, of the last layer with what fills up a vector), in how many parts of the inputs lengths are
-# summed, as layout.over_rows cuts them, and in how many all else; and the places of v (I, O), g (O,), their
-# gradients, the lengths of v (O,), the quantised weight as bytes (I, WIDTH) and (O, I + GAP), sums over parts of the inputs (FEW, O) in
-# float64, sums of quantised weights (FEW, O) and the largest of their sizes (FEW,), int64; then what each chain needs.
+# summed, as layout.over_rows cuts them, and in how many all else; the places of v (I, O), g (O,), their gradients, the lengths of v (O,),
+# the quantised weight as bytes (I, WIDTH) and (O, turned_width), sums over parts of the inputs (FEW, O) in float64, sums of quantised
+# weights (FEW, O) and the largest of their sizes (FEW,) in int64; then what each chain needs.
 INPUTS, OUTPUTS, WIDTH, NORMED, PARTS, V, G, GV, GG, LENGTH, BYTES, TURNED, SUMS, TOTALS, MOST, OWN_PLACES = range(16)
 KNOWN = 24  # numbers of a layer
 WIDE = ONE // 2  # sums of 16 bits in a vector
-GAP = tile.WIDTH  # behind each row of a turned weight: what `tile.tiles` may read; rows a power of two apart would share lines of the cache
+LINE = 64  # bytes of a line of the cache
 FINITE, ODD = np.float32(np.finfo(np.float32).max), np.int64(1 << 40)  # more than the sum of any sizes
 
 
@@ -38,6 +38,14 @@ FINITE, ODD = np.float32(np.finfo(np.float32).max), np.int64(1 << 40)  # more th
 def of_pass(work):  # type: ignore[no-untyped-def]
     """The numbers of a pass."""
     return numbers(work, (HEAD,))
+
+
+@inlined
+def turned_width(inputs):  # type: ignore[no-untyped-def]
+    """Bytes from row to row of a turned weight: an odd number of lines, so that rows do not share a few lines of the cache, and behind the
+    inputs what `tile.tiles` may read."""
+    lines = (inputs + tile.WIDTH - 1) // LINE + 1
+    return LINE * (lines + 1 - lines % 2)
 
 
 @inlined
@@ -84,7 +92,7 @@ def quantise(work, i, part, low, high):  # type: ignore[no-untyped-def]
         whole[o], most = total[o], max(most, size[o])
     numbers(own[MOST], (FEW,))[part] = ODD if odd else np.int64(most)
     if i > 0:
-        turn(rows, low, high, signed_bytes2(own[TURNED], (outputs, inputs + GAP)))
+        turn(rows, low, high, signed_bytes2(own[TURNED], (outputs, turned_width(inputs))))
 
 
 @Work

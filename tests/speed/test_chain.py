@@ -132,6 +132,12 @@ def test_weights_that_are_no_numbers_give_what_block_after_block_gives(monkeypat
     assert not (odd and taken)
 
 
+def test_who_keeps_an_output_keeps_no_more():
+    network = fitted((48, 5))
+    assert network(pictures(), ANN).base.base is None
+    assert network(pictures(), ANN).base.nbytes == 9 * 5 * 4
+
+
 def test_the_gradient_for_the_input_is_still_to_be_had(monkeypatch):
     network, x = fitted((48, 5)), pictures()
     same(ran(network, x, "backward"), block_by_block(monkeypatch, network, x, "backward"))

@@ -31,6 +31,11 @@ def test_a_large_buffer_is_used_again_once_it_is_free(own):
     assert place in {address(memory.empty((2, memory.LARGE // 2))), address(memory.empty((memory.LARGE,)))}
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_arrays_begin_in_a_line_of_the_cache(own, size):
+    assert [address(array) % memory.LINE for array in [memory.empty((size,), np.int8) for _ in range(3)]] == [0] * 3
+
+
 def test_a_view_of_a_view_keeps_its_buffer(own):
     first = memory.empty((4, memory.LARGE))
     first[...] = 7
@@ -86,7 +91,7 @@ def test_threads_get_buffers_of_their_own(own):
     for thread in threads:
         thread.join()
     assert not wrong
-    assert len(own.kept[memory.LARGE]) <= 8  # one held and one to come, by each
+    assert sum(map(len, own.kept.values())) <= 8  # one held and one to come, by each
 
 
 @pytest.mark.parametrize("size", [memory.LARGE, 3 * memory.LARGE, 1_000_003])

@@ -253,6 +253,15 @@ def test_weights_that_are_no_numbers_or_too_large_give_what_block_by_block_gives
         assert found[1] == found[3]
 
 
+@pytest.mark.parametrize("part", ["weight", "bias"])
+def test_an_input_layer_that_is_not_a_number_is_refused_as_block_by_block(part):
+    network = build((48, 5))
+    getattr(network.blocks[0].synapse, part).data[0] = np.nan
+    with pytest.raises(RangeError, match="block 0"):
+        network(pictures(), SAMPLE)
+    assert network.blocks[0].f.count == 0
+
+
 def test_sums_that_leave_16_bits_go_block_by_block_and_nothing_is_sampled_twice(monkeypatch):
     network = build((48, 40, 5), scale=3000.0)
     got = ran(network, pictures(), SAMPLE)
