@@ -39,7 +39,7 @@ def wait() -> None:
 
 
 def compile_all() -> None:
-    """Compile the kernels of a spiking step, from the last on, then those of a step in rates and of a test."""
+    """Compile the kernels of a spiking step, most of them from the last on, then those of a step in rates and of a test."""
     for kernel, signature in kernels():
         kernel.compile(signature)
 
@@ -61,9 +61,11 @@ def kernels() -> list[tuple[Any, Any]]:
     f1, f2, f3, number = float32[::1], float32[:, ::1], float32[:, :, ::1], float32
     rows, codes, state = int8[:, ::1], uint8[:, ::1], int32[::1]
     return [
+        *works(spiking_chain.BACKWARD[0]),  # the longest, which this process comes to when half is done
         (optim._adam_parts, (int64[:, ::1], int64[::1], int64, int64[:, ::1]) + (number,) * 7),
         (optim._adam, (f1,) * 4 + (number,) * 7),
-        *works(*spiking_chain.FORWARD, (weight_tasks.along,), *spiking_chain.BACKWARD),
+        (source.through_trains, (float64[:, :, ::1], f1, f1, f1) + (number,) * 5 + (f2,)),
+        *works(*spiking_chain.FORWARD, (weight_tasks.along,), *spiking_chain.BACKWARD[1:]),
         (loss._cross_entropy_backward, (f2, int64[::1], f2)),
         (loss._cross_entropy, (f2, int64[::1], f2)),
         (through._through, (codes, int64, rows, int16[::1], f2, boolean[::1], int64[::1], int8[::1], state, state, state, f3)),
