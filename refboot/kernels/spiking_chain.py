@@ -31,7 +31,7 @@ FORWARD: Kinds = (weight_tasks.lengths,), (weight_tasks.quantise,), (tasks.code_
 BACKWARD: Kinds = (tasks.give, tasks.to_codes), (tasks.learn_pictures,), (tasks.learn,), (tasks.learn_dense,), (weight_tasks.finish,)
 LENGTHS, QUANTISE, RUN = range(len(FORWARD))
 BACK, PICTURES, LEARN, LEARN_DENSE, FINISH = range(len(BACKWARD))
-MOST = 64  # samples whose trains of codes are kept at once
+MOST = 1 << 23  # numbers of the gradients by the trains of codes, which are kept for all samples
 LONGEST = 512  # steps over which the input layer's means are exact, in whatever order they are summed
 AT_ONCE = 16  # parts of the samples
 
@@ -77,8 +77,8 @@ def spiking_forward(
 
     None where a sum might leave 16 bits or a state 32, where a weight is NaN, or for more samples or steps than this is for.
     """
-    samples = len(picture.codes)
-    if samples > MOST or steps > LONGEST or not all(_fits(steps, *own[:3]) for own in (source.neurons, *neurons)):
+    samples, trains = len(picture.codes), len(picture.codes) * len(picture.values) * len(weights[0][1])
+    if trains > MOST or steps > LONGEST or not all(_fits(steps, *own[:3]) for own in (source.neurons, *neurons)):
         return None
     own = passes.held(weights)
     shapes, (z, out) = passes.shapes_of(own), empty((samples, len(weights[-1][1]), steps))

@@ -9,6 +9,7 @@ from refboot import block, ops, threads
 from refboot.block import still
 from refboot.errors import RangeError, ShapeError
 from refboot.kernels import spiking_chain
+from refboot.kernels.coded import encode
 from refboot.kernels.spiking_chain import LEARN, LEARN_DENSE, backward_plan
 from refboot.network import Network
 from refboot.neuron import Dropout, cuba
@@ -83,7 +84,7 @@ NETWORKS = [
 
 
 @pytest.mark.parametrize("mode", [SNN, SAMPLE], ids=["SNN", "SAMPLE"])
-@pytest.mark.parametrize("count", [1, 9, 33, 64])
+@pytest.mark.parametrize("count", [1, 9, 33, 70])
 @pytest.mark.parametrize(("widths", "options"), NETWORKS)
 def test_it_gives_what_block_after_block_gives(monkeypatch, widths, options, count, mode):
     network, x = build(widths, **options), pictures(count)
@@ -225,10 +226,12 @@ def test_other_networks_go_block_by_block(options):
     assert y.shape == (9, 5, network.time_steps)
 
 
-def test_more_samples_than_it_is_for_go_block_by_block():
-    network = build((48, 5))
-    network(pictures(spiking_chain.MOST + 1), SNN)
-    assert network._chain is None
+@pytest.mark.parametrize("room", [0, 1])
+def test_more_than_there_is_room_for_goes_block_by_block(monkeypatch, room):
+    network, x = build((48, 5)), pictures()
+    monkeypatch.setattr(spiking_chain, "MOST", 9 * len(encode(x).values) * 48 - 1 + room)
+    network(x, SNN)
+    assert (network._chain is not None) == room
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30, 0.0])
