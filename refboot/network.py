@@ -101,6 +101,7 @@ class Network:
 
     def _in_one_go(self, held: Held | None, mode: LayerMode) -> Floats | None:
         """The output, where there is a way around for the whole network; else None."""
+        self._chain = None  # and what it holds
         self._chain = chain(held, self.blocks, mode)
         try:
             run = None if self._chain else through(held, self.blocks, mode)

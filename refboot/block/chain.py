@@ -19,6 +19,7 @@ from refboot.block.still import Held
 from refboot.neuron import cuba
 from refboot.parameter import Parameter
 from refboot.routine import LayerMode, Mode
+from refboot.synapse.weight import Weight
 
 ONE, ZERO = np.ones(1, np.float32), np.zeros(1, np.float32)  # where there is no weight or bias
 
@@ -34,19 +35,24 @@ class Chain:
         for i, block in enumerate(blocks):
             block.put_off(partial(held.up_to, blocks[1 : i + 1], Mode.ANN))
 
+    def __deepcopy__(self, memo: object) -> None:
+        """Where arrays lie cannot be copied: a copy of the network goes backward block by block."""
+
     def backward(self, grad: Floats) -> None:
-        """Adds the gradients of the parameters, given that of the output of `forward`."""
+        """Adds the gradients of the parameters, given that of the output."""
         grad = arrays.gradient(grad, self.output.shape)
         found, of_layers = ops.shortcuts().chain_backward(grad[..., 0], self.ran)
         add_gradients(self.blocks, found, of_layers)
 
 
 def chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Chain | None:
-    """The whole network in one go, forward; None where a layer does not run as rates, does not allow for it or has a weight that is NaN."""
+    """The whole network in one go, forward; None where a layer does not run as rates, does not allow for it or has an odd weight."""
     if held is None or any(m is not Mode.ANN for _, m in zip(blocks, mode, strict=False)):
         return None
     first, *between, last = blocks
     if not (_is_fitted(first) and all(type(block) is Dense and _allows(block) for block in between) and _allows(last)):
+        return None
+    if not are_normed(blocks[1:], held):
         return None
     ways = ops.shortcuts()
     entry, picture = ways.Entry(*scalars(first), _curve(first)), ways.encode(held.x[..., 0])
@@ -55,12 +61,26 @@ def chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Chain | 
 
 
 def is_normed(block: Any) -> bool:
-    """Whether the block's synapse is a normed 8-bit weight and nothing else."""
-    if type(block.synapse) is not synapse.Dense:
+    """Whether the block's synapse is a normed 8-bit weight and nothing else, its arrays such as kernels take them."""
+    if type(block.synapse) is not synapse.Dense or type(block.synapse.weight) is not Weight:
         return False
     weight: Any = block.synapse.weight
-    usual = weight.is_normed_8bit and OWN.isdisjoint(vars(weight))
-    return usual and weight.v.data.flags.writeable and weight.g.data.flags.writeable  # type: ignore[no-any-return]
+    if not weight.is_normed_8bit or not OWN.isdisjoint(vars(weight)):
+        return False
+    v, g = weight.v.data, weight.g.data
+    return v.dtype == g.dtype == np.float32 and g.shape == v.shape[:1] and v.flags.writeable and g.flags.writeable  # type: ignore[no-any-return]
+
+
+def are_normed(blocks: Sequence[Any], held: Held) -> bool:
+    """Whether these blocks are `is_normed` and each takes what the one before it gives."""
+    return all(map(is_normed, blocks)) and follow(blocks, held)
+
+
+def follow(blocks: Sequence[Any], held: Held) -> bool:
+    """Whether the dense weights of these blocks, the first behind pixels that are `held`, are of shapes that follow each other."""
+    shapes = [block.synapse.weight.v.data.shape for block in blocks]
+    sizes = [held.x.shape[1], *(shape[0] for shape in shapes)]
+    return all(shape[1] == size for shape, size in zip(shapes, sizes, strict=False))
 
 
 def _allows(block: Any) -> bool:

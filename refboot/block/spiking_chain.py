@@ -12,7 +12,7 @@ from typing import Any
 from refboot import arrays, ops
 from refboot.ann_sampler import AnnSampler
 from refboot.arrays import Floats
-from refboot.block.chain import add_gradients, from_rest, is_normed, is_usual, scalars
+from refboot.block.chain import add_gradients, are_normed, from_rest, is_usual, scalars
 from refboot.block.cuba import Affine, Dense, Input
 from refboot.block.still import Held
 from refboot.routine import LayerMode, Mode
@@ -27,6 +27,9 @@ class SpikingChain:
         for i, block in enumerate(blocks):
             block.put_off(partial(held.up_to, blocks[1 : i + 1], Mode.SNN), (True, held.x.shape[-1]))
 
+    def __deepcopy__(self, memo: object) -> None:
+        """Where arrays lie cannot be copied: a copy of the network goes backward block by block."""
+
     def backward(self, grad: Floats) -> None:
         """Adds the gradients of the parameters, given that of the output."""
         found, of_layers = ops.shortcuts().spiking_backward(arrays.gradient(grad, self.output.shape), self.ran)
@@ -39,7 +42,7 @@ def spiking_chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> 
     if held is None or held.x.shape[-1] == 1 or modes not in ({Mode.SNN}, {Mode.SAMPLE}):
         return None
     (*spiking, last), neurons = blocks, [_neurons(block) for block in blocks[:-1]]
-    if len(blocks) < 3 or None in neurons or not (type(last) is Affine and is_usual(last) and all(map(is_normed, blocks[1:]))):
+    if len(blocks) < 3 or None in neurons or type(last) is not Affine or not (is_usual(last) and are_normed(blocks[1:], held)):
         return None
     ways, weights = ops.shortcuts(), [(block.synapse.weight.v.data, block.synapse.weight.g.data) for block in blocks[1:]]
     source, picture, steps = ways.Source(*scalars(blocks[0]), neurons[0]), ways.encode(held.x[..., 0]), held.x.shape[-1]
@@ -48,10 +51,12 @@ def spiking_chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> 
         return None
     for block, means in zip(spiking, ran.means, strict=False):
         block.f.append_means(*means)
-    return SpikingChain(held, blocks, ran)
+    return SpikingChain(held, blocks, ran._replace(means=[]))
 
 
 def _neurons(block: Any) -> Any:
     """Its neurons, if they are plain ones that begin at rest and whose spikes go on as they are, at once; else None."""
-    neuron, rest = block.neuron, from_rest(block) if type(block) in (Input, Dense) and type(block.f) is AnnSampler else None
-    return None if rest is None or neuron.drop else ops.shortcuts().Neurons(*rest, neuron.threshold, neuron.tau, neuron.scale)
+    if type(block) not in (Input, Dense) or type(block.f) is not AnnSampler or block.neuron.drop:
+        return None
+    neuron, rest = block.neuron, from_rest(block)
+    return None if rest is None else ops.shortcuts().Neurons(*rest, neuron.threshold, neuron.tau, neuron.scale)

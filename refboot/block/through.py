@@ -11,7 +11,7 @@ from typing import Any
 
 from refboot import ops, synapse
 from refboot.arrays import Floats
-from refboot.block.chain import from_rest, is_normed, is_usual
+from refboot.block.chain import follow, from_rest, is_normed, is_usual
 from refboot.block.cuba import Affine, Dense
 from refboot.block.still import Held
 from refboot.routine import LayerMode, Mode
@@ -24,6 +24,8 @@ def through(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Floats
     (_, *between, last), ways = blocks, ops.shortcuts()
     neurons = [from_rest(block) if type(block) is Dense else None for block in between]
     if not between or None in neurons or type(last) is not Affine or not all(map(_only_runs, blocks[1:])):
+        return None
+    if not follow(blocks[1:], held):
         return None
     weights = _rows(blocks[1:])
     if weights is None:

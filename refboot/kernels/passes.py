@@ -20,7 +20,7 @@ from refboot.kernels.layout import FEW, SMALL
 from refboot.kernels.places import places
 from refboot.kernels.together import Part, Task, Work, go_through, parts, plan_of, share
 
-LINE = 16  # numbers of 32 bits: where arrays begin
+LINE = memory.LINE // 4  # numbers of 32 bits
 OWN = tasks.OWN_PLACES + 1  # the first column of a chain's own places
 
 Shape = tuple[int, int]
@@ -94,6 +94,18 @@ def largest_sums(room: Floats, where: Ints) -> np.ndarray:
     return view(room, where[0, tasks.MOST], len(where) * FEW, np.int64).reshape(-1, FEW)
 
 
+def fit_16_bits(room: Floats, where: Ints) -> bool:
+    """Whether there are quantised weights, and no sum of any of an output's can leave 16 bits, in steps of their grid."""
+    bounds = largest_sums(room, where).sum(axis=1)  # the largest in each part need not be of one output
+    return all(bool(bound * UNIT < LARGEST) or _fits(room, own, bound) for bound, own in zip(bounds.tolist(), where, strict=True))
+
+
+def _fits(room: Floats, own: Ints, bound: int) -> bool:
+    inputs, width = int(own[tasks.INPUTS]), int(own[tasks.WIDTH])
+    sizes = np.abs(view(room, own[tasks.BYTES], inputs * width, np.int8).reshape(inputs, width).astype(np.int64)).sum(axis=0)
+    return bool(bound < tasks.ODD and sizes.max() * UNIT < LARGEST)
+
+
 def weights_first(lengths: int, quantise: int, shapes: tuple[Shape, ...]) -> list[Task]:
     """The tasks of these kinds on all weights, by inputs, one after the other."""
     plan = [Task(lengths, i, *part, lengths, -1) for i, shape in enumerate(shapes) for part in as_normed(shape)]
@@ -117,9 +129,7 @@ def normed_rows(weights: Sequence[Normed]) -> list[Rows] | None:
     where, size = layout(shapes, (1,))
     numbers, room = placed(where, size, own)
     go(((tasks.lengths,), (tasks.quantise,)), _weights_plan(shapes), np.zeros(tasks.HEAD, np.int64), numbers)
-    if largest_sums(room, where).sum(axis=1).max() * UNIT >= LARGEST:
-        return None
-    return [_rows(room, of_layer) for of_layer in where]
+    return [_rows(room, of_layer) for of_layer in where] if fit_16_bits(room, where) else None
 
 
 @cache

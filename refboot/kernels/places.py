@@ -14,9 +14,8 @@ from numba.np.arrayobj import populate_array
 
 from refboot.arrays import Floats, Ints
 from refboot.kernels.jit import inlined, jit
+from refboot.kernels.memory import LINE
 from refboot.kernels.vectors import INDEX, intrinsic
-
-LINE = 64  # bytes of a line of the cache
 
 
 def places(arrays: Sequence[Sequence[Floats]]) -> Ints:

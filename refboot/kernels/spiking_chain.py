@@ -90,7 +90,7 @@ def spiking_forward(
         return None
     _tell(neurons, layers, where, room)
     passes.go(FORWARD, forward_plan(samples, shapes), numbers, layers)
-    if passes.largest_sums(room, where).sum(axis=1).max() * UNIT >= LARGEST:
+    if not passes.fit_16_bits(room, where):
         return None
     sampled = [(of_pixels[0], of_pixels[1]), *(_means(room, of_layer, samples) for of_layer in where[:-1])] if sample else []
     return Run(z, sampled, picture, source, reached, own, (of_codes, room), numbers, layers)
@@ -152,7 +152,8 @@ def _tell(neurons: Sequence[Neurons], layers: Ints, where: Ints, room: Floats) -
         keep = passes.view(room, where[i, tasks.KEEP], 2 * width)
         keep[:width], keep[width:] = _left(own.i_decay), _left(own.v_decay)
         threshold, slope, inverse = _surrogate(own)
-        passes.view(room, where[i, tasks.CURVE], 3)[:] = threshold, slope * float(UNIT), inverse  # for gradients in units of the weights
+        constants = threshold, slope * float(UNIT), inverse  # for gradients in units of the weights
+        passes.view(room, where[i, tasks.SURROGATE], 3)[:] = constants
 
 
 def _left(decay: Ints) -> Any:

@@ -69,7 +69,7 @@ STEPS, MEANT, TRAINS, FIRES, EVERY, OF_CODES, THERE, BY_TRAINS, FOR_TRAINS, CODE
 )
 # Of a layer: its threshold; and the places of what decays leave (2, O), the surrogate's constants (3,), voltages, spikes (uint8) and
 # gradients of the weighted input (R, O), means over time of spikes and weighted input (2 N, O), and how many spikes there are (N,) int64.
-LIMIT, KEEP, CURVE, VOLTAGE, SPIKES, GIVEN, MEANS, COUNTS = range(OWN_PLACES, OWN_PLACES + 8)
+LIMIT, KEEP, SURROGATE, VOLTAGE, SPIKES, GIVEN, MEANS, COUNTS = range(OWN_PLACES, OWN_PLACES + 8)
 NONE, STEP = np.int64(0), np.int64(1)  # of one type with what is computed: so there is one `product`
 
 
@@ -190,7 +190,7 @@ def give(work, i, part, low, high):  # type: ignore[no-untyped-def]
         )
         of_spikes = new_floats3((samples, length, width))
         tiles(given, NONE, outputs, STEP, samples * length, turned, outputs, NONE, width, of_spikes[0])  # and on behind the first
-        keep, curve = floats2(own[KEEP], (2, width)), floats(own[CURVE], (3,))
+        keep, curve = floats2(own[KEEP], (2, width)), floats(own[SURROGATE], (3,))
         voltage, to = floats3(own[VOLTAGE] + at, (samples, length, width)), floats3(own[GIVEN] + at, (samples, length, width))
         _cuba_narrow_backward(keep[0], keep[1], curve[0], curve[1], curve[2], of_spikes, voltage, to)
 

@@ -11,15 +11,14 @@ import numpy as np
 
 from refboot import threads
 from refboot.arrays import Floats, Ints
-from refboot.kernels.adding import ONE, add_rows, others
+from refboot.kernels.adding import add_rows, others
 from refboot.kernels.coded import Picture, _sums, firing, wanted
 from refboot.kernels.cuba import any_of, bounded, kept
 from refboot.kernels.events import LARGEST, UNIT, Rows
 from refboot.kernels.jit import jit
 from refboot.kernels.layout import empty
 from refboot.kernels.running import fire
-
-WIDE = ONE // 2  # sums of 16 bits in a vector
+from refboot.kernels.weight_tasks import WIDE
 
 
 def spikes_through(picture: Picture, table: Floats, weights: Sequence[Rows], neurons: Sequence[tuple[Ints, Ints, int]]) -> Floats | None:

@@ -60,7 +60,7 @@ _part, _whole, _row_part, _row_whole = _tile(ROWS, False), _tile(ROWS, True), _t
 def tiles(a, a_at, a_row, a_step, rows, b, depth, low, high, out):  # type: ignore[no-untyped-def]
     """out[r, c] = sum over k < depth of a.flat[a_at + r a_row + k a_step] b[k, c], for r < rows and columns c in [low, high).
 
-    Where b holds int8, WIDTH - 1 more of them are read behind its last column."""
+    Where b holds int8, up to WIDTH - 1 more of them are read behind the last row."""
     b_step, out_row, left = b.shape[1], out.shape[1], rows - rows % ROWS
     for c in range(low, high, WIDTH):
         width = min(high - c, WIDTH)

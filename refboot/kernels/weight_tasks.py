@@ -13,6 +13,7 @@ from refboot.kernels.adding import ONE
 from refboot.kernels.fixed_point import PER_STEP, quantised
 from refboot.kernels.jit import helper, inlined
 from refboot.kernels.layout import FEW
+from refboot.kernels.memory import LINE
 from refboot.kernels.places import doubles2, floats, floats2, new_floats, new_ints, numbers, signed_bytes2
 from refboot.kernels.synapse import _along as _products
 from refboot.kernels.together import Work
@@ -30,7 +31,6 @@ HEAD = 20  # numbers of a pass
 INPUTS, OUTPUTS, WIDTH, NORMED, PARTS, V, G, GV, GG, LENGTH, BYTES, TURNED, SUMS, TOTALS, MOST, OWN_PLACES = range(16)
 KNOWN = 24  # numbers of a layer
 WIDE = ONE // 2  # sums of 16 bits in a vector
-LINE = 64  # bytes of a line of the cache
 FINITE, ODD = np.float32(np.finfo(np.float32).max), np.int64(1 << 40)  # more than the sum of any sizes
 
 
@@ -65,7 +65,7 @@ def lengths(work, i, part, low, high):  # type: ignore[no-untyped-def]
 
 @Work
 def quantise(work, i, part, low, high):  # type: ignore[no-untyped-def]
-    """As weight.normed_8bit, for the inputs in [low, high), into bytes and float32."""
+    """As weight.normed_8bit, for the inputs in [low, high), into bytes, of all layers but the first turned round, too."""
     own = of_layer(work, i)
     inputs, outputs, width = own[INPUTS], own[OUTPUTS], own[WIDTH]
     v, rows, totals = floats2(own[V], (inputs, outputs)), signed_bytes2(own[BYTES], (inputs, width)), doubles2(own[SUMS], (FEW, outputs))

@@ -1,20 +1,26 @@
 """The pass through all layers of a spiking network in one go gives what block after block gives, and is taken only where it does."""
 
+import copy
 import itertools
 
 import numpy as np
 import pytest
 
 from refboot import block, ops, threads
-from refboot.block import still
+from refboot.block import spiking_chain as ways
+from refboot.block import still, through
 from refboot.errors import RangeError, ShapeError
-from refboot.kernels import spiking_chain
+from refboot.kernels import shortcuts, spiking_chain
 from refboot.kernels.coded import encode
+from refboot.kernels.events import rows_of
+from refboot.kernels.passes import normed_rows
 from refboot.kernels.spiking_chain import LEARN, LEARN_DENSE, backward_plan
+from refboot.kernels.weight import normed_8bit
 from refboot.network import Network
 from refboot.neuron import Dropout, cuba
 from refboot.optim import Adam
 from refboot.routine import LayerMode, Mode
+from refboot.synapse.weight import Weight
 
 NEURON = {"threshold": 1.25, "current_decay": 1, "voltage_decay": 0.03}
 LEAKY = NEURON | {"current_decay": 0.4, "voltage_decay": 0.2, "threshold": 0.5, "tau_grad": 0.01, "scale_grad": 2}
@@ -271,6 +277,106 @@ def test_sums_that_leave_16_bits_go_block_by_block_and_nothing_is_sampled_twice(
     assert network._chain is None
     assert network.blocks[0].f.count == 9 * PIXELS
     same(got, block_by_block(monkeypatch, network, pictures(), SAMPLE))
+
+
+class Own:
+    """A layer of somebody's own that changes nothing."""
+
+    training = True
+
+    def build(self, shape):
+        return shape
+
+    def parameters(self):
+        return {}
+
+    def forward(self, x, mode):
+        return x
+
+    def backward(self, grad):
+        return grad
+
+
+@pytest.mark.parametrize("mode", [SNN, SAMPLE], ids=["SNN", "SAMPLE"])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("other", [block.cuba.Flatten, Own])
+def test_other_blocks_may_stand_between(mode, training, other):
+    rng = np.random.default_rng(0)
+    dense = {"weight_norm": True, "weight_scale": 2, "rng": rng}
+    first, second = block.cuba.Input(NEURON, 1.0, 0.0, rng=rng), block.cuba.Dense(NEURON, PIXELS, 48, **dense)
+    last, found = block.cuba.Affine(NEURON, 48, 5, **dense), []
+    for blocks in ([first, second, other(), last], [first, second, last]):
+        network = Network(blocks, (PIXELS,), 16)
+        (network.train if training else network.eval)()
+        found.append(network(pictures(), mode))
+    np.testing.assert_array_equal(*found)
+
+
+def test_a_copy_of_a_network_goes_backward_by_itself():
+    network, x = build((48, 40, 5)), pictures()
+    network.zero_grad()
+    y = network(x, SNN)
+    twin = copy.deepcopy(network)
+    grad = np.random.default_rng(2).normal(size=y.shape).astype(np.float32)
+    network.backward_parameters(grad)
+    twin.backward_parameters(grad)
+    same(([], [p.grad for p in twin.parameters()]), ([], [p.grad for p in network.parameters()]))
+
+
+def wrong_sizes(network):
+    network.blocks[2] = build((39, 40, 5)).blocks[2]
+
+
+def wrong_pixels(network):
+    network.blocks[1] = block.cuba.Dense(NEURON, PIXELS - 9, 48, weight_norm=True, rng=np.random.default_rng(0))
+
+
+def one_length(network):
+    network.blocks[1].synapse.weight.g.data = network.blocks[1].synapse.weight.g.data[:1]
+
+
+def doubles(network):
+    network.blocks[1].synapse.weight.v.data = network.blocks[1].synapse.weight.v.data.astype(np.float64)
+
+
+class OtherWeight(Weight):
+    """Of somebody's own."""
+
+
+def own_weight(network):
+    network.blocks[1].synapse.weight.__class__ = OtherWeight
+
+
+@pytest.mark.parametrize("change", [wrong_sizes, wrong_pixels, one_length, doubles, own_weight], ids=lambda change: change.__name__)
+@pytest.mark.parametrize("mode", [SNN, SAMPLE], ids=["SNN", "SAMPLE"])
+def test_arrays_that_kernels_do_not_take_do_not_reach_them(monkeypatch, change, mode):
+    monkeypatch.setattr(shortcuts, "spiking_forward", lambda *_: pytest.fail("taken"))
+    network = build((48, 40, 5))
+    change(network)
+    held = still.hold(network.blocks, network.over_time(pictures(), mode))
+    assert ways.spiking_chain(held, network.blocks, mode) is None
+
+
+@pytest.mark.parametrize("change", [wrong_sizes, wrong_pixels], ids=lambda change: change.__name__)
+def test_nor_in_evaluation(monkeypatch, change):
+    monkeypatch.setattr(shortcuts, "spikes_through", lambda *_: pytest.fail("taken"))
+    network = build((48, 40, 5))
+    change(network)
+    network.eval()
+    held = still.hold(network.blocks, network.over_time(pictures(), SNN))
+    assert through.through(held, network.blocks, SNN) is None
+
+
+def test_the_bound_of_16_bits_is_that_of_each_output():
+    v = np.zeros((2, 480), np.float32)
+    v[0, :200], v[1, 280:] = 1, 1
+    weights = [(np.asfortranarray(v), np.full(2, np.sqrt(np.float32(200)) * 3.5, np.float32))]
+    (rows,) = normed_rows(weights)
+    wanted = rows_of(normed_8bit(*weights[0])[0].T)
+    np.testing.assert_array_equal(rows.each, wanted.each)
+    np.testing.assert_array_equal(rows.total, wanted.total)
+    v[0, 200:400] = 1
+    assert normed_rows([(np.asfortranarray(v), np.full(2, np.sqrt(np.float32(400)) * 3.5, np.float32))]) is None
 
 
 def test_a_gradient_of_another_shape_is_refused():
