@@ -10,6 +10,7 @@ import numpy as np
 from refboot import data, training
 from refboot.arrays import Floats, Ints
 from refboot.block import Block
+from refboot.block.base import mean_rate
 from refboot.errors import FormatError
 from refboot.loss import cross_entropy
 from refboot.network import Network
@@ -86,8 +87,8 @@ class Tutorial:
     def infer(self, x: Floats, size: int) -> Floats:
         """The rates of x (N, 784) as a spiking network, `size` at a time."""
         self.network.eval()
-        parts = [self.network.forward(x[i : i + size], LayerMode(0, Mode.SNN)).mean(axis=-1) for i in range(0, len(x), size)]
-        return np.concatenate(parts)
+        parts = [mean_rate(self.network.forward(x[i : i + size], LayerMode(0, Mode.SNN))) for i in range(0, len(x), size)]
+        return np.concatenate(parts)[..., 0]
 
     def parts(self, mode: Mode) -> dict[str, Any]:
         """The parts of a step, to be called in this order."""

@@ -24,7 +24,6 @@ from refboot.kernels.places import new_floats2, new_ints, new_numbers, new_short
 from refboot.kernels.tile import dots
 
 AT_A_TIME = 32  # samples
-SEEN = 1 << 40  # more than any count
 NONE = np.int64(0)  # not a literal: of the type of what is counted
 
 
@@ -40,9 +39,9 @@ def encode(x: Floats) -> Picture:
     """x (N, I), float32, quantised as weights are; each code occurs."""
     codes, values, flat = memory.empty(x.shape, np.uint8), np.empty(256, np.float32), np.ascontiguousarray(x).reshape(-1)
     own, slices = codes.reshape(-1), threads.parts(x.size, 16, 1 if x.size < SMALL else threads.PARTS)
-    counts, places = np.zeros((len(slices), 256), np.int64), np.empty(256, np.uint8)
-    threads.share([partial(_quantise, flat[some], own[some], counts[i]) for i, some in enumerate(slices)])
-    kinds, usual = _number(counts, places, values)
+    (seen, counts), places = (np.zeros((len(slices), 256), kind) for kind in (np.bool_, np.int64)), np.empty(256, np.uint8)
+    threads.share([partial(_quantise, flat[some], own[some], seen[i], counts[i]) for i, some in enumerate(slices)])
+    kinds, usual = _number(seen, counts, places, values)
     threads.share([partial(_replace, places, own[some]) for some in slices])
     return Picture(codes, values[:kinds], usual)
 
@@ -108,27 +107,27 @@ def summed(codes: np.ndarray, usual: int, rows: Rows, wanted: np.ndarray) -> tup
 
 
 @jit
-def _quantise(x, codes, counts):  # type: ignore[no-untyped-def]
-    """The values of x on their grid, of 256, and how often each is there: all are seen, of a sixteenth all are counted."""
+def _quantise(x, codes, seen, counts):  # type: ignore[no-untyped-def]
+    """The values of x on their grid, of 256, which are there, and how often in a sixteenth of x."""
     for i in range(x.size):
         whole = np.rint(x[i] * np.float32(32))
         codes[i] = np.uint8(np.int32(min(max(whole, np.float32(-128)), np.float32(127))) + 128)
     for i in range(codes.size):
-        counts[codes[i]] |= SEEN
+        seen[codes[i]] = True
     for i in range(0, codes.size, 16):
         counts[codes[i]] += 1
 
 
 @jit
-def _number(counts, places, values):  # type: ignore[no-untyped-def]
+def _number(seen, counts, places, values):  # type: ignore[no-untyped-def]
     """The code of each of the 256 values that are there, and the value of each code; how many there are, and which is there most."""
     kinds, most, usual = 0, -1, 0
     for value in range(256):
-        seen, count = False, 0
+        there, count = False, 0
         for part in range(len(counts)):
-            seen |= counts[part, value] >= SEEN
-            count += counts[part, value] & (SEEN - 1)
-        if seen:
+            there |= seen[part, value]
+            count += counts[part, value]
+        if there:
             places[value], values[kinds] = kinds, np.float32(value - 128) * UNIT
             if count > most:
                 most, usual = count, kinds
