@@ -75,7 +75,7 @@ import numpy as np
 from refboot.kernels import ahead, quantize_8bit
 from refboot.data import affine
 ahead.compile_ahead()
-print(quantize_8bit(np.float32([0.04])).tolist(), ahead.compiled(ahead.events.gather_gradient))
+print(quantize_8bit(np.float32([0.04])).tolist(), ahead.compiled(ahead.spiking_tasks.give.kernel))
 """
     environment = os.environ | {"REFBOOT_THREADS": "2"}
     found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
