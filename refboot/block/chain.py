@@ -52,7 +52,7 @@ def chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Chain | 
     first, *between, last = blocks
     if not (_is_fitted(first) and all(type(block) is Dense and _allows(block) for block in between) and _allows(last)):
         return None
-    if not are_normed(blocks[1:], held):
+    if not follow(blocks[1:], held):
         return None
     ways = ops.shortcuts()
     entry, picture = ways.Entry(*scalars(first), _curve(first)), ways.encode(held.x[..., 0])
@@ -69,11 +69,6 @@ def is_normed(block: Any) -> bool:
         return False
     v, g = weight.v.data, weight.g.data
     return v.dtype == g.dtype == np.float32 and g.shape == v.shape[:1] and v.flags.writeable and g.flags.writeable  # type: ignore[no-any-return]
-
-
-def are_normed(blocks: Sequence[Any], held: Held) -> bool:
-    """Whether these blocks are `is_normed` and each takes what the one before it gives."""
-    return all(map(is_normed, blocks)) and follow(blocks, held)
 
 
 def follow(blocks: Sequence[Any], held: Held) -> bool:

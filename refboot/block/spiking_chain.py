@@ -12,7 +12,7 @@ from typing import Any
 from refboot import arrays, ops
 from refboot.ann_sampler import AnnSampler
 from refboot.arrays import Floats
-from refboot.block.chain import add_gradients, are_normed, from_rest, is_usual, scalars
+from refboot.block.chain import add_gradients, follow, from_rest, is_normed, is_usual, scalars
 from refboot.block.cuba import Affine, Dense, Input
 from refboot.block.still import Held
 from refboot.routine import LayerMode, Mode
@@ -42,7 +42,9 @@ def spiking_chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> 
     if held is None or held.x.shape[-1] == 1 or modes not in ({Mode.SNN}, {Mode.SAMPLE}):
         return None
     (*spiking, last), neurons = blocks, [_neurons(block) for block in blocks[:-1]]
-    if len(blocks) < 3 or None in neurons or type(last) is not Affine or not (is_usual(last) and are_normed(blocks[1:], held)):
+    if len(blocks) < 3 or None in neurons or type(last) is not Affine or not (is_usual(last) and all(map(is_normed, blocks[1:]))):
+        return None
+    if not follow(blocks[1:], held):
         return None
     ways, weights = ops.shortcuts(), [(block.synapse.weight.v.data, block.synapse.weight.g.data) for block in blocks[1:]]
     source, picture, steps = ways.Source(*scalars(blocks[0]), neurons[0]), ways.encode(held.x[..., 0]), held.x.shape[-1]

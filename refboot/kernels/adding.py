@@ -135,3 +135,12 @@ def _bits(builder: ir.IRBuilder, unlike: Any, first: ir.Value, value: ir.Value) 
 def active(x, found):  # type: ignore[no-untyped-def]
     """The numbers of what is not zero in x (I,) into `found` (I + 1,); how many these are. float32."""
     return others(x, np.float32(0), found)
+
+
+@inlined
+def add_at_each(rows, found, count, totals):  # type: ignore[no-untyped-def]
+    """totals[t] (O or more) = the sum of rows[found[t, j]] for j < count[t], at each step t; rows (R, O)."""
+    for t in range(len(count)):
+        own = totals[t, : rows.shape[1]]
+        own[:] = 0
+        add_rows(rows, found[t], 0, count[t], own)

@@ -18,13 +18,12 @@ from refboot.arrays import Floats
 from refboot.kernels import memory
 from refboot.kernels.adding import active, add_rows, others
 from refboot.kernels.events import UNIT, Rows, by_input
-from refboot.kernels.jit import inlined, jit
+from refboot.kernels.jit import ZERO, inlined, jit
 from refboot.kernels.layout import SMALL, empty, time_major
 from refboot.kernels.places import new_floats2, new_ints, new_numbers, new_shorts
 from refboot.kernels.tile import dots
 
 AT_A_TIME = 32  # samples
-NONE = np.int64(0)  # not a literal: of the type of what is counted
 
 
 class Picture(NamedTuple):
@@ -230,7 +229,7 @@ def add_trains(steps, sums, there, gz, trains, g_table):  # type: ignore[no-unty
     whole, along = new_floats2((kinds, width)), new_floats2((length, kinds))
     by_input(steps, 0, kinds, start, when, np.float32(0))
     for n in range(len(gz)):
-        count = NONE
+        count = ZERO
         for k in range(kinds):
             if there[n, k]:
                 own, into = sums[n, k], whole[count]
@@ -241,7 +240,7 @@ def add_trains(steps, sums, there, gz, trains, g_table):  # type: ignore[no-unty
                     add_rows(gz[n], when, start[k], start[k + 1], trains[n, k])
                 at_hand[count] = k
                 count += 1
-        dots(gz[n], whole, NONE, count, along)
+        dots(gz[n], whole, ZERO, count, along)
         for t in range(length):
             for j in range(count):
                 g_table[t, at_hand[j]] += np.float64(along[t, j] * UNIT)

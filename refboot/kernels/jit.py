@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import numba
+import numpy as np
 
 from refboot.compiled import compiled
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+ZERO, ONE = np.int64(0), np.int64(1)  # as arguments: for a literal a function would be compiled anew, as one of another type
 COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]  # else kernels run as Python, without intrinsics
 OPTIONS: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
 

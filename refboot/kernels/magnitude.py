@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from refboot.arrays import Floats, Ints
-from refboot.kernels.jit import jit
+from refboot.kernels.jit import ZERO, jit
 from refboot.kernels.layout import SMALL, axes_of, flat, over_elements
 from refboot.kernels.places import between, places
 from refboot.kernels.tile import dot
-from refboot.kernels.together import FIRST, next_task, plan_for, share
+from refboot.kernels.together import next_task, plan_for, share
 from refboot.threads import PARTS
 
 PIECE = 1 << 12  # elements summed in float32
@@ -40,7 +40,7 @@ def squares(arrays: Sequence[Floats]) -> list[float]:
 
 @jit
 def _squares(plan, cells, side, table, sums):  # type: ignore[no-untyped-def]
-    k, at = next_task(plan, cells, side, FIRST)
+    k, at = next_task(plan, cells, side, ZERO)
     while k < len(plan):
         i, part, high = plan[k, 1], plan[k, 2], plan[k, 4]
         for low in range(plan[k, 3], high, PIECE):

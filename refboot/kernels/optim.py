@@ -8,10 +8,10 @@ from functools import lru_cache
 import numpy as np
 
 from refboot.arrays import Floats
-from refboot.kernels.jit import jit
+from refboot.kernels.jit import ZERO, jit
 from refboot.kernels.layout import SMALL, axes_of, flat
 from refboot.kernels.places import between, places
-from refboot.kernels.together import FIRST, next_task, plan_for, share
+from refboot.kernels.together import next_task, plan_for, share
 
 TINY = np.finfo(np.float32).tiny
 
@@ -97,7 +97,7 @@ def _adam(p, grad, m, v, keep1, new1, keep2, new2, root, rate, eps):  # type: ig
 
 @jit
 def _sgd_parts(plan, cells, side, table, lr, momentum):  # type: ignore[no-untyped-def]
-    k, at = next_task(plan, cells, side, FIRST)
+    k, at = next_task(plan, cells, side, ZERO)
     while k < len(plan):
         own, low, high = table[plan[k, 1]], plan[k, 3], plan[k, 4]
         _sgd(between(own[0], low, high), between(own[1], low, high), between(own[2], low, high), lr, momentum)
@@ -106,7 +106,7 @@ def _sgd_parts(plan, cells, side, table, lr, momentum):  # type: ignore[no-untyp
 
 @jit
 def _adam_parts(plan, cells, side, table, keep1, new1, keep2, new2, root, rate, eps):  # type: ignore[no-untyped-def]
-    k, at = next_task(plan, cells, side, FIRST)
+    k, at = next_task(plan, cells, side, ZERO)
     while k < len(plan):
         own, low, high = table[plan[k, 1]], plan[k, 3], plan[k, 4]
         p, grad, m, v = between(own[0], low, high), between(own[1], low, high), between(own[2], low, high), between(own[3], low, high)

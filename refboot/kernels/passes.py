@@ -73,6 +73,7 @@ def placed(where: Ints, size: int, held: list[list[Floats]]) -> tuple[Ints, Floa
     layers[:, tasks.LENGTH : tasks.OWN_PLACES] += base
     layers[:, OWN:] += base
     layers[:, [tasks.V, tasks.G]] = places(held)
+    layers[0, tasks.TURNED] = 0  # nothing asks for the gradient of its inputs
     largest_sums(room, where)[...] = 0
     return layers, room
 
@@ -128,6 +129,7 @@ def normed_rows(weights: Sequence[Normed]) -> list[Rows] | None:
     shapes = shapes_of(own)
     where, size = layout(shapes, (1,))
     numbers, room = placed(where, size, own)
+    numbers[:, tasks.TURNED] = 0
     go(((tasks.lengths,), (tasks.quantise,)), _weights_plan(shapes), np.zeros(tasks.HEAD, np.int64), numbers)
     return [_rows(room, of_layer) for of_layer in where] if fit_16_bits(room, where) else None
 

@@ -11,7 +11,7 @@ from refboot.kernels.adding import others
 from refboot.kernels.coded_rates import AT_ONCE, with_sum
 from refboot.kernels.events import UNIT
 from refboot.kernels.gather import gather_rows
-from refboot.kernels.jit import inlined
+from refboot.kernels.jit import ONE, ZERO, inlined
 from refboot.kernels.layout import FEW
 from refboot.kernels.places import (
     doubles2,
@@ -58,7 +58,6 @@ RATES, FOR_RATES = range(OWN_NUMBERS, OWN_NUMBERS + 2)
 # curve's edges, rates there (P + 1,) and slopes (P,), one behind the other, and of scale and eps of its gradient.
 PIECES, INPUT, RATE, GIVEN, _, CURVE, STEEP = range(OWN_PLACES, OWN_PLACES + 7)
 MANY = 64  # samples at once: what a product reads again for each tile stays in the second cache
-NONE, STEP = np.int64(0), np.int64(1)  # of one type with what is computed: so there is one `product`
 
 
 @Work
@@ -99,7 +98,7 @@ def onward(work, i, part, low, high):  # type: ignore[no-untyped-def]
         for first in range(low, high, MANY):
             count = min(MANY, high - first)
             x, z = floats2(below[RATE] + 4 * first * inputs, (count, inputs)), floats2(own[INPUT] + 4 * first * outputs, (count, outputs))
-            tiles(x, NONE, inputs, STEP, count, rows, inputs, NONE, outputs, z)
+            tiles(x, ZERO, inputs, ONE, count, rows, inputs, ZERO, outputs, z)
         for n in range(low, high):
             z = floats(own[INPUT] + 4 * n * outputs, (outputs,))
             for o in range(outputs):
@@ -132,7 +131,7 @@ def back(work, i, part, low, high):  # type: ignore[no-untyped-def]
         for first in range(low, high, MANY):
             count = min(MANY, high - first)
             given, of_rates = floats2(above[GIVEN] + 4 * first * outputs, (count, outputs)), new_floats2((count, width))
-            tiles(given, NONE, outputs, STEP, count, turned, outputs, NONE, width, of_rates)
+            tiles(given, ZERO, outputs, ONE, count, turned, outputs, ZERO, width, of_rates)
             for n in range(count):
                 at = 4 * (first + n) * width
                 _pwl_backward(
@@ -177,5 +176,5 @@ def learn(work, i, part, low, high):  # type: ignore[no-untyped-def]
     doubles2(own[SUMS], (FEW, outputs))[part][:] = 0
     for r in range(low, high, ROWS):
         stop = min(r + ROWS, high)
-        product(x, r, STEP, inputs, stop - r, gz, samples, NONE, outputs, gv[r:])
+        product(x, r, ONE, inputs, stop - r, gz, samples, ZERO, outputs, gv[r:])
         call(run[ALONG], work, i, part, r, stop)

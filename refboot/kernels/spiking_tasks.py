@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from refboot.kernels.adding import add_rows, others
+from refboot.kernels.adding import add_at_each, add_rows, others
 from refboot.kernels.coded import add_trains, firing, sum_weights
 from refboot.kernels.cuba import _cuba_narrow_backward, any_of, narrow_step
 from refboot.kernels.events import UNIT, by_input
-from refboot.kernels.jit import inlined
+from refboot.kernels.jit import ONE, ZERO, inlined
 from refboot.kernels.layout import FEW
 from refboot.kernels.places import (
     doubles2,
@@ -70,7 +70,6 @@ STEPS, MEANT, TRAINS, FIRES, EVERY, OF_CODES, THERE, BY_TRAINS, FOR_TRAINS, CODE
 # Of a layer: its threshold; and the places of what decays leave (2, O), the surrogate's constants (3,), voltages, spikes (uint8) and
 # gradients of the weighted input (R, O), means over time of spikes and weighted input (2 N, O), and how many spikes there are (N,) int64.
 LIMIT, KEEP, SURROGATE, VOLTAGE, SPIKES, GIVEN, MEANS, COUNTS = range(OWN_PLACES, OWN_PLACES + 8)
-NONE, STEP = np.int64(0), np.int64(1)  # of one type with what is computed: so there is one `product`
 
 
 @Work
@@ -107,19 +106,14 @@ def spike(work, i, part, low, high):  # type: ignore[no-untyped-def]
     for n in range(low, high):
         there, sums = flags(run[THERE] + n * kinds, (kinds,)), shorts3(run[OF_CODES], (run[SAMPLES], kinds, first[WIDTH]))[n]
         for t in range(length):
-            some, own = firing(steps[t], there, here, found[t]), drives[t, : first[WIDTH]]
-            own[:] = 0
-            add_rows(sums, found[t], 0, some, own)
+            count[t] = firing(steps[t], there, here, found[t])
+        add_at_each(sums, found, count, drives)
         for k in range(run[LAYERS] - 1):
             own, above = of_layer(work, k), of_layer(work, k + 1)
             fire(own, n, drives, found, count)
             if run[MEANT] > 0:
                 average(own, n, run[SAMPLES], drives, length)
-            rows = signed_bytes2(above[BYTES], (above[INPUTS], above[WIDTH]))
-            for t in range(length):
-                total = drives[t, : above[WIDTH]]
-                total[:] = 0
-                add_rows(rows, found[t], 0, count[t], total)
+            add_at_each(signed_bytes2(above[BYTES], (above[INPUTS], above[WIDTH])), found, count, drives)
         outputs = of_layer(work, run[LAYERS] - 1)[OUTPUTS]
         z = floats2(run[OUTPUT] + 4 * n * length * outputs, (length, outputs))
         for t in range(length):
@@ -189,7 +183,7 @@ def give(work, i, part, low, high):  # type: ignore[no-untyped-def]
             signed_bytes2(above[TURNED], (outputs, turned_width(width))),
         )
         of_spikes = new_floats3((samples, length, width))
-        tiles(given, NONE, outputs, STEP, samples * length, turned, outputs, NONE, width, of_spikes[0])  # and on behind the first
+        tiles(given, ZERO, outputs, ONE, samples * length, turned, outputs, ZERO, width, of_spikes[0])  # and on behind the first
         keep, curve = floats2(own[KEEP], (2, width)), floats(own[SURROGATE], (3,))
         voltage, to = floats3(own[VOLTAGE] + at, (samples, length, width)), floats3(own[GIVEN] + at, (samples, length, width))
         _cuba_narrow_backward(keep[0], keep[1], curve[0], curve[1], curve[2], of_spikes, voltage, to)
@@ -274,5 +268,5 @@ def learn_dense(work, i, part, low, high):  # type: ignore[no-untyped-def]
     doubles2(own[SUMS], (FEW, outputs))[part][:] = 0
     for r in range(low, high, ROWS):
         stop = min(r + ROWS, high)
-        product(some, r - low, STEP, high - low, stop - r, gz, rows, NONE, outputs, gv[r:])
+        product(some, r - low, ONE, high - low, stop - r, gz, rows, ZERO, outputs, gv[r:])
         call(run[ALONG], work, i, part, r, stop)

@@ -11,7 +11,7 @@ import numpy as np
 
 from refboot import threads
 from refboot.arrays import Floats, Ints
-from refboot.kernels.adding import add_rows, others
+from refboot.kernels.adding import add_at_each, others
 from refboot.kernels.coded import Picture, _sums, firing, wanted
 from refboot.kernels.cuba import any_of, bounded, kept
 from refboot.kernels.events import LARGEST, UNIT, Rows
@@ -57,34 +57,16 @@ def _through(codes, usual, rows, total, steps, needed, widths, packed, i_keep, v
         _sums(codes[n : n + 1], rows, total, usual, needed, sums.reshape(1, kinds, widths[0]), there.reshape(1, kinds))
         for t in range(length):
             count[t] = firing(steps[t], there, here, found[t])
-        add_sums(sums, found, count, drives)
+        add_at_each(sums, found, count, drives)
         low, place = 0, 0
         for k in range(limits.size):
             high, beyond = low + widths[k], place + widths[k] * widths[k + 1]
             _fire(drives, i_keep[low:high], v_keep[low:high], limits[k], found, count)
-            add_weights(packed[place:beyond].reshape(widths[k], widths[k + 1]), found, count, drives)
+            add_at_each(packed[place:beyond].reshape(widths[k], widths[k + 1]), found, count, drives)
             low, place = high, beyond
         for t in range(length):
             for o in range(z.shape[2]):
                 z[n, t, o] = np.float32(drives[t, o]) * UNIT
-
-
-@jit
-def add_sums(sums, found, count, drives):  # type: ignore[no-untyped-def]
-    """The sums (K, O) int16 of the codes found at each step, added up: into `drives` (T, O or more) int16."""
-    for t in range(len(count)):
-        own = drives[t, : sums.shape[1]]
-        own[:] = 0
-        add_rows(sums, found[t], 0, count[t], own)
-
-
-@jit
-def add_weights(rows, found, count, drives):  # type: ignore[no-untyped-def]
-    """The same of the weights (I, O) int8 of the inputs found."""
-    for t in range(len(count)):
-        own = drives[t, : rows.shape[1]]
-        own[:] = 0
-        add_rows(rows, found[t], 0, count[t], own)
 
 
 @jit

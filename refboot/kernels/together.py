@@ -19,7 +19,7 @@ from numba import types
 from numba.core import cgutils
 
 from refboot import threads
-from refboot.kernels.jit import helper, jit
+from refboot.kernels.jit import ONE, ZERO, helper, jit
 from refboot.kernels.layout import SMALL
 from refboot.kernels.vectors import intrinsic
 from refboot.waiting import take, wait_for
@@ -27,7 +27,6 @@ from refboot.waiting import take, wait_for
 CELL = 16  # numbers from one count to the next: each has a line of the cache
 FROM_END = 1 << 32  # a count holds what was taken from the front in its lower half, from the end in its upper
 ALL = 1 << 20  # more than any group or stage has
-FIRST, ONCE = np.int64(0), np.int64(1)  # not literals: for each of them a function would be compiled anew
 STAGE, AFTER, NEEDED, MEMBERS = 5, 6, 7, 8  # columns of a plan
 
 Part = tuple[int, int, int]
@@ -91,7 +90,7 @@ def next_task(plan, cells, side, at):  # type: ignore[no-untyped-def]
     The last was of the group whose first task is `at`.
     """
     while at < len(plan):
-        before = take(cells, CELL * at, FROM_END if side else ONCE)
+        before = take(cells, CELL * at, FROM_END if side else ONE)
         front, end = before % FROM_END, before // FROM_END
         if front + end < plan[at, MEMBERS]:
             if plan[at, AFTER] >= 0:
@@ -104,7 +103,7 @@ def next_task(plan, cells, side, at):  # type: ignore[no-untyped-def]
 @jit
 def done(plan, cells, k):  # type: ignore[no-untyped-def]
     """Task k is done."""
-    take(cells, CELL * (len(plan) + plan[k, STAGE]), ONCE)
+    take(cells, CELL * (len(plan) + plan[k, STAGE]), ONE)
 
 
 NUMBERS = (types.int64,) * 5
@@ -146,7 +145,7 @@ def call(typing: Any, address: Any, work: Any, layer: Any, part: Any, low: Any, 
 @jit
 def go_through(plan, cells, side, addresses, work):  # type: ignore[no-untyped-def]
     """Do all tasks, each by the addresses of its kind, one after the other."""
-    k, at = next_task(plan, cells, side, FIRST)
+    k, at = next_task(plan, cells, side, ZERO)
     while k < len(plan):
         for address in addresses[plan[k, 0]]:
             if address != 0:

@@ -65,7 +65,7 @@ def lengths(work, i, part, low, high):  # type: ignore[no-untyped-def]
 
 @Work
 def quantise(work, i, part, low, high):  # type: ignore[no-untyped-def]
-    """As weight.normed_8bit, for the inputs in [low, high), into bytes, of all layers but the first turned round, too."""
+    """As weight.normed_8bit, for the inputs in [low, high), into bytes, and, where there is a place for it, turned round."""
     own = of_layer(work, i)
     inputs, outputs, width = own[INPUTS], own[OUTPUTS], own[WIDTH]
     v, rows, totals = floats2(own[V], (inputs, outputs)), signed_bytes2(own[BYTES], (inputs, width)), doubles2(own[SUMS], (FEW, outputs))
@@ -91,7 +91,7 @@ def quantise(work, i, part, low, high):  # type: ignore[no-untyped-def]
     for o in range(outputs):
         whole[o], most = total[o], max(most, size[o])
     numbers(own[MOST], (FEW,))[part] = ODD if odd else np.int64(most)
-    if i > 0:
+    if own[TURNED] > 0:
         turn(rows, low, high, signed_bytes2(own[TURNED], (outputs, turned_width(inputs))))
 
 

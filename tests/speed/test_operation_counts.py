@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from refboot import reference
-from refboot.kernels import coded, cuba, events, magnitude, synapse, through
+from refboot.kernels import adding, coded, cuba, events, magnitude, synapse, through
 
 plain = {name: getattr(kernel, "py_func", kernel) for name, kernel in {**vars(events), **vars(coded), **vars(through)}.items()}
 
@@ -31,7 +31,7 @@ class Counter:
 @pytest.fixture
 def counter(monkeypatch):
     made = Counter()
-    for module in (events, coded, through):
+    for module in (adding, events, coded):
         monkeypatch.setattr(module, "add_rows", made)
     for module in (events, coded):
         monkeypatch.setattr(module, "active", found)
@@ -43,7 +43,7 @@ def counter(monkeypatch):
         monkeypatch.setattr(coded, f"new_{name}", lambda shape, kind=kind: np.empty(shape, kind))
     for name in ("order_by_code", "sum_weights", "sum_codes", "_forward"):
         monkeypatch.setattr(coded, name, plain[name])
-    for name in ("_through", "add_sums", "add_weights", "_fire", "fire", "any_of"):
+    for name in ("_through", "add_at_each", "_fire", "fire", "any_of"):
         monkeypatch.setattr(through, name, plain[name])
     return made
 
