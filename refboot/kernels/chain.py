@@ -89,7 +89,8 @@ def chain_forward(picture: Picture, entry: Entry, layers: Sequence[Layer]) -> Pa
     numbers, room = passes.placed(where, size, weights)
     numbers[:, tasks.PIECES] = [0 if x.curve is None else len(x.curve.slopes) for x in layers]
     numbers[:, [tasks.CURVE, tasks.STEEP]] = places(curves)
-    told = _of_pass(picture, rates, shapes)
+    told = passes.numbers_of(picture, len(shapes))
+    told[tasks.RATES] = places([[rates]])[0, 0]
     passes.go(FORWARD, forward_plan(samples, shapes), told, numbers)
     if passes.largest_sums(room, where).max() >= weight_tasks.ODD:
         return None
@@ -123,20 +124,8 @@ def forward_plan(samples: int, shapes: tuple[Shape, ...]) -> np.ndarray:
 def backward_plan(samples: int, shapes: tuple[Shape, ...]) -> np.ndarray:
     """The tasks of `chain_backward`: the samples, then all weights, by inputs."""
     plan = [Task(BACK, 0, *part, 0, -1) for part in parts(samples, ROWS, FEW)]
-    finish: list[Task] = []
-    for i, shape in enumerate(shapes):
-        learned = 1 + i
-        plan += [Task(LEARN if i else PICTURES, i, *part, learned, 0) for part in passes.by_inputs(shape)] + finish
-        finish = [Task(FINISH, i, *part, learned + len(shapes), learned) for part in passes.by_inputs(shape)]
-    return plan_of(plan + finish)
-
-
-def _of_pass(picture: Picture, rates: Floats, shapes: tuple[Shape, ...]) -> Ints:
-    """The numbers of a pass, the place of sums left open."""
-    numbers = np.zeros(weight_tasks.HEAD, np.int64)
-    given = *picture.codes.shape, len(rates), len(shapes), picture.usual, weight_tasks.along.address, picture.codes.ctypes.data
-    numbers[: tasks.FOR_RATES] = *given, places([[rates]])[0, 0]
-    return numbers
+    kinds = [LEARN if i else PICTURES for i in range(len(shapes))]
+    return plan_of(plan + passes.weights_last(kinds, FINISH, shapes))
 
 
 def _of_last(room: Floats, where: Ints, column: int, samples: int) -> Floats:

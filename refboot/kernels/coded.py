@@ -246,6 +246,17 @@ def add_trains(steps, sums, there, gz, trains, g_table):  # type: ignore[no-unty
                 g_table[t, at_hand[j]] += np.float64(along[t, j] * UNIT)
 
 
+@inlined
+def trains_at(codes, pixel, fires, found):  # type: ignore[no-untyped-def]
+    """The numbers of the trains (N K) of a pixel's codes (N, I), of those that ever fire, into `found`; how many these are."""
+    count = 0
+    for n in range(len(codes)):
+        code = codes[n, pixel]
+        found[count] = n * fires.size + code
+        count += int(fires[code])
+    return count
+
+
 @jit
 def _scatter(codes, low, fires, trains, fresh, gw):  # type: ignore[no-untyped-def]
     """Adds to gw, the rows from pixel `low` on, which begin at zero if it is `fresh`, the trains (N, K, O) of each pixel's codes (N, I), of
@@ -253,11 +264,7 @@ def _scatter(codes, low, fires, trains, fresh, gw):  # type: ignore[no-untyped-d
     samples, kinds, width = trains.shape
     rows, found = trains.reshape(samples * kinds, width), np.empty(samples + 1, np.int32)
     for i in range(len(gw)):
-        count = 0
-        for n in range(samples):
-            code = codes[n, low + i]
-            found[count] = n * kinds + code
-            count += int(fires[code])
+        count = trains_at(codes, low + i, fires, found)
         if fresh:
             gw[i] = 0
         add_rows(rows, found, 0, count, gw[i])

@@ -15,7 +15,7 @@ from refboot.kernels import memory
 from refboot.kernels.adding import others
 from refboot.kernels.coded import Picture
 from refboot.kernels.gather import gather_rows
-from refboot.kernels.jit import jit
+from refboot.kernels.jit import inlined, jit
 from refboot.kernels.vectors import LANES
 
 AT_ONCE = 4  # pixels
@@ -75,30 +75,45 @@ def _forward(codes, usual, rates, weight, base, z):  # type: ignore[no-untyped-d
     pixels = codes.shape[1]
     found, by = np.empty(pixels + AT_ONCE, np.int64), np.empty(pixels + AT_ONCE, np.float32)
     for n in range(len(codes)):
-        count = others(codes[n], np.uint8(usual), found)
-        for j in range(count):
-            by[j] = rates[codes[n, found[j]]]
-        found[count : count + AT_ONCE], by[count : count + AT_ONCE] = 0, 0
         out = z[n]
         for o in range(out.size):
             out[o] = base[o]
-        for j in range(0, count, AT_ONCE):
-            a, b, c, d = weight[found[j]], weight[found[j + 1]], weight[found[j + 2]], weight[found[j + 3]]
-            for o in range(out.size):
-                out[o] += (by[j] * a[o] + by[j + 1] * b[o]) + (by[j + 2] * c[o] + by[j + 3] * d[o])
+        add_pixels(codes[n], usual, rates, weight, found, by, out)
+
+
+@inlined
+def add_pixels(codes, usual, rates, weight, found, by, z):  # type: ignore[no-untyped-def]
+    """Adds to z (O,) the rows of `weight` (I, O) of the pixels with other codes (I,) than `usual`, times their `rates` (K,)."""
+    count = others(codes, np.uint8(usual), found)
+    for j in range(count):
+        by[j] = rates[codes[found[j]]]
+    for j in range(count, count + AT_ONCE):
+        found[j], by[j] = 0, 0
+    for j in range(0, count, AT_ONCE):
+        a, b, c, d = weight[found[j]], weight[found[j + 1]], weight[found[j + 2]], weight[found[j + 3]]
+        p, q, r, s = by[j], by[j + 1], by[j + 2], by[j + 3]
+        for o in range(z.size):
+            z[o] += (p * np.float32(a[o]) + q * np.float32(b[o])) + (r * np.float32(c[o]) + s * np.float32(d[o]))
 
 
 @jit
 def learn(codes, usual, rates, gz, weight, low, high, gw, sums):  # type: ignore[no-untyped-def]
     """For the pixels in [low, high): gw (I, O), and adds to `sums` (K + 1, LANES) for each code, and last what background alone
     would give. gz (N + 1, O) is `with_sum`."""
-    samples = len(codes)
-    found, by, kinds = np.empty(samples + 2, np.int64), np.empty(samples + 2, np.float32), np.empty(samples + 2, np.int64)
-    found[0], by[0], kinds[0] = samples, rates[usual], len(rates)
+    size = len(codes) + 1
+    found, by, kinds = np.empty(size, np.int64), np.empty(size, np.float32), np.empty(size, np.int64)
     for i in range(low, high):
-        count = np.int64(1)
-        for n in range(samples):
-            code = codes[n, i]
-            found[count], by[count], kinds[count] = n, rates[code] - rates[usual], code
-            count += np.int64(code != usual)
+        count = samples_at(codes, i, usual, rates, found, by, kinds)
         gather_rows(gz, found, by, kinds, count, weight[i], gw[i], sums)
+
+
+@inlined
+def samples_at(codes, pixel, usual, rates, found, by, kinds):  # type: ignore[no-untyped-def]
+    """The samples, of codes (N, I), in which a pixel is not `usual`, by how much its rate differs there, and its code, behind what
+    background alone would give (N + 1,); how many these are."""
+    found[0], by[0], kinds[0], count = len(codes), rates[usual], len(rates), np.int64(1)
+    for n in range(len(codes)):
+        code = np.int64(codes[n, pixel])
+        found[count], by[count], kinds[count] = n, rates[code] - rates[usual], code
+        count += np.int64(code != usual)
+    return count

@@ -15,6 +15,7 @@ import numpy as np
 from refboot.arrays import Floats, Ints
 from refboot.kernels import memory
 from refboot.kernels import weight_tasks as tasks
+from refboot.kernels.coded import Picture
 from refboot.kernels.events import LARGEST, UNIT, Rows
 from refboot.kernels.layout import FEW, SMALL
 from refboot.kernels.places import places
@@ -26,6 +27,14 @@ OWN = tasks.OWN_PLACES + 1  # the first column of a chain's own places
 Shape = tuple[int, int]
 Kinds = tuple[tuple[Work, ...], ...]
 Normed = tuple[Floats, Floats]  # v (O, I) and g (O,)
+
+
+def numbers_of(picture: Picture, layers: int) -> Ints:
+    """The numbers of a pass of so many layers, those of a chain's own left open."""
+    numbers = np.zeros(tasks.HEAD, np.int64)
+    given = *picture.codes.shape, len(picture.values), layers, picture.usual, tasks.along.address, picture.codes.ctypes.data
+    numbers[: tasks.OWN_NUMBERS] = given
+    return numbers
 
 
 def held(weights: Sequence[Normed]) -> list[list[Floats]]:
@@ -111,6 +120,17 @@ def weights_first(lengths: int, quantise: int, shapes: tuple[Shape, ...]) -> lis
     """The tasks of these kinds on all weights, by inputs, one after the other."""
     plan = [Task(lengths, i, *part, lengths, -1) for i, shape in enumerate(shapes) for part in as_normed(shape)]
     return plan + [Task(quantise, i, *part, quantise, lengths) for i, shape in enumerate(shapes) for part in by_inputs(shape)]
+
+
+def weights_last(learn: Sequence[int], finish: int, shapes: tuple[Shape, ...]) -> list[Task]:
+    """The tasks that learn each weight, of its own kind, after stage 0, and that finish it, behind those that learn the next; by inputs."""
+    plan: list[Task] = []
+    last: list[Task] = []
+    for i, (kind, shape) in enumerate(zip(learn, shapes, strict=True)):
+        stage = 1 + i
+        plan += [Task(kind, i, *part, stage, 0) for part in by_inputs(shape)] + last
+        last = [Task(finish, i, *part, stage + len(shapes), stage) for part in by_inputs(shape)]
+    return plan + last
 
 
 def as_normed(shape: Shape) -> list[Part]:

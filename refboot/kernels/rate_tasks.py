@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from refboot.kernels.adding import others
-from refboot.kernels.coded_rates import AT_ONCE, with_sum
+from refboot.kernels.coded_rates import AT_ONCE, add_pixels, samples_at, with_sum
 from refboot.kernels.events import UNIT
 from refboot.kernels.gather import gather_rows
 from refboot.kernels.jit import ONE, ZERO, inlined
@@ -65,26 +64,25 @@ def from_pictures(work, i, part, low, high):  # type: ignore[no-untyped-def]
     """The first layer of the samples in [low, high): what differs from background is added to what background alone would give."""
     run, own = of_pass(work), of_layer(work, 0)
     pixels, outputs, usual, rates = run[PIXELS], own[OUTPUTS], run[USUAL], floats(run[RATES], (run[KINDS],))
-    base, found, by = new_floats((outputs,)), new_numbers((pixels + AT_ONCE,)), new_floats((pixels + AT_ONCE,))
+    beyond, base, found, by = (
+        new_floats((rates.size,)),
+        new_floats((outputs,)),
+        new_numbers((pixels + AT_ONCE,)),
+        new_floats((pixels + AT_ONCE,)),
+    )
     codes, rows = plain_bytes2(run[CODES], (run[SAMPLES], pixels)), signed_bytes2(own[BYTES], (own[INPUTS], own[WIDTH]))
     for o in range(outputs):
         total = np.int64(0)
         for p in range(own[PARTS]):
             total += numbers(own[TOTALS], (FEW * outputs,))[p * outputs + o]
         base[o] = np.float32(total) * (rates[usual] * UNIT)
+    for k in range(beyond.size):
+        beyond[k] = (rates[k] - rates[usual]) * UNIT
     for n in range(low, high):
-        count, out = others(codes[n], np.uint8(usual), found), floats2(own[INPUT], (run[SAMPLES], outputs))[n]
-        for j in range(count):
-            by[j] = (rates[codes[n, found[j]]] - rates[usual]) * UNIT
-        for j in range(count, count + AT_ONCE):
-            found[j], by[j] = 0, 0
+        out = floats(own[INPUT] + 4 * n * outputs, (outputs,))
         for o in range(outputs):
             out[o] = base[o]
-        for j in range(0, count, AT_ONCE):
-            a, b, c, d = rows[found[j]], rows[found[j + 1]], rows[found[j + 2]], rows[found[j + 3]]
-            p, q, r, s = by[j], by[j + 1], by[j + 2], by[j + 3]
-            for o in range(outputs):
-                out[o] += (p * np.float32(a[o]) + q * np.float32(b[o])) + (r * np.float32(c[o]) + s * np.float32(d[o]))
+        add_pixels(codes[n], usual, beyond, rows, found, by, out)
         bend(own, n, out)
 
 
@@ -154,15 +152,10 @@ def learn_pictures(work, i, part, low, high):  # type: ignore[no-untyped-def]
     sums = doubles2(run[FOR_RATES] + 8 * part * (kinds + 1) * LANES, (kinds + 1, LANES))
     sums[:, :] = 0
     doubles2(own[SUMS], (FEW, outputs))[part][:] = 0
-    found[0], by[0], kind[0] = samples, rates[usual], kinds
     for r in range(low, high, ROWS):
         stop = min(r + ROWS, high)
         for pixel in range(r, stop):
-            count = np.int64(1)
-            for n in range(samples):
-                code = np.int64(codes[n, pixel])
-                found[count], by[count], kind[count] = n, rates[code] - rates[usual], code
-                count += np.int64(code != usual)
+            count = samples_at(codes, pixel, usual, rates, found, by, kind)
             gather_rows(given, found, by, kind, count, rows[pixel], gv[pixel], sums)
         call(run[ALONG], work, i, part, r, stop)
 

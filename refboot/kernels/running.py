@@ -41,14 +41,19 @@ def coded_spikes(picture: Picture, table: Floats, rows: Rows, i_decay: Ints, v_d
 
 
 @inlined
+def driven(drive, u, v, keeps, i_keep, v_keep):  # type: ignore[no-untyped-def]
+    """The current and, before a spike, the voltage of a neuron, a step on; `keeps`: whether any current is kept."""
+    current = np.int32(np.int32(drive) * STATE_UNITS)
+    if keeps:
+        current = narrow_step(u, current, i_keep)
+    return current, narrow_step(v, current, v_keep)
+
+
+@inlined
 def fire(total, u, v, keeps, i_keep, v_keep, threshold, spikes):  # type: ignore[no-untyped-def]
     """One step of the neurons whose drives are `total`."""
     for c in range(total.size):
-        current = np.int32(np.int32(total[c]) * STATE_UNITS)
-        if keeps:
-            current = narrow_step(u[c], current, i_keep[c])
-        u[c] = current
-        now = narrow_step(v[c], current, v_keep[c])
+        u[c], now = driven(total[c], u[c], v[c], keeps, i_keep[c], v_keep[c])
         fires = now > threshold
         spikes[c] = fires
         v[c] = np.int32(0) if fires else now

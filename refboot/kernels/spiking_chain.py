@@ -119,12 +119,8 @@ def forward_plan(samples: int, shapes: tuple[Shape, ...]) -> np.ndarray:
 def backward_plan(samples: int, shapes: tuple[Shape, ...], often: tuple[bool, ...]) -> np.ndarray:
     """The tasks of `spiking_backward`: the samples, then all weights, by inputs; of those behind the first some spike `often`."""
     plan = [Task(BACK, 0, *part, 0, -1) for part in parts(samples, 1, AT_ONCE)]
-    finish: list[Task] = []
-    for i, shape in enumerate(shapes):
-        kind, learned = PICTURES if not i else LEARN_DENSE if often[i - 1] else LEARN, 1 + i
-        plan += [Task(kind, i, *part, learned, 0) for part in passes.by_inputs(shape)] + finish
-        finish = [Task(FINISH, i, *part, learned + len(shapes), learned) for part in passes.by_inputs(shape)]
-    return plan_of(plan + finish)
+    kinds = [PICTURES, *(LEARN_DENSE if dense else LEARN for dense in often)]
+    return plan_of(plan + passes.weights_last(kinds, FINISH, shapes))
 
 
 def _of_pass(picture: Picture, steps: int, shapes: tuple[Shape, ...], out: Floats, sample: bool) -> tuple[Ints, Floats, Floats, Floats]:
@@ -132,11 +128,10 @@ def _of_pass(picture: Picture, steps: int, shapes: tuple[Shape, ...], out: Float
     (samples, pixels), kinds, width = picture.codes.shape, len(picture.values), shapes[0][1]
     sizes = steps * kinds, kinds // 4 + 1, kinds // 4 + 1, samples * kinds * width // 2 + 1, samples * kinds // 4 + 1
     *begun, size = passes.starts((*sizes, samples * kinds * width, 2 * AT_ONCE * kinds * steps))
-    numbers, room = np.zeros(weight_tasks.HEAD, np.int64), passes.room_of(size)
+    numbers, room = passes.numbers_of(picture, len(shapes)), passes.room_of(size)
     means, of_pixels = np.empty((2, kinds), np.float32), np.empty((2, samples, pixels if sample else 0), np.float32)
     first, *others = places([[room, means, of_pixels, out]])[0]
-    given = samples, pixels, kinds, len(shapes), picture.usual, weight_tasks.along.address, picture.codes.ctypes.data, steps, sample
-    numbers[: tasks.OUTPUT + 1] = *given, *(first + 4 * start for start in begun), *others
+    numbers[weight_tasks.OWN_NUMBERS : tasks.OUTPUT + 1] = steps, sample, *(first + 4 * start for start in begun), *others
     return numbers, room, means, of_pixels
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from refboot.kernels.adding import add_at_each, add_rows, others
-from refboot.kernels.coded import add_trains, firing, sum_weights
-from refboot.kernels.cuba import _cuba_narrow_backward, any_of, narrow_step
+from refboot.kernels.coded import add_trains, firing, sum_weights, trains_at
+from refboot.kernels.cuba import _cuba_narrow_backward, any_of
 from refboot.kernels.events import UNIT, by_input
 from refboot.kernels.jit import ONE, ZERO, inlined
 from refboot.kernels.layout import FEW
@@ -33,7 +33,7 @@ from refboot.kernels.places import (
     shorts3,
     signed_bytes2,
 )
-from refboot.kernels.running import STATE_UNITS
+from refboot.kernels.running import driven
 from refboot.kernels.tile import ROWS, product, tiles
 from refboot.kernels.together import Work, call
 from refboot.kernels.weight_tasks import (
@@ -138,11 +138,7 @@ def fire(own, n, drives, found, count):  # type: ignore[no-untyped-def]
     for t in range(length):
         drive, reached, fired = drives[t], voltage[t], spikes[t]
         for c in range(width):
-            current = np.int32(np.int32(drive[c]) * STATE_UNITS)
-            if keeps:
-                current = narrow_step(u[c], current, i_keep[c])
-            u[c] = current
-            now = narrow_step(v[c], current, v_keep[c])
+            u[c], now = driven(drive[c], u[c], v[c], keeps, i_keep[c], v_keep[c])
             reached[c] = np.float32(now) * np.float32(1 / 4096)
             fires = now > np.int32(limit)
             fired[c] = fires
@@ -219,29 +215,28 @@ def learn_pictures(work, i, part, low, high):  # type: ignore[no-untyped-def]
     for r in range(low, high, ROWS):
         stop = min(r + ROWS, high)
         for pixel in range(r, stop):
-            count = 0
-            for n in range(samples):
-                code = codes[n, pixel]
-                found[count] = n * kinds + code
-                count += int(fires[code])
+            count = trains_at(codes, pixel, fires, found)
             gv[pixel] = 0
             add_rows(trains, found, 0, count, gv[pixel])
         call(run[ALONG], work, i, part, r, stop)
 
 
+@inlined
+def learned(work, i, part):  # type: ignore[no-untyped-def]
+    """Spikes (R, I), gradients of the weighted input (R, O) and of the weights (I, O) of a layer, whose sums begin at zero."""
+    run, own = of_pass(work), of_layer(work, i)
+    rows, inputs, outputs = run[SAMPLES] * run[STEPS], own[INPUTS], own[OUTPUTS]
+    doubles2(own[SUMS], (FEW, outputs))[part][:] = 0
+    x, gz = plain_bytes2(of_layer(work, i - 1)[SPIKES], (rows, inputs)), floats2(own[GIVEN], (rows, outputs))
+    return x, gz, floats2(own[GV], (inputs, outputs))
+
+
 @Work
 def learn(work, i, part, low, high):  # type: ignore[no-untyped-def]
     """The gradient of the weights of the inputs in [low, high): the rows of the layer's gradient in which each spikes."""
-    run, own = of_pass(work), of_layer(work, i)
-    rows, outputs = run[SAMPLES] * run[STEPS], own[OUTPUTS]
-    x, gz, gv = (
-        plain_bytes2(of_layer(work, i - 1)[SPIKES], (rows, own[INPUTS])),
-        floats2(own[GIVEN], (rows, outputs)),
-        floats2(own[GV], (own[INPUTS], outputs)),
-    )
-    start, where = new_ints((high - low + 1,)), new_ints(((high - low) * rows,))
+    run, (x, gz, gv) = of_pass(work), learned(work, i, part)
+    start, where = new_ints((high - low + 1,)), new_ints(((high - low) * len(x),))
     by_input(x, low, high, start, where, np.uint8(0))
-    doubles2(own[SUMS], (FEW, outputs))[part][:] = 0
     for r in range(low, high, ROWS):
         stop = min(r + ROWS, high)
         for j in range(r, stop):
@@ -253,20 +248,13 @@ def learn(work, i, part, low, high):  # type: ignore[no-untyped-def]
 @Work
 def learn_dense(work, i, part, low, high):  # type: ignore[no-untyped-def]
     """The same as a product, where many spike or outputs are few."""
-    run, own = of_pass(work), of_layer(work, i)
-    rows, outputs = run[SAMPLES] * run[STEPS], own[OUTPUTS]
-    x, gz, gv = (
-        plain_bytes2(of_layer(work, i - 1)[SPIKES], (rows, own[INPUTS])),
-        floats2(own[GIVEN], (rows, outputs)),
-        floats2(own[GV], (own[INPUTS], outputs)),
-    )
-    some = new_floats2((rows, high - low))
-    for n in range(rows):
+    run, (x, gz, gv) = of_pass(work), learned(work, i, part)
+    some = new_floats2((len(x), high - low))
+    for n in range(len(x)):
         spikes, out = x[n, low:high], some[n]
         for j in range(spikes.size):
             out[j] = np.float32(spikes[j])
-    doubles2(own[SUMS], (FEW, outputs))[part][:] = 0
     for r in range(low, high, ROWS):
         stop = min(r + ROWS, high)
-        product(some, r - low, ONE, high - low, stop - r, gz, rows, ZERO, outputs, gv[r:])
+        product(some, r - low, ONE, high - low, stop - r, gz, len(x), ZERO, gv.shape[1], gv[r:])
         call(run[ALONG], work, i, part, r, stop)
