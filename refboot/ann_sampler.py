@@ -114,14 +114,35 @@ class AnnSampler:
 
         Spec: SAM-4.
         """
+        self.keep(self.draw(rng))
+
+    def draw(self, rng: Any = None) -> np.ndarray:
+        """Of each point whether `soft_clear` keeps it, bool (n,); raises OrderError without a generator, TypeMismatchError. Spec: SAM-4."""
         rng = self.rng if rng is None else rng
         if rng is None:
             raise OrderError("AnnSampler.soft_clear", "without a generator", "rng passed here or to AnnSampler")
         if not callable(getattr(rng, "permutation", None)):
             raise TypeMismatchError("rng", repr(rng), "a numpy.random.Generator")
-        dropped, ways = rng.permutation(self.count)[: self.count // 2], ops.shortcuts()
-        points = self._ordered()
-        self.restore(np.delete(points, dropped, axis=1) if ways is None else ways.without(points, dropped))
+        ways = ops.shortcuts()
+        if ways is not None:
+            return ways.stays(rng, self.count)  # type: ignore[no-any-return]
+        stay = np.ones(self.count, np.bool_)
+        stay[rng.permutation(self.count)[: self.count // 2]] = False
+        return stay
+
+    def keep(self, stay: np.ndarray) -> None:
+        """Forget all points but those that `stay`, bool (n,); they keep their order. Raises ShapeError, TypeMismatchError."""
+        arrays.instance("stay", stay, np.ndarray, "an array of bool")
+        if stay.dtype != np.bool_:
+            raise TypeMismatchError("stay", f"of dtype {stay.dtype}", "bool")
+        arrays.check_shape("stay", stay, (self.count,))
+        ways, count = ops.shortcuts(), int(np.count_nonzero(stay))
+        points = self._points if self._seen <= self.capacity else self._ordered()
+        if ways is not None:
+            ways.keep(points, stay, self._points)
+        else:
+            self._points[:, :count] = points[:, : stay.size][:, stay]
+        self._seen, self.fresh = count, 0
 
     def restore(self, points: Floats) -> None:
         """Replace the points kept by `points` (2, n): z then a; n at most `capacity`."""

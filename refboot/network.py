@@ -13,6 +13,7 @@ from refboot import arrays, exchange, ops
 from refboot.arrays import Floats
 from refboot.block.base import Block
 from refboot.block.chain import Chain, chain
+from refboot.block.fitting import fit_together
 from refboot.block.plain import Plain
 from refboot.block.spiking_chain import SpikingChain, spiking_chain
 from refboot.block.still import Held, hold
@@ -85,7 +86,7 @@ class Network:
         T' is `time_steps` (or T) where the last block spikes, else 1. A still x is held for all steps; raises as the blocks do.
         """
         arrays.instance("mode", mode, LayerMode, "a refboot.routine.LayerMode, as Scheduler.mode gives")
-        x = self.over_time(arrays.floats("x", x), mode)
+        x, mode = self.over_time(arrays.floats("x", x), mode), fit_together(self.blocks, mode)
         held = self._held = hold(self.blocks, x)
         run = self._in_one_go(held, mode)
         if run is not None:

@@ -2,6 +2,7 @@
 
 To wake a thread takes up to 0.1 ms, as long as a kernel on half a layer. So a helper waits awake for a moment after each job, in compiled
 code and without Python's lock (the GIL); then it sleeps. On a busy machine that would harm all: there each thread works alone.
+A job is a list of Python's tasks (`run`), or compiled (`begin`, `end`), which a helper that is awake begins with at once.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any
 
+import numpy as np
+
 AWAKE, DELAY = 2e-3, 8e-6  # seconds: how long a helper waits without sleep, and the one who asked for it; from Python into a kernel
 NAP = 5e-4  # seconds: where it takes longer
 SPAN = 0.02 if os.name == "posix" else 2.0  # Windows counts the time of a thread in steps of 16 ms
+MANY = 32  # compiled jobs, after which a helper looks at how long it wanted to run and did not
 SHARE, SHORTEST, LONGEST = 0.3, 0.01, 2.0  # see Crowd; of two threads one other program took half, a quiet machine 3 %
 
 Task = Callable[[], Any]
@@ -58,10 +62,52 @@ class Pool:
             job.work()
         job.check()
 
-    def _lead(self, job: _Job, wanted: int) -> None:
+    def begin(self, entry: int, job: np.ndarray) -> list[_Helper]:
+        """Let the helpers begin with a compiled job, the function at `entry` with its numbers; returns them, for `finish` or `end`.
+
+        None where there are none, where they help one who has not ended yet, or where others want the processors.
+        """
+        if self.count < 2 or self.inside.active or self.crowd.there() or not self.leading.acquire(blocking=False):
+            return []
+        helpers: list[_Helper] = []
+        try:
+            for helper in self._first(self.count - 1):
+                helpers.append(helper)
+                helper.begin(entry, job)
+        finally:
+            if not helpers:
+                self.leading.release()
+        return helpers
+
+    def finish(self, entry: int, job: np.ndarray, helpers: list[_Helper]) -> None:
+        """Do the rest of a compiled job, which these helpers were let begin with."""
+        from refboot import waiting  # noqa: PLC0415 (needs numba)
+
+        try:
+            start = now()
+            waiting.lead(entry, job)
+            if helpers:
+                self.crowd.note(start)
+        finally:
+            self.end(helpers)
+
+    def end(self, helpers: list[_Helper]) -> None:
+        """Wait until these are done with what they began; who did not come in time begins no more."""
+        try:
+            for helper in helpers:
+                helper.wait()
+        finally:
+            if helpers:
+                self.leading.release()
+
+    def _first(self, wanted: int) -> list[_Helper]:
+        """So many helpers."""
         while len(self.helpers) < wanted:
-            self.helpers.append(_Helper(self.inside, self.crowd))
-        for helper in self.helpers[:wanted]:
+            self.helpers.append(_Helper(self.inside, self.crowd, (len(self.helpers) + 1) % 2))
+        return self.helpers[:wanted]
+
+    def _lead(self, job: _Job, wanted: int) -> None:
+        for helper in self._first(wanted):
             helper.ask(job)
         try:
             start = now()
@@ -143,10 +189,10 @@ class _Job:
 class _Helper:
     """A thread that waits awake for a moment after each job, then sleeps until it is asked again."""
 
-    def __init__(self, inside: _Inside, crowd: Crowd) -> None:
+    def __init__(self, inside: _Inside, crowd: Crowd, side: int) -> None:
         from refboot import waiting  # noqa: PLC0415 (needs numba)
 
-        self.waiting, self.inside, self.crowd, self.cells = waiting, inside, crowd, waiting.cells()
+        self.waiting, self.inside, self.crowd, self.side, self.cells = waiting, inside, crowd, side, waiting.cells()
         pace = waiting.per_second()
         self.tries, self.delay = int(AWAKE * pace), int(DELAY * pace)
         self.job, self.asleep = _Job([]), False
@@ -157,6 +203,14 @@ class _Helper:
         """Say that there is a job. One thread at a time asks, and waits for what it asked for."""
         self.job = job
         self.cells[self.waiting.ASKED] += 1
+        self._wake()
+
+    def begin(self, entry: int, job: np.ndarray) -> None:
+        """Say that there is a compiled job."""
+        self.waiting.ask(self.cells, entry, job)
+        self._wake()
+
+    def _wake(self) -> None:
         if self.asleep:
             self.asked.put(None)
 
@@ -168,14 +222,14 @@ class _Helper:
     def _serve(self) -> None:
         self.inside.active, number = True, 0
         while True:
-            asked = self.waiting.rest(self.cells, number, self.tries, self.delay)
-            if asked == number:
-                self._sleep(number)
-            else:
-                number = asked
+            start = now()
+            number, outcome = self.waiting.rest(self.cells, number, self.tries, self.delay, MANY, self.side)
+            if outcome == self.waiting.FOR_PYTHON:
                 start = now()
                 self.job.help(self)
-                self.crowd.note(start)
+            self.crowd.note(start)
+            if outcome == self.waiting.IDLE:
+                self._sleep(number)
 
     def _sleep(self, number: int) -> None:
         self.asleep = True

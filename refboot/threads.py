@@ -82,6 +82,21 @@ def share(tasks: Sequence[Task], alone: bool = False) -> None:
         _pool.run(tasks)
 
 
+def begin(entry: int, job: np.ndarray) -> list[Any]:
+    """Let other threads begin with a compiled job; those that do, for `finish` or `end`. See pool.Pool."""
+    return _pool.begin(entry, job)
+
+
+def finish(entry: int, job: np.ndarray, helpers: list[Any]) -> None:
+    """Do the rest of a compiled job, with the helpers that began."""
+    _pool.finish(entry, job, helpers)
+
+
+def end(helpers: list[Any]) -> None:
+    """Wait for helpers that began with a compiled job that is given up."""
+    _pool.end(helpers)
+
+
 def _alone(tasks: int) -> bool:
     """Whether no other thread would help with so many tasks."""
     return tasks < 2 or _pool.count < 2 or _pool.inside.active

@@ -1,6 +1,7 @@
 """Two threads that wait for each other without sleep: to wake one takes up to 0.1 ms, as long as a kernel on half a layer.
 
-Both wait in compiled code, without Python's lock (the GIL). Needs numba: imported when the first thread of the pool starts.
+Both wait in compiled code, without Python's lock (the GIL), and so begin with a job that is compiled, too: `entry(job, side, ...)`.
+Needs numba: imported when the first thread of the pool starts.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from numba.core import cgutils
 
 from refboot.compiled import compiled
 
-ASKED, DONE, CELLS = 0, 16, 32  # in cache lines of their own
+ASKED, DONE, ENTRY, JOB, CELLS = 0, 16, 32, 33, 48  # in cache lines of their own, but for the two that tell of a job
+IDLE, FOR_PYTHON, MORE = range(3)  # why a helper ceases to rest
 TRIES = 2000
+NUMBERS = (types.int64,) * 5  # what a compiled function takes that is called by its address
 # Leave the processor to any other thread that wants it: the one waited for may be among them.
 give_way: Any = types.ExternalFunction("sched_yield", types.intc()) if os.name == "posix" else numba.njit(lambda: 0)
 intrinsic: Any = extending.intrinsic
@@ -27,7 +30,7 @@ jit: Any = partial(compiled, nogil=True, no_cfunc_wrapper=True)
 
 
 def cells() -> np.ndarray:
-    """What two threads tell each other: the number of the last job that was asked for, and of the last that is done; int64."""
+    """What two threads tell each other: the number of the last job asked for, of the last done, and where a compiled one is; int64."""
     return np.zeros(CELLS, np.int64)
 
 
@@ -71,6 +74,46 @@ def _add(typing: Any, cells: types.Array, at: types.Integer, more: types.Integer
     return types.int64(cells, at, types.int64), code
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def _swap(typing: Any, cells: types.Array, at: types.Integer, value: types.Integer) -> Any:
+    """cells[at] as it was before it became `value`: of many that swap, one gets it."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        return builder.atomic_rmw("xchg", _address(context, builder, signature, args), args[2], "acq_rel")
+
+    return types.int64(cells, at, types.int64), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def call(typing: Any, address: Any, a: Any, b: Any, c: Any, d: Any, e: Any) -> Any:
+    """Call the compiled function at an address with five numbers; raises what it raises."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, args: list[ir.Value]) -> ir.Value:
+        status, nothing = _called(context, builder, args)
+        unlikely: Any = cgutils.if_unlikely
+        with unlikely(builder, status.is_error):
+            context.call_conv.return_status_propagate(builder, status)
+        return nothing
+
+    return types.none(*(types.int64,) * 6), code
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def attempt(typing: Any, address: Any, a: Any, b: Any, c: Any, d: Any, e: Any) -> Any:
+    """Call the compiled function at an address with five numbers; whether it raised nothing."""
+
+    def code(context: Any, builder: ir.IRBuilder, signature: Any, args: list[ir.Value]) -> ir.Value:
+        return builder.not_(_called(context, builder, args)[0].is_error)
+
+    return types.boolean(*(types.int64,) * 6), code
+
+
+def _called(context: Any, builder: ir.IRBuilder, args: list[ir.Value]) -> Any:
+    kind = context.call_conv.get_function_type(types.none, NUMBERS)
+    function = builder.inttoptr(args[0], kind.as_pointer())
+    return context.call_conv.call_function(builder, function, types.none, NUMBERS, args[1:])
+
+
 def _address(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
     array = context.make_array(signature.args[0])(context, builder, args[0])
     pointer: Any = cgutils.get_item_pointer
@@ -78,25 +121,51 @@ def _address(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> 
 
 
 @jit
-def rest(cells, number, tries, delay):  # type: ignore[no-untyped-def]
-    """Say that job `number` is done; the number of the next, when it is asked for, or the same after so many tries.
+def rest(cells, number, tries, delay, jobs, side):  # type: ignore[no-untyped-def]
+    """Say that job `number` is done, then wait for the next, and do it where it is compiled, up to so many of them.
 
-    After giving way `delay` times more: the thread that asks shall have left Python, whose lock this one then takes without sleep.
+    The number of the last job, and why this ends: nobody asked for so many tries, or there is a job for Python, or so many were done.
+    Before one for Python it gives way `delay` times more: the thread that asks shall have left Python, whose lock this one then takes
+    without sleep.
     """
     _store(cells, DONE, number)
-    for _ in range(tries):
+    left = tries
+    while left > 0 and jobs > 0:
         asked = _load(cells, ASKED)
-        if asked != number:
+        if asked == number:
+            give_way()
+            left -= 1
+            continue
+        job = _swap(cells, JOB, np.int64(0))
+        if job == 0:
             for _ in range(delay):
                 give_way()
-            return asked
-        give_way()
-    return number
+            return asked, FOR_PYTHON
+        attempt(_load(cells, ENTRY), job, side, number, number, number)  # it notes an error where the one who asks finds it
+        number, left, jobs = asked, tries, jobs - 1
+        _store(cells, DONE, number)
+    return number, MORE if jobs == 0 else IDLE
+
+
+@jit
+def ask(cells, entry, job):  # type: ignore[no-untyped-def]
+    """Ask for a job, an array of whole numbers: the function at `entry` does it, given its place in memory and the side it is done from."""
+    _store(cells, ENTRY, entry)
+    _swap(cells, JOB, job.ctypes.data)
+    _add(cells, ASKED, np.int64(1))
+
+
+@jit
+def lead(entry, job):  # type: ignore[no-untyped-def]
+    """Do a job as the one who asks."""
+    call(entry, job.ctypes.data, np.int64(0), np.int64(0), np.int64(0), np.int64(0))
 
 
 @jit
 def until(cells, number, tries):  # type: ignore[no-untyped-def]
-    """Whether job `number` is done, after so many tries at the most."""
+    """Whether job `number` is done, after so many tries at the most, or nobody began with it: then it is taken back."""
+    if _swap(cells, JOB, np.int64(0)) != 0:
+        return True
     for _ in range(tries):
         if _load(cells, DONE) >= number:
             return True

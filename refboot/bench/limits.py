@@ -43,14 +43,14 @@ def compiled(action: Action, rounds: int) -> float:
 @contextmanager
 def watched() -> Iterator[list[float]]:
     """Within the `with` block the seconds of each call of a kernel and of a product are noted."""
-    from refboot import kernels  # noqa: PLC0415 (needs numba)
+    from refboot import kernels, waiting  # noqa: PLC0415 (needs numba)
     from refboot.kernels import synapse  # noqa: PLC0415
 
     modules = [import_module(f"{kernels.__name__}.{module.name}") for module in pkgutil.iter_modules(kernels.__path__)]
     places = [(module, name) for module in modules for name, thing in vars(module).items() if hasattr(thing, "py_func")]
     times: list[float] = []
     with ExitStack() as stack:
-        for module, name in [*places, (synapse, "turned_product"), (np, "matmul")]:
+        for module, name in [*places, (waiting, "lead"), (synapse, "turned_product"), (np, "matmul")]:
             stack.enter_context(patch.object(module, name, noting(getattr(module, name), times)))
         yield times
 

@@ -39,11 +39,16 @@ def settled(action: Action) -> Time:
 
 
 def in_turn(
-    actions: Mapping[str, Action], rounds: int, seconds: float, warm: int = 2, measure: Callable[[Action], Time] = timed
+    actions: Mapping[str, Action],
+    rounds: int,
+    seconds: float,
+    warm: int = 2,
+    measure: Callable[[Action], Time] = timed,
+    before: Action = lambda: None,
 ) -> dict[str, list[Time]]:
     """Times of each action in each round, every round running them one after the other; `warm` rounds before are not counted.
 
-    It ends after `rounds` rounds, or sooner, when `seconds` are over and three rounds are done.
+    `before` is called at the beginning of each round. It ends after `rounds` rounds, or sooner, when `seconds` are over and three are done.
     """
     for _ in range(warm):
         for action in actions.values():
@@ -53,6 +58,7 @@ def in_turn(
     for number in range(rounds):
         if number >= 3 and time.perf_counter() - begun > seconds:
             break
+        before()
         for name, action in actions.items():
             found[name].append(measure(action))
     return found
@@ -84,6 +90,6 @@ def summaries(times: Mapping[str, Sequence[Time]], items: int = 1) -> dict[str, 
     return result
 
 
-def compare(actions: Mapping[str, Action], rounds: int, seconds: float, items: int = 1) -> dict[str, Any]:
-    """`summaries` of the actions, taken in turn, each `settled`."""
-    return summaries(in_turn(actions, rounds, seconds, measure=settled), items)
+def compare(actions: Mapping[str, Action], rounds: int, seconds: float, items: int = 1, before: Action = lambda: None) -> dict[str, Any]:
+    """`summaries` of the actions, taken in turn, each `settled`; `before` is called at the beginning of each round."""
+    return summaries(in_turn(actions, rounds, seconds, measure=settled, before=before), items)

@@ -24,7 +24,7 @@ from refboot.routine import LayerMode, Mode
 from refboot.settings import Settings
 from refboot.stats import LearningStat
 
-INFERENCE_BATCHES = (32, 100, 500)
+INFERENCE_BATCHES = (32, 100, 500, 2000)
 STEPS = (16, 100, 1000)
 Report = Callable[[str, Any], None]
 
@@ -103,10 +103,10 @@ class Bench:
         return found
 
     def step(self, mode: Mode) -> dict[str, Any]:
-        """A training step, of the network whose spike rates are told."""
-        self.ours.again()
+        """A training step, of the network whose spike rates are told: each round begins with its weights."""
         actions: dict[str, Action] = {name: (lambda s=side: s.step(mode)) for name, side in self.sides.items()}  # type: ignore[misc]
-        return self._kept(f"{mode.name} step", actions, compare(actions, self.rounds * 3 if mode is Mode.ANN else self.rounds, 60))
+        rounds = self.rounds * 3 if mode is Mode.ANN else self.rounds
+        return self._kept(f"{mode.name} step", actions, compare(actions, rounds, 60, before=self.ours.again))
 
     def fit(self) -> dict[str, Any]:
         """The step that fits, after ten that sample; the network in plain PyTorch has none."""
@@ -129,7 +129,7 @@ class Bench:
         x = np.concatenate([pixels for pixels, _ in batches(images(self.root, train=False), 100, 100)]).reshape(10000, -1)
         best = {}
         for name, side in self.sides.items():
-            sizes: dict[str, Action] = {str(n): (lambda s=side, n=n: s.infer(x[:1000], n)) for n in INFERENCE_BATCHES}  # type: ignore[misc]
+            sizes: dict[str, Action] = {str(n): (lambda s=side, n=n: s.infer(x[:2000], n)) for n in INFERENCE_BATCHES}  # type: ignore[misc]
             tried = {size: min(times) for size, times in in_turn(sizes, 3, 10, warm=1).items()}
             best[name] = int(min(tried, key=lambda size: tried[size]))
         actions: dict[str, Action] = {name: (lambda s=side, n=name: s.infer(x, best[n])) for name, side in self.sides.items()}  # type: ignore[misc]

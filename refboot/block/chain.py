@@ -55,8 +55,8 @@ def chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Chain | 
     if not follow(blocks[1:], held):
         return None
     ways = ops.shortcuts()
-    entry, picture = ways.Entry(*scalars(first), _curve(first)), ways.encode(held.x[..., 0])
-    ran = ways.chain_forward(picture, entry, [_layer(block) for block in blocks[1:]])
+    entry = ways.Entry(*scalars(first), _curve(first))
+    ran = ways.chain_forward(held.x[..., 0], entry, [_layer(block) for block in blocks[1:]])
     return None if ran is None else Chain(held, blocks, ran)
 
 

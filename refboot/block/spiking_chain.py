@@ -47,8 +47,8 @@ def spiking_chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> 
     if not follow(blocks[1:], held):
         return None
     ways, weights = ops.shortcuts(), [(block.synapse.weight.v.data, block.synapse.weight.g.data) for block in blocks[1:]]
-    source, picture, steps = ways.Source(*scalars(blocks[0]), neurons[0]), ways.encode(held.x[..., 0]), held.x.shape[-1]
-    ran = ways.spiking_forward(picture, steps, source, weights, neurons[1:], Mode.SAMPLE in modes)
+    source = ways.Source(*scalars(blocks[0]), neurons[0])
+    ran = ways.spiking_forward(held.x[..., 0], held.x.shape[-1], source, weights, neurons[1:], Mode.SAMPLE in modes)
     if ran is None:
         return None
     for block, means in zip(spiking, ran.means, strict=False):

@@ -6,6 +6,7 @@ It gives what the way through every pixel gives: the same bits as a spiking netw
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,11 +37,15 @@ class Held:
             return self.second.run(self.still, mode)  # type: ignore[arg-type]
         if self.still is not None:
             return self.still
-        picture = ops.shortcuts().encode(self.x[..., 0])
-        values = np.broadcast_to(picture.values[None, :, None], (1, len(picture.values), self.x.shape[-1]))
-        self.still = Still(picture, self.first.run_coded(values, picture.codes, mode)[0])
+        values = np.broadcast_to(self.picture.values[None, :, None], (1, len(self.picture.values), self.x.shape[-1]))
+        self.still = Still(self.picture, self.first.run_coded(values, self.picture.codes, mode)[0])
         self.mode = Mode.SNN if mode.spiking else Mode.ANN
         return self.still
+
+    @cached_property
+    def picture(self) -> Any:
+        """x in codes."""
+        return ops.shortcuts().encode(self.x[..., 0])
 
     def up_to(self, blocks: Sequence[Any], mode: Mode) -> None:
         """Leave the first block and these behind it as if they had run one after the other: so each one's `backward` works."""

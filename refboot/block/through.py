@@ -27,23 +27,23 @@ def through(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Floats
         return None
     if not follow(blocks[1:], held):
         return None
-    weights = _rows(blocks[1:])
-    if weights is None:
-        return None
-    still = held.run(0, Mode.SNN)
-    z = ways.spikes_through(still.picture, still.table, weights, neurons)
+    rows, still = _rows(blocks[1:], held)
+    z = ways.spikes_through(still.picture, still.table, rows, neurons) if rows else None
     for i, block in enumerate(blocks[1:] if z is not None else (), 1):
         block.put_off(partial(held.up_to, blocks[1 : i + 1], Mode.SNN), (True, held.x.shape[-1]))
     return z  # type: ignore[no-any-return]
 
 
-def _rows(blocks: Sequence[Any]) -> list[Any] | None:
-    """The weights as bytes, all at once where they are normed; None where one cannot be."""
-    ways = ops.shortcuts()
+def _rows(blocks: Sequence[Any], held: Held) -> tuple[list[Any], Any]:
+    """The weights as bytes, all at once where they are normed, none where one cannot be; and the input layer's spikes, made meanwhile."""
+    ways, weights = ops.shortcuts(), [block.synapse.weight for block in blocks]
     if all(map(is_normed, blocks)):
-        return ways.normed_rows([(block.synapse.weight.v.data, block.synapse.weight.g.data) for block in blocks])  # type: ignore[no-any-return]
-    rows = [ways.rows_of(block.synapse.weight.forward().T) for block in blocks]
-    return None if any(own is None for own in rows) else rows
+        held.picture  # noqa: B018 (made by all threads)
+        with ways.normed_rows([(weight.v.data, weight.g.data) for weight in weights]) as rows:
+            still = held.run(0, Mode.SNN)
+        return rows, still
+    found = [ways.rows_of(weight.forward().T) for weight in weights]
+    return [] if any(own is None for own in found) else found, held.run(0, Mode.SNN)
 
 
 def _only_runs(block: Any) -> bool:

@@ -17,7 +17,8 @@ from numba import boolean, float32, float64, int8, int16, int32, int64, uint8
 
 from refboot import threads
 from refboot.kernels import chain as rate_chain
-from refboot.kernels import coded_rates, loss, optim, pwl, source, spiking_chain, spiking_tasks, through, together, weight_tasks
+from refboot.kernels import coded_rates, loss, optim, passes, pwl, source, spiking_chain, spiking_tasks, through, together, weight_tasks
+from refboot.waiting import NUMBERS
 
 NAME = "refboot-ahead"
 MEMORY = 2e9  # bytes that the machine should have: the other process takes 0.2e9
@@ -62,10 +63,10 @@ def kernels() -> list[tuple[Any, Any]]:
     rows, codes, state = int8[:, ::1], uint8[:, ::1], int32[::1]
     return [
         *works(spiking_chain.BACKWARD[0]),  # the longest, which this process comes to when half is done
-        (optim._adam_parts, (int64[:, ::1], int64[::1], int64, int64[:, ::1]) + (number,) * 7),
+        *works((optim._adam_part,)),
         (optim._adam, (f1,) * 4 + (number,) * 7),
         (source.through_trains, (float64[:, :, ::1], f1, f1, f1) + (number,) * 5 + (f2,)),
-        *works(*spiking_chain.FORWARD, (weight_tasks.along,), *spiking_chain.BACKWARD[1:]),
+        *works((together.go_through,), *passes.WEIGHTS, *spiking_chain.FORWARD, (weight_tasks.along,), *spiking_chain.BACKWARD[1:]),
         (loss._cross_entropy_backward, (f2, int64[::1], f2)),
         (loss._cross_entropy, (f2, int64[::1], f2)),
         (through._through, (codes, int64, rows, int16[::1], f2, boolean[::1], int64[::1], int8[::1], state, state, state, f3)),
@@ -80,7 +81,7 @@ def kernels() -> list[tuple[Any, Any]]:
 
 def works(*kinds: tuple[together.Work, ...]) -> list[tuple[Any, Any]]:
     """The works of a pass, from the last on, each once."""
-    return [(work.kernel, together.NUMBERS) for work in dict.fromkeys(reversed([work for kind in kinds for work in kind]))]
+    return [(work.kernel, NUMBERS) for work in dict.fromkeys(reversed([work for kind in kinds for work in kind]))]
 
 
 def _run(command: list[str]) -> None:

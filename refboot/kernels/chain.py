@@ -17,21 +17,20 @@ from numpy.typing import NDArray
 from refboot.arrays import Floats, Ints
 from refboot.kernels import passes, source, weight_tasks
 from refboot.kernels import rate_tasks as tasks
-from refboot.kernels.coded import Picture
+from refboot.kernels.coded import Picture, encode
 from refboot.kernels.coded_rates import gathered
 from refboot.kernels.events import UNIT
 from refboot.kernels.layout import FEW
-from refboot.kernels.passes import Kinds, Normed, Shape
+from refboot.kernels.passes import Normed, Shape
 from refboot.kernels.places import places
 from refboot.kernels.pwl import pieces, pwl_backward
 from refboot.kernels.tile import ROWS
-from refboot.kernels.together import Task, parts, plan_of
+from refboot.kernels.together import Kinds, Task, parts, plan_of, share
 from refboot.kernels.vectors import LANES
 
 # Kinds of tasks, and the works of each, one after the other: what one leaves the next finds in its cache.
-FORWARD: Kinds = (weight_tasks.lengths,), (weight_tasks.quantise,), (tasks.from_pictures, tasks.onward)
+FORWARD: Kinds = ((tasks.from_pictures, tasks.onward),)
 BACKWARD: Kinds = (tasks.back,), (tasks.learn_pictures,), (tasks.learn,), (weight_tasks.finish,)
-LENGTHS, QUANTISE, RUN = range(len(FORWARD))
 BACK, PICTURES, LEARN, FINISH = range(len(BACKWARD))
 
 Doubles = NDArray[np.float64]
@@ -77,23 +76,25 @@ class Pass(NamedTuple):
     numbers: Ints  # and of each layer
 
 
-def chain_forward(picture: Picture, entry: Entry, layers: Sequence[Layer]) -> Pass | None:
-    """The input layer on each code, the others on the `picture`. Weights as in every bit, sums of float32 to their rounding.
+def chain_forward(x: Floats, entry: Entry, layers: Sequence[Layer]) -> Pass | None:
+    """Still pictures x (N, I): the input layer on each code, then the others. Weights as in every bit, sums of float32 to their rounding.
 
     None where a weight may be NaN.
     """
-    samples, weights = len(picture.codes), passes.held([(x.v, x.g) for x in layers])
-    drive, rates = source.rates_of(picture.values, entry.weight, entry.bias, *_pieces(entry.curve))
-    shapes, curves = passes.shapes_of(weights), [_curve(layer.curve) for layer in layers]
+    samples, weights = len(x), passes.held([(layer.v, layer.g) for layer in layers])
+    shapes = passes.shapes_of(weights)
     where, size = passes.layout(shapes, (samples,) * 3)
     numbers, room = passes.placed(where, size, weights)
-    numbers[:, tasks.PIECES] = [0 if x.curve is None else len(x.curve.slopes) for x in layers]
-    numbers[:, [tasks.CURVE, tasks.STEEP]] = places(curves)
-    told = passes.numbers_of(picture, len(shapes))
-    told[tasks.RATES] = places([[rates]])[0, 0]
-    passes.go(FORWARD, forward_plan(samples, shapes), told, numbers)
+    with passes.weights_going(shapes, numbers):
+        picture, curves = encode(x), [_curve(layer.curve) for layer in layers]
+        drive, rates = source.rates_of(picture.values, entry.weight, entry.bias, *_pieces(entry.curve))
+        numbers[:, tasks.PIECES] = [0 if layer.curve is None else len(layer.curve.slopes) for layer in layers]
+        numbers[:, [tasks.CURVE, tasks.STEEP]] = places(curves)
+        told = passes.numbers_of(picture, len(shapes))
+        told[tasks.RATES] = places([[rates]])[0, 0]
     if passes.largest_sums(room, where).max() >= weight_tasks.ODD:
         return None
+    share(FORWARD, forward_plan(samples), told, numbers.reshape(-1))
     output = _of_last(room, where, tasks.RATE, samples).copy()  # whoever keeps it does not keep the room
     return Pass(output, picture, entry, layers, drive, rates, [*weights, *curves], room, told, numbers)
 
@@ -107,17 +108,16 @@ def chain_backward(grad: Floats, ran: Pass) -> tuple[Normed, list[Normed]]:
     given, sums = np.ascontiguousarray(given), np.empty((FEW, len(ran.rates) + 1, LANES))
     numbers[:, [weight_tasks.GV, weight_tasks.GG]], numbers[-1, tasks.GIVEN] = places(found), places([[given]])[0, 0]
     told[tasks.FOR_RATES] = sums.ctypes.data
-    passes.go(BACKWARD, backward_plan(samples, shapes), told, numbers)
+    share(BACKWARD, backward_plan(samples, shapes), told, numbers.reshape(-1))
     of_rates = gathered(sums[: len(passes.by_inputs(shapes[0]))], ran.picture.usual) * UNIT
     gd = pwl_backward(of_rates, ran.drive, *ran.entry.curve)
     return source.through_rates(gd, ran.picture.values, ran.entry.weight, ran.entry.bias), [(gv.T, gg) for gv, gg in found]
 
 
 @cache
-def forward_plan(samples: int, shapes: tuple[Shape, ...]) -> np.ndarray:
-    """The tasks of `chain_forward`: all weights, by inputs, then the samples."""
-    plan = passes.weights_first(LENGTHS, QUANTISE, shapes)
-    return plan_of(plan + [Task(RUN, 0, *part, RUN, QUANTISE) for part in parts(samples, ROWS, FEW)])
+def forward_plan(samples: int) -> np.ndarray:
+    """The tasks of `chain_forward` behind the weights."""
+    return plan_of([Task(0, 0, *part, 0, -1) for part in parts(samples, ROWS, FEW)])
 
 
 @cache

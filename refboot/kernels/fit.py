@@ -5,22 +5,30 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from refboot.kernels.jit import jit
+from refboot.kernels import memory
+from refboot.kernels.jit import inlined, jit, jit_sum
 
 Doubles = NDArray[np.float64]
+PIECE = 1 << 13  # points whose bands are found while they are in the first cache
+MANY = 1 << 11  # points of which it is worth finding out which are near the median
+KINDS = 1 << 11  # of these, by their upper bits
 
 
 def saturation(a: Doubles, high: float) -> float:
     """See reference.saturation."""
-    return float(_saturation(a, high))
+    limit = float(a.max()) if a.size else 0.0
+    total, count = _above(a, high * limit)
+    return max(total / count if count else limit, 0.8)
 
 
 def band_medians(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:
     """See reference.band_medians."""
-    bands = _bands(a, levels)
-    ends = np.cumsum(np.bincount(bands, minlength=len(levels))[: len(levels) - 1])
-    z_inside, a_inside = np.empty(ends[-1], z.dtype), np.empty(ends[-1], a.dtype)
-    _collect(z, a, bands, np.concatenate([[0], ends]), z_inside, a_inside)
+    bands, counts = memory.empty((a.size,), np.uint16), np.zeros(levels.size + 1, np.int64)
+    _bands(a, _floor(levels, a.dtype), bands, counts)
+    counts[1:-1] -= counts[2:]  # of those above each level, those in each band, and of all, those in none
+    ends = np.cumsum(counts[1:-1])
+    z_inside, a_inside = (memory.empty((int(ends[-1]) + 1,), x.dtype) for x in (z, a))
+    _collect(z, a, bands, np.concatenate([ends[-1:], [0], ends]), z_inside, a_inside)
     medians = np.full((len(levels) - 1, 2), np.nan)
     for i, (start, end) in enumerate(zip([0, *ends], ends, strict=False)):
         if end > start:
@@ -30,55 +38,83 @@ def band_medians(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:
 
 def median(x: Doubles) -> float:
     """The median of x, of which there is some: the mean of the two in the middle, taken in float64."""
-    middle = (len(x) - 1) // 2, len(x) // 2
-    low, high = np.partition(x, middle)[list(middle)].astype(np.float64)
-    return float((low + high) / 2)
+    low, high = (len(x) - 1) // 2, len(x) // 2
+    if x.dtype == np.float32 and len(x) > MANY:
+        near = memory.empty((len(x),))
+        below, count = _near(x, x.view(np.int32), low, high, near)
+        x, low, high = near[:count], low - below, high - below
+    some = np.partition(x, (low, high))[[low, high]].astype(np.float64)
+    return float((some[0] + some[1]) / 2)
 
 
-def without(points: Doubles, dropped: NDArray[np.int64]) -> Doubles:
-    """The columns of `points` (2, n) whose numbers are not in `dropped`, in order: (2, n - dropped)."""
-    kept = np.empty((2, points.shape[1] - len(dropped) + 1), points.dtype)
-    _without(points, dropped, kept)
-    return kept[:, :-1]
+def _floor(levels: Doubles, kind: np.dtype) -> Doubles:
+    """The levels, or the next lower numbers of a kind: what is above these is above those."""
+    near = levels.astype(kind)
+    return np.where(near > levels, np.nextafter(near, kind.type(-np.inf)), near)
+
+
+@jit_sum
+def _above(a, limit):  # type: ignore[no-untyped-def]
+    """The sum of what is above the limit, in float64, and of how many."""
+    total, count = 0.0, 0
+    for i in range(a.size):
+        above = np.float64(a[i]) > limit
+        total += np.float64(a[i]) if above else 0.0
+        count += above
+    return total, count
 
 
 @jit
-def _saturation(a, high):  # type: ignore[no-untyped-def]
-    limit, total, count = 0.0, 0.0, 0
-    for i in range(a.size):
-        limit = max(limit, np.float64(a[i]))
-    for i in range(a.size):
-        if a[i] > high * limit:
-            total += np.float64(a[i])
-            count += 1
-    return max(total / count if count else limit, 0.8)
-
-
-@jit
-def _bands(a, levels):  # type: ignore[no-untyped-def]
-    """The band of each point; of a point in none the number of bands."""
-    bands = np.full(a.size, levels.size - 1, np.int16)
-    for k in range(levels.size - 1):
-        for i in range(a.size):
-            bands[i] = k if (a[i] > levels[k]) & (a[i] <= levels[k + 1]) else bands[i]
-    return bands
+def _bands(a, levels, bands, counts):  # type: ignore[no-untyped-def]
+    """How many levels each point is above, and of each number of levels how many points are above the last of these."""
+    for low in range(0, a.size, PIECE):
+        some, found = a[low : low + PIECE], bands[low : low + PIECE]
+        for i in range(found.size):
+            found[i] = 0
+        for k in range(levels.size):
+            level, count = levels[k], np.int32(0)
+            for i in range(found.size):
+                above = some[i] > level
+                found[i] += np.uint16(above)
+                count += np.int32(above)
+            counts[k + 1] += count
 
 
 @jit
 def _collect(z, a, bands, at, z_inside, a_inside):  # type: ignore[no-untyped-def]
+    """What is in none is written, too, behind all, so that there is no branch: which way it goes nobody can foresee."""
+    more = np.ones(at.size, np.int64)
+    more[0] = more[at.size - 1] = 0
     for i in range(a.size):
         k = bands[i]
-        if k < at.size - 1:
-            z_inside[at[k]], a_inside[at[k]] = z[i], a[i]
-            at[k] += 1
+        z_inside[at[k]], a_inside[at[k]] = z[i], a[i]
+        at[k] += more[k]
 
 
 @jit
-def _without(points, dropped, kept):  # type: ignore[no-untyped-def]
-    stays = np.ones(points.shape[1], np.int64)
-    for i in dropped:
-        stays[i] = 0
-    place = 0
-    for i in range(points.shape[1]):
-        kept[0, place], kept[1, place] = points[0, i], points[1, i]
-        place += stays[i]
+def _near(x, bits, low, high, near):  # type: ignore[no-untyped-def]
+    """Those x that have their upper bits in common with one of the two of these ranks, or lie between: how many are below, and how many
+    these are. Float32 and its bits, which are ordered as the numbers are, those below zero the other way round."""
+    counts = np.zeros(KINDS, np.int32)
+    for i in range(x.size):
+        counts[_kind(bits[i])] += 1
+    first, below = 0, 0
+    while below + counts[first] <= low:
+        below += counts[first]
+        first += 1
+    last, until = first, below + counts[first]
+    while until <= high:
+        last += 1
+        until += counts[last]
+    count = 0
+    for i in range(x.size):
+        kind = _kind(bits[i])
+        near[count] = x[i]
+        count += (kind >= first) & (kind <= last)
+    return below, count
+
+
+@inlined
+def _kind(bits):  # type: ignore[no-untyped-def]
+    """The upper eleven bits, so that larger numbers have larger ones."""
+    return ((bits ^ ((bits >> 31) & 0x7FFFFFFF)) >> 21) + (KINDS >> 1)

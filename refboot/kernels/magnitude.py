@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from refboot.arrays import Floats, Ints
-from refboot.kernels.jit import ZERO, jit
+from refboot.kernels.jit import jit
 from refboot.kernels.layout import SMALL, axes_of, flat, over_elements
-from refboot.kernels.places import between, places
+from refboot.kernels.places import between, doubles, numbers, places
 from refboot.kernels.tile import dot
-from refboot.kernels.together import next_task, plan_for, share
+from refboot.kernels.together import Work, plan_for, share
 from refboot.threads import PARTS
 
 PIECE = 1 << 12  # elements summed in float32
@@ -34,19 +34,17 @@ def squares(arrays: Sequence[Floats]) -> list[float]:
     """The sum of the squares of each, any shape and order; infinity beyond float32. Pieces in float32, their sum in float64."""
     flats, sums = [x.ravel(order="K") for x in arrays], np.zeros((len(arrays), PARTS))
     sizes = [x.size for x in flats]
-    share(_squares, plan_for(*sizes), (places([flats]), sums), alone=sum(sizes) < SMALL)
+    share(((_squares,),), plan_for(*sizes), np.array([sums.ctypes.data]), places([flats])[0], alone=sum(sizes) < SMALL)
     return [float("inf") if total > LARGEST else float(total) for total in sums.sum(axis=1)]
 
 
-@jit
-def _squares(plan, cells, side, table, sums):  # type: ignore[no-untyped-def]
-    k, at = next_task(plan, cells, side, ZERO)
-    while k < len(plan):
-        i, part, high = plan[k, 1], plan[k, 2], plan[k, 4]
-        for low in range(plan[k, 3], high, PIECE):
-            piece = between(table[0, i], low, min(low + PIECE, high))
-            sums[i, part] += np.float64(dot(piece, piece))
-        k, at = next_task(plan, cells, side, at)
+@Work
+def _squares(work, i, part, low, high):  # type: ignore[no-untyped-def]
+    """Where the sums (arrays, PARTS) are, then where each array begins."""
+    place, sums = numbers(work + 8 + 8 * i, (1,))[0], doubles(numbers(work, (1,))[0] + 8 * PARTS * i, (PARTS,))
+    for first in range(low, high, PIECE):
+        piece = between(place, first, min(first + PIECE, high))
+        sums[part] += np.float64(dot(piece, piece))
 
 
 @jit

@@ -8,11 +8,12 @@ from functools import lru_cache
 import numpy as np
 
 from refboot.arrays import Floats
-from refboot.kernels.jit import ZERO, jit
+from refboot.kernels.jit import jit
 from refboot.kernels.layout import SMALL, axes_of, flat
-from refboot.kernels.places import between, places
-from refboot.kernels.together import next_task, plan_for, share
+from refboot.kernels.places import between, doubles, numbers, places
+from refboot.kernels.together import Work, plan_for, share
 
+MOST = 8  # numbers that a part is told for all arrays, and for each set of them
 TINY = np.finfo(np.float32).tiny
 
 Arrays = tuple[Floats, ...]
@@ -30,12 +31,12 @@ def adam_step(p: Floats, grad: Floats, m: Floats, v: Floats, step: int, lr: floa
 
 def sgd_steps(sets: Sequence[Arrays], lr: float, momentum: float) -> None:
     """`sgd_step` for each set (p, grad, velocity) of arrays."""
-    _all_in_place(_sgd, _sgd_parts, sets, np.float32(lr), np.float32(momentum))
+    _all_in_place(_sgd, _sgd_part, sets, np.float32(lr), np.float32(momentum))
 
 
 def adam_steps(sets: Sequence[Arrays], step: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
     """`adam_step` for each set (p, grad, m, v) of arrays."""
-    _all_in_place(_adam, _adam_parts, sets, *_adam_constants(step, lr, beta1, beta2, eps))
+    _all_in_place(_adam, _adam_part, sets, *_adam_constants(step, lr, beta1, beta2, eps))
 
 
 @lru_cache(maxsize=1)  # of one step all parameters have the same
@@ -44,8 +45,8 @@ def _adam_constants(step: int, lr: float, beta1: float, beta2: float, eps: float
     return *rates, np.float32(1 / np.sqrt(1 - beta2**step)), np.float32(lr / (1 - beta1**step)), np.float32(eps)
 
 
-def _all_in_place(kernel: Callable[..., None], parts: Callable[..., None], sets: Sequence[Arrays], *constants: np.float32) -> None:
-    """Run `parts` once on all sets whose arrays lie alike in memory, `kernel` on each other one, and where memory is shared with one."""
+def _all_in_place(kernel: Callable[..., None], part: Work, sets: Sequence[Arrays], *constants: np.float32) -> None:
+    """Do `part` of all sets whose arrays lie alike in memory, `kernel` on each other one, and where memory is shared with one."""
     alike: dict[int, Arrays] = {}
     for some in sets:
         memory = some[0] if some[0].base is None else some[0].base
@@ -53,7 +54,9 @@ def _all_in_place(kernel: Callable[..., None], parts: Callable[..., None], sets:
             _in_place(kernel, some, *constants)
     if alike:
         sizes = [some[0].size for some in alike.values()]
-        share(parts, plan_for(*sizes), (places([*alike.values()]), *constants), alone=sum(sizes) < SMALL)
+        given, table = np.zeros(MOST), np.zeros((len(sizes), MOST), np.int64)
+        given[: len(constants)], table[:, : len(sets[0])] = constants, places([*alike.values()])
+        share(((part,),), plan_for(*sizes), given.view(np.int64), table.reshape(-1), alone=sum(sizes) < SMALL)
 
 
 def _lie_alike(arrays: Arrays) -> bool:
@@ -95,20 +98,16 @@ def _adam(p, grad, m, v, keep1, new1, keep2, new2, root, rate, eps):  # type: ig
         p[i] -= rate * first / (np.sqrt(second) * root + eps)
 
 
-@jit
-def _sgd_parts(plan, cells, side, table, lr, momentum):  # type: ignore[no-untyped-def]
-    k, at = next_task(plan, cells, side, ZERO)
-    while k < len(plan):
-        own, low, high = table[plan[k, 1]], plan[k, 3], plan[k, 4]
-        _sgd(between(own[0], low, high), between(own[1], low, high), between(own[2], low, high), lr, momentum)
-        k, at = next_task(plan, cells, side, at)
+@Work
+def _sgd_part(work, i, part, low, high):  # type: ignore[no-untyped-def]
+    own, constants = numbers(work + 8 * (MOST + i * MOST), (MOST,)), doubles(work, (MOST,))
+    lr, momentum = np.float32(constants[0]), np.float32(constants[1])
+    _sgd(between(own[0], low, high), between(own[1], low, high), between(own[2], low, high), lr, momentum)
 
 
-@jit
-def _adam_parts(plan, cells, side, table, keep1, new1, keep2, new2, root, rate, eps):  # type: ignore[no-untyped-def]
-    k, at = next_task(plan, cells, side, ZERO)
-    while k < len(plan):
-        own, low, high = table[plan[k, 1]], plan[k, 3], plan[k, 4]
-        p, grad, m, v = between(own[0], low, high), between(own[1], low, high), between(own[2], low, high), between(own[3], low, high)
-        _adam(p, grad, m, v, keep1, new1, keep2, new2, root, rate, eps)
-        k, at = next_task(plan, cells, side, at)
+@Work
+def _adam_part(work, i, part, low, high):  # type: ignore[no-untyped-def]
+    own, by = numbers(work + 8 * (MOST + i * MOST), (MOST,)), doubles(work, (MOST,))
+    p, grad, m, v = between(own[0], low, high), between(own[1], low, high), between(own[2], low, high), between(own[3], low, high)
+    keep1, new1, keep2, new2 = np.float32(by[0]), np.float32(by[1]), np.float32(by[2]), np.float32(by[3])
+    _adam(p, grad, m, v, keep1, new1, keep2, new2, np.float32(by[4]), np.float32(by[5]), np.float32(by[6]))

@@ -5,7 +5,8 @@ Columns are those of weight_tasks and of the tasks that follow it. Letters: I in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from itertools import accumulate
 from typing import Any
@@ -19,13 +20,13 @@ from refboot.kernels.coded import Picture
 from refboot.kernels.events import LARGEST, UNIT, Rows
 from refboot.kernels.layout import FEW, SMALL
 from refboot.kernels.places import places
-from refboot.kernels.together import Part, Task, Work, go_through, parts, plan_of, share
+from refboot.kernels.together import Going, Kinds, Part, Task, parts, plan_of
 
 LINE = memory.LINE // 4  # numbers of 32 bits
+WEIGHTS: Kinds = (tasks.lengths,), (tasks.quantise,)
 OWN = tasks.OWN_PLACES + 1  # the first column of a chain's own places
 
 Shape = tuple[int, int]
-Kinds = tuple[tuple[Work, ...], ...]
 Normed = tuple[Floats, Floats]  # v (O, I) and g (O,)
 
 
@@ -116,10 +117,15 @@ def _fits(room: Floats, own: Ints, bound: int) -> bool:
     return bool(bound < tasks.ODD and sizes.max() * UNIT < LARGEST)
 
 
-def weights_first(lengths: int, quantise: int, shapes: tuple[Shape, ...]) -> list[Task]:
-    """The tasks of these kinds on all weights, by inputs, one after the other."""
-    plan = [Task(lengths, i, *part, lengths, -1) for i, shape in enumerate(shapes) for part in as_normed(shape)]
-    return plan + [Task(quantise, i, *part, quantise, lengths) for i, shape in enumerate(shapes) for part in by_inputs(shape)]
+def weights_going(shapes: tuple[Shape, ...], layers: Ints) -> Going:
+    """While what is in the `with` block is done, lengths and bytes of all weights are, or are begun with."""
+    return Going(WEIGHTS, _weights_plan(shapes), np.zeros(tasks.HEAD, np.int64), layers.reshape(-1))
+
+
+@cache
+def _weights_plan(shapes: tuple[Shape, ...]) -> np.ndarray:
+    plan = [Task(0, i, *part, 0, -1) for i, shape in enumerate(shapes) for part in as_normed(shape)]
+    return plan_of(plan + [Task(1, i, *part, 1, 0) for i, shape in enumerate(shapes) for part in by_inputs(shape)])
 
 
 def weights_last(learn: Sequence[int], finish: int, shapes: tuple[Shape, ...]) -> list[Task]:
@@ -143,20 +149,18 @@ def by_inputs(shape: Shape) -> list[Part]:
     return parts(shape[0], 1, FEW)
 
 
-def normed_rows(weights: Sequence[Normed]) -> list[Rows] | None:
-    """normed_8bit of each weight as bytes, as events.rows_of gives them; None where it gives none."""
-    own = held(weights)
+@contextmanager
+def normed_rows(weights: Sequence[Normed]) -> Iterator[list[Rows]]:
+    """normed_8bit of each weight as bytes, as events.rows_of gives them: begun with while what is in the `with` block is done, and in the
+    list that it gives behind that; which is empty where one gives none."""
+    own, found = held(weights), list[Rows]()
     shapes = shapes_of(own)
     where, size = layout(shapes, (1,))
     numbers, room = placed(where, size, own)
     numbers[:, tasks.TURNED] = 0
-    go(((tasks.lengths,), (tasks.quantise,)), _weights_plan(shapes), np.zeros(tasks.HEAD, np.int64), numbers)
-    return [_rows(room, of_layer) for of_layer in where] if fit_16_bits(room, where) else None
-
-
-@cache
-def _weights_plan(shapes: tuple[Shape, ...]) -> np.ndarray:
-    return plan_of(weights_first(0, 1, shapes))
+    with weights_going(shapes, numbers):
+        yield found
+    found += [_rows(room, of_layer) for of_layer in where] if fit_16_bits(room, where) else []
 
 
 def _rows(room: Floats, own: Ints) -> Rows:
@@ -164,15 +168,3 @@ def _rows(room: Floats, own: Ints) -> Rows:
     each = view(room, own[tasks.BYTES], inputs * width, np.int8).reshape(inputs, width)
     totals = view(room, own[tasks.TOTALS], count * outputs, np.int64).reshape(count, outputs)
     return Rows(each[:, :outputs], totals.sum(axis=0).astype(np.int16))
-
-
-def go(kinds: Kinds, plan: np.ndarray, numbers: Ints, layers: Ints) -> None:
-    """Do the tasks of a plan, each kind of which is one or two works, one after the other; all numbers lie in one array."""
-    every = np.concatenate([numbers, layers.reshape(-1)])
-    share(go_through, plan, (_addresses(kinds), every.ctypes.data))
-
-
-@cache
-def _addresses(kinds: Kinds) -> np.ndarray:
-    """Of the works of each kind, 0 where there is no second."""
-    return np.array([[*(work.address for work in works), 0][:2] for works in kinds], np.int64)

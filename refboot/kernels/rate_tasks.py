@@ -25,7 +25,7 @@ from refboot.kernels.places import (
 )
 from refboot.kernels.pwl import _pwl, _pwl_backward
 from refboot.kernels.tile import ROWS, product, tiles
-from refboot.kernels.together import Work, call
+from refboot.kernels.together import Work
 from refboot.kernels.vectors import LANES
 from refboot.kernels.weight_tasks import (
     ALONG,
@@ -50,6 +50,7 @@ from refboot.kernels.weight_tasks import (
     of_pass,
     turned_width,
 )
+from refboot.waiting import call
 
 # Of a pass, besides what weight_tasks has: the places of the rate of each code (K,), and of sums for their gradients (FEW, K + 1, LANES).
 RATES, FOR_RATES = range(OWN_NUMBERS, OWN_NUMBERS + 2)

@@ -6,7 +6,7 @@ from refboot.kernels.coded import coded_backward, coded_forward, encode
 from refboot.kernels.coded_rates import rates_backward, rates_forward
 from refboot.kernels.cuba import cuba_within
 from refboot.kernels.events import rows_of
-from refboot.kernels.fit import without
+from refboot.kernels.forgetting import keep, stays
 from refboot.kernels.jit import COMPILED
 from refboot.kernels.magnitude import largest, squares
 from refboot.kernels.optim import adam_steps, sgd_steps
@@ -34,6 +34,7 @@ __all__ = [
     "cuba_within",
     "dense_spikes",
     "encode",
+    "keep",
     "largest",
     "mean_over_time",
     "normed_8bit",
@@ -47,5 +48,5 @@ __all__ = [
     "spiking_backward",
     "spiking_forward",
     "squares",
-    "without",
+    "stays",
 ]

@@ -16,20 +16,19 @@ import numpy as np
 from refboot.arrays import Floats, Ints
 from refboot.kernels import passes, weight_tasks
 from refboot.kernels import spiking_tasks as tasks
-from refboot.kernels.coded import Picture
+from refboot.kernels.coded import Picture, encode
 from refboot.kernels.cuba import bounded
 from refboot.kernels.events import LARGEST, UNIT, most_backward
 from refboot.kernels.layout import empty, time_major
 from refboot.kernels.leaky import DECAY_SCALE
-from refboot.kernels.passes import Kinds, Normed, Shape
+from refboot.kernels.passes import Normed, Shape
 from refboot.kernels.places import places
 from refboot.kernels.source import through_trains, trains_of
-from refboot.kernels.together import Task, parts, plan_of
+from refboot.kernels.together import Kinds, Task, parts, plan_of, share
 
 # Kinds of tasks, and the works of each, one after the other: what one leaves the next finds in its cache.
-FORWARD: Kinds = (weight_tasks.lengths,), (weight_tasks.quantise,), (tasks.code_sums, tasks.spike)
+FORWARD: Kinds = ((tasks.code_sums, tasks.spike),)
 BACKWARD: Kinds = (tasks.give, tasks.to_codes), (tasks.learn_pictures,), (tasks.learn,), (tasks.learn_dense,), (weight_tasks.finish,)
-LENGTHS, QUANTISE, RUN = range(len(FORWARD))
 BACK, PICTURES, LEARN, LEARN_DENSE, FINISH = range(len(BACKWARD))
 MOST = 1 << 23  # numbers of the gradients by the trains of codes, which are kept for all samples
 LONGEST = 512  # steps over which the input layer's means are exact, in whatever order they are summed
@@ -71,27 +70,28 @@ class Run(NamedTuple):
 
 
 def spiking_forward(
-    picture: Picture, steps: int, source: Source, weights: Sequence[Normed], neurons: Sequence[Neurons], sample: bool
+    x: Floats, steps: int, source: Source, weights: Sequence[Normed], neurons: Sequence[Neurons], sample: bool
 ) -> Run | None:
-    """A still `picture` through an input layer and normed 8-bit `weights`, the last a read-out, behind each other one `neurons`.
+    """Still pictures x (N, I) through an input layer and normed 8-bit `weights`, the last a read-out, behind each other one `neurons`.
 
     None where a sum might leave 16 bits or a state 32, where a weight is NaN, or for more samples or steps than this is for.
     """
-    samples, trains = len(picture.codes), len(picture.codes) * len(picture.values) * len(weights[0][1])
-    if trains > MOST or steps > LONGEST or not all(_fits(steps, *own[:3]) for own in (source.neurons, *neurons)):
+    if steps > LONGEST or not all(_fits(steps, *own[:3]) for own in (source.neurons, *neurons)):
         return None
-    own = passes.held(weights)
+    samples, own = len(x), passes.held(weights)
     shapes, (z, out) = passes.shapes_of(own), empty((samples, len(weights[-1][1]), steps))
     where, size = _layout(shapes, samples, steps)
-    numbers, of_codes, means, of_pixels = _of_pass(picture, steps, shapes, out, sample)
     layers, room = passes.placed(where, size, own)
-    reached = _enter(picture, source, numbers, of_codes, means)
-    if not np.isfinite(means[1].sum()):
+    with passes.weights_going(shapes, layers):
+        picture = encode(x)
+        if samples * len(picture.values) * shapes[0][1] > MOST:
+            return None
+        numbers, of_codes, means, of_pixels = _of_pass(picture, steps, shapes, out, sample)
+        reached = _enter(picture, source, numbers, of_codes, means)
+        _tell(neurons, layers, where, room)
+    if not (np.isfinite(means[1].sum()) and passes.fit_16_bits(room, where)):
         return None
-    _tell(neurons, layers, where, room)
-    passes.go(FORWARD, forward_plan(samples, shapes), numbers, layers)
-    if not passes.fit_16_bits(room, where):
-        return None
+    share(FORWARD, forward_plan(samples), numbers, layers.reshape(-1))
     sampled = [(of_pixels[0], of_pixels[1]), *(_means(room, of_layer, samples) for of_layer in where[:-1])] if sample else []
     return Run(z, sampled, picture, source, reached, own, (of_codes, room), numbers, layers)
 
@@ -104,15 +104,14 @@ def spiking_backward(grad: Floats, ran: Run) -> tuple[Normed, list[Normed]]:
     layers[:, [weight_tasks.GV, weight_tasks.GG]], layers[-1, tasks.GIVEN] = places(found), places([[given]])[0, 0]
     spikes = passes.view(ran.rooms[1], where[0, tasks.COUNTS], len(shapes) * samples, np.int64).reshape(-1, samples).sum(axis=1).tolist()
     often = tuple(_often(*own, samples * steps) for own in zip(spikes, shapes[1:], strict=False))
-    passes.go(BACKWARD, backward_plan(samples, shapes, often), ran.numbers, layers)
+    share(BACKWARD, backward_plan(samples, shapes, often), ran.numbers, layers.reshape(-1))
     return _leave(ran), [(gv.T, gg) for gv, gg in found]
 
 
 @cache
-def forward_plan(samples: int, shapes: tuple[Shape, ...]) -> np.ndarray:
-    """The tasks of `spiking_forward`: all weights, by inputs, then the samples."""
-    plan = passes.weights_first(LENGTHS, QUANTISE, shapes)
-    return plan_of(plan + [Task(RUN, 0, *part, RUN, QUANTISE) for part in parts(samples, 1, AT_ONCE)])
+def forward_plan(samples: int) -> np.ndarray:
+    """The tasks of `spiking_forward` behind the weights."""
+    return plan_of([Task(0, 0, *part, 0, -1) for part in parts(samples, 1, AT_ONCE)])
 
 
 @cache

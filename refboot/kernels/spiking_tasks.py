@@ -35,7 +35,7 @@ from refboot.kernels.places import (
 )
 from refboot.kernels.running import driven
 from refboot.kernels.tile import ROWS, product, tiles
-from refboot.kernels.together import Work, call
+from refboot.kernels.together import Work
 from refboot.kernels.weight_tasks import (
     ALONG,
     BYTES,
@@ -59,6 +59,7 @@ from refboot.kernels.weight_tasks import (
     of_pass,
     turned_width,
 )
+from refboot.waiting import call
 
 # Of a pass, besides what weight_tasks has: its steps, whether means are asked for; and the places of the codes' trains (T, K), which ever
 # spike (K,), as many truths (K,), the sums of weights of each code in each sample (N, K, O) int16, which codes there are (N, K), the

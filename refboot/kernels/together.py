@@ -9,25 +9,26 @@ out does not depend on who does what. One thread alone does all; one that comes 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import types
-from numba.core import cgutils
 
 from refboot import threads
+from refboot.arrays import Ints
 from refboot.kernels.jit import ONE, ZERO, helper, jit
 from refboot.kernels.layout import SMALL
-from refboot.kernels.vectors import intrinsic
-from refboot.waiting import take, wait_for
+from refboot.kernels.places import numbers, numbers2
+from refboot.waiting import NUMBERS, attempt, take, wait_for
 
 CELL = 16  # numbers from one count to the next: each has a line of the cache
 FROM_END = 1 << 32  # a count holds what was taken from the front in its lower half, from the end in its upper
 ALL = 1 << 20  # more than any group or stage has
-STAGE, AFTER, NEEDED, MEMBERS = 5, 6, 7, 8  # columns of a plan
+STAGE, AFTER, NEEDED, MEMBERS, COLUMNS = 5, 6, 7, 8, 9  # of a plan
+# The beginning of a job: where the plan is, how many tasks it has, where the addresses of works are, for how many kinds, and whether a task
+# failed. Behind it is of each group what was taken, then of each stage what is done; then what the works are told.
+PLAN, TASKS, WORKS, KINDS, FAILED, HEAD = 0, 1, 2, 3, 4, 8
 
 Part = tuple[int, int, int]
 
@@ -69,20 +70,6 @@ def plan_for(*sizes: int) -> np.ndarray:
     return plan_of([Task(0, i, *part, 0, -1) for i, size in enumerate(sizes) for part in parts(size, 16, counts[i])])
 
 
-def share(kernel: Callable[..., None], plan: np.ndarray, work: tuple[Any, ...], alone: bool = False) -> None:
-    """Call `kernel(plan, cells, side, *work)` on as many threads as there are, or on this one `alone`; raises what it raises."""
-    cells = np.zeros(2 * CELL * len(plan), np.int64)  # of each group what was taken, then of each stage what is done
-
-    def take_part(side: int) -> None:
-        try:
-            kernel(plan, cells, side, *work)
-        except BaseException:
-            cells[::CELL] = ALL  # no task is left, and nobody waits for what is not done
-            raise
-
-    threads.share([partial(take_part, i % 2) for i in range(1 if alone else threads.count())])
-
-
 @jit
 def next_task(plan, cells, side, at):  # type: ignore[no-untyped-def]
     """The number of the next task, once all that it waits for is done, and of the first of its group; len(plan) if there is none.
@@ -106,9 +93,6 @@ def done(plan, cells, k):  # type: ignore[no-untyped-def]
     take(cells, CELL * (len(plan) + plan[k, STAGE]), ONE)
 
 
-NUMBERS = (types.int64,) * 5
-
-
 class Work:
     """What a task of some kind does, `function(work, layer, part, low, high)` of whole numbers, of which `work` is the place of more.
 
@@ -127,28 +111,60 @@ class Work:
         return int(found.library.get_pointer_to_function(found.fndesc.llvm_func_name))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def call(typing: Any, address: Any, work: Any, layer: Any, part: Any, low: Any, high: Any) -> Any:
-    """Do the Work at an address."""
-
-    def code(context: Any, builder: ir.IRBuilder, signature: Any, args: list[ir.Value]) -> ir.Value:
-        kind = context.call_conv.get_function_type(types.none, NUMBERS)
-        function = builder.inttoptr(args[0], kind.as_pointer())
-        status, nothing = context.call_conv.call_function(builder, function, types.none, NUMBERS, args[1:])
-        with cgutils.if_unlikely(builder, status.is_error):
-            context.call_conv.return_status_propagate(builder, status)
-        return nothing
-
-    return types.none(*(types.int64,) * 6), code
+Kinds = tuple[tuple[Work, ...], ...]
 
 
-@jit
-def go_through(plan, cells, side, addresses, work):  # type: ignore[no-untyped-def]
-    """Do all tasks, each by the addresses of its kind, one after the other."""
+@Work
+def go_through(job, side, _, __, ___):  # type: ignore[no-untyped-def]
+    """Do the tasks of a job, each by the addresses of its kind, one after the other; where one fails, all is over, and the job tells."""
+    head = numbers(job, (HEAD,))
+    plan, addresses = numbers2(head[PLAN], (head[TASKS], COLUMNS)), numbers2(head[WORKS], (head[KINDS], 2))
+    cells, work = numbers(job + 8 * HEAD, (2 * CELL * len(plan),)), job + 8 * (HEAD + 2 * CELL * len(plan))
     k, at = next_task(plan, cells, side, ZERO)
     while k < len(plan):
         for address in addresses[plan[k, 0]]:
-            if address != 0:
-                call(address, work, plan[k, 1], plan[k, 2], plan[k, 3], plan[k, 4])
+            if address != 0 and not attempt(address, work, plan[k, 1], plan[k, 2], plan[k, 3], plan[k, 4]):
+                head[FAILED] = 1
+                for i in range(2 * len(plan)):
+                    cells[CELL * i] = ALL  # no task is left, and nobody waits for what is not done
         done(plan, cells, k)
         k, at = next_task(plan, cells, side, at)
+
+
+class Going:
+    """Within the `with` block other threads go through the tasks of a plan, while this one does something else; at its end it joins them.
+
+    Of each kind of tasks there are one or two works, one after the other; they find the `work` numbers behind each other in one array.
+    Raises MemoryError: nothing else in them can fail.
+    """
+
+    def __init__(self, kinds: Kinds, plan: np.ndarray, *work: Ints, alone: bool = False) -> None:
+        addresses, empty = _addresses(kinds), np.zeros(2 * CELL * len(plan), np.int64)
+        head = np.array([plan.ctypes.data, len(plan), addresses.ctypes.data, len(addresses), 0, 0, 0, 0], np.int64)
+        self.job = np.concatenate([head, empty, *work])
+        self.held, self.alone = (plan, addresses), alone
+
+    def __enter__(self) -> Going:
+        self.helpers = [] if self.alone else threads.begin(go_through.address, self.job)
+        return self
+
+    def __exit__(self, error: object, *_: object) -> None:
+        if error is not None:
+            self.job[HEAD : HEAD + 2 * CELL * len(self.held[0]) : CELL] = ALL
+            threads.end(self.helpers)
+        else:
+            threads.finish(go_through.address, self.job, self.helpers)
+            if self.job[FAILED]:
+                raise MemoryError("too little memory for a kernel's own arrays")
+
+
+def share(kinds: Kinds, plan: np.ndarray, *work: Ints, alone: bool = False) -> None:
+    """Go through the tasks of a plan on as many threads as there are, or on this one `alone`; see Going."""
+    with Going(kinds, plan, *work, alone=alone):
+        pass
+
+
+@cache
+def _addresses(kinds: Kinds) -> np.ndarray:
+    """Of the works of each kind, 0 where there is no second."""
+    return np.array([[*(work.address for work in works), 0][:2] for works in kinds], np.int64)

@@ -10,7 +10,6 @@ from refboot.block import chain, still
 from refboot.errors import OrderError, ShapeError
 from refboot.kernels import weight_tasks
 from refboot.kernels.chain import Entry, Layer, Pieces, chain_backward, chain_forward
-from refboot.kernels.coded import encode
 from refboot.kernels.passes import layout, shapes_of, view
 from refboot.kernels.weight import normed_8bit
 from refboot.network import Network
@@ -265,7 +264,7 @@ def test_a_pass_alone_is_that_of_numpy():
     rng = np.random.default_rng(0)
     x, pieces = pictures(4), Pieces(np.array([[-0.5, 0.0], [0.3, 0.4], [1.1, 1.0]]), np.array([0.5, 0.75]), 1.0, 1e-5)
     v, g = rng.normal(size=(6, PIXELS)).astype(np.float32), np.full(6, 20, np.float32)
-    ran_once = chain_forward(encode(x), Entry(np.ones(1, np.float32), np.zeros(1, np.float32), pieces), [Layer(v, g, None)])
+    ran_once = chain_forward(x, Entry(np.ones(1, np.float32), np.zeros(1, np.float32), pieces), [Layer(v, g, None)])
     quantised = np.rint(x * 32) / 32
     rates = np.interp(quantised, *pieces.knots.T)
     weight = normed_8bit(v, g)[0]

@@ -371,12 +371,16 @@ def test_the_bound_of_16_bits_is_that_of_each_output():
     v = np.zeros((2, 480), np.float32)
     v[0, :200], v[1, 280:] = 1, 1
     weights = [(np.asfortranarray(v), np.full(2, np.sqrt(np.float32(200)) * 3.5, np.float32))]
-    (rows,) = normed_rows(weights)
+    with normed_rows(weights) as found:
+        pass
+    (rows,) = found
     wanted = rows_of(normed_8bit(*weights[0])[0].T)
     np.testing.assert_array_equal(rows.each, wanted.each)
     np.testing.assert_array_equal(rows.total, wanted.total)
     v[0, 200:400] = 1
-    assert normed_rows([(np.asfortranarray(v), np.full(2, np.sqrt(np.float32(400)) * 3.5, np.float32))]) is None
+    with normed_rows([(np.asfortranarray(v), np.full(2, np.sqrt(np.float32(400)) * 3.5, np.float32))]) as found:
+        pass
+    assert not found
 
 
 def test_a_gradient_of_another_shape_is_refused():

@@ -1,8 +1,5 @@
 """Products within kernels, and tasks that threads share within kernels: what NumPy gives, and nothing else is touched."""
 
-import threading
-import time
-
 import numba
 import numpy as np
 import pytest
@@ -12,8 +9,10 @@ from hypothesis import strategies as st
 from refboot import kernels, reference, threads
 from refboot.kernels import adding, coded_rates, gather, optim, tile, together, turn
 from refboot.kernels.magnitude import squares
+from refboot.kernels.places import numbers
 from refboot.optim import SGD
 from refboot.parameter import Parameter
+from refboot.waiting import give_way, take
 
 SIZES = st.tuples(*[st.integers(1, 80)] * 3)
 UNTOUCHED = np.float32(7)
@@ -142,23 +141,57 @@ def test_numbers_of_what_is_not_a_value_are_found_in_order(size, share, seed, va
 STAGES = [together.Task(stage, layer, i, 0, 0, stage, stage - 1) for stage in range(5) for layer in range(2) for i in range(10)]
 
 
-def test_each_task_is_given_once_and_none_before_what_it_waits_for():
-    plan, taken, lock = together.plan_of(STAGES), [], threading.Lock()
+@together.Work
+def note(work, layer, part, low, high):
+    """Behind the count of those begun, when each task began, and by how many works it was done."""
+    count, begun = numbers(work, (1,)), numbers(work + 8, (200,))
+    begun[20 * low + 10 * layer + part] = take(count, 0, np.int64(1))
+    begun[100 + 20 * low + 10 * layer + part] += 1
 
-    def kernel(plan, cells, side):
-        k, at = together.next_task(plan, cells, side, 0)
-        while k < len(plan):
-            with lock:
-                taken.append(k)
-            together.done(plan, cells, k)
-            k, at = together.next_task(plan, cells, side, at)
 
-    for count in (1, 2, 3):
-        taken.clear()
-        with threads.use(count):
-            together.share(kernel, plan, ())
-        assert sorted(taken) == list(range(100))
-        assert (np.diff(plan[taken, together.STAGE]) >= 0).all()
+@together.Work
+def fail(work, layer, part, low, high):
+    """The first, while the others go on, and wait for it behind the first stage."""
+    if layer == 0 and part == 0 and low == 0:
+        for _ in range(100_000):
+            give_way()
+        raise MemoryError
+
+
+def going_on(kinds=((note,),)):
+    """The tasks of STAGES, all of one kind."""
+    return together.Going(kinds, together.plan_of([task._replace(kind=0, low=task.stage) for task in STAGES]), np.zeros(201, np.int64))
+
+
+def noted(count, kinds=((note,),)):
+    """When each of the tasks of STAGES began, and how often, with so many threads."""
+    with threads.use(count), going_on(kinds) as going:
+        pass
+    return going.job[-200:-100].reshape(5, 20), going.job[-100:]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_each_task_is_given_once_and_none_before_what_it_waits_for(count):
+    begun, times = noted(count)
+    assert sorted(begun.reshape(-1)) == list(range(100))
+    assert (begun.max(axis=1)[:-1] < begun.min(axis=1)[1:]).all()
+    assert (times == 1).all()
+    assert (noted(count, ((note, note),))[1] == 2).all()
+
+
+def test_tasks_begun_by_others_are_waited_for_where_this_thread_gives_up():
+    with pytest.raises(KeyError), threads.use(2), going_on() as going:
+        raise KeyError
+    before = going.job.copy()
+    assert before[-100:].max() <= 1
+    for count in (1, 2):
+        assert (noted(count)[1] == 1).all()
+    np.testing.assert_array_equal(going.job, before)
+
+
+def test_within_it_others_are_not_asked_a_second_time():
+    with threads.use(2), going_on():
+        assert (noted(2)[1] == 1).all()
 
 
 def test_numbers_of_stages_are_counts_that_there_is_room_for():
@@ -179,19 +212,8 @@ def test_of_each_group_one_side_takes_the_first_tasks_and_the_other_the_last():
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_task_that_fails_leaves_nobody_waiting(count):
-    plan = together.plan_of(STAGES)
-
-    def kernel(plan, cells, side):
-        k, at = together.next_task(plan, cells, side, 0)
-        while k < len(plan):
-            if k == 0:
-                time.sleep(0.02)  # the other goes on meanwhile, and waits for this one behind the first stage
-                raise MemoryError("no room")
-            together.done(plan, cells, k)
-            k, at = together.next_task(plan, cells, side, at)
-
-    with threads.use(count), pytest.raises(MemoryError, match="no room"):
-        together.share(kernel, plan, ())
+    with pytest.raises(MemoryError, match="too little memory"):
+        noted(count, ((fail,),))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
