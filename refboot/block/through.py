@@ -19,7 +19,7 @@ from refboot.routine import LayerMode, Mode
 
 def through(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Floats | None:
     """What the last block gives, (N, O, T), of a network whose first two are `held`; None where a layer does not allow for it."""
-    if held is None or held.x.shape[-1] == 1 or any(m is not Mode.SNN for _, m in zip(blocks, mode, strict=False)):
+    if held is None or held.x.shape[-1] == 1 or blocks[-1].training or any(m is not Mode.SNN for _, m in zip(blocks, mode, strict=False)):
         return None
     (_, *between, last), ways = blocks, ops.shortcuts()
     neurons = [from_rest(block) if type(block) is Dense else None for block in between]

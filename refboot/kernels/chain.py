@@ -25,13 +25,14 @@ from refboot.kernels.passes import Normed, Shape
 from refboot.kernels.places import places
 from refboot.kernels.pwl import pieces, pwl_backward
 from refboot.kernels.tile import ROWS
-from refboot.kernels.together import Kinds, Task, parts, plan_of, share
+from refboot.kernels.together import Going, Kinds, Task, parts, plan_of, share
 from refboot.kernels.vectors import LANES
 
 # Kinds of tasks, and the works of each, one after the other: what one leaves the next finds in its cache.
 FORWARD: Kinds = ((tasks.from_pictures, tasks.onward),)
-BACKWARD: Kinds = (tasks.back,), (tasks.learn_pictures,), (tasks.learn,), (weight_tasks.finish,)
-BACK, PICTURES, LEARN, FINISH = range(len(BACKWARD))
+BACKWARD: Kinds = ((tasks.back,),)
+LEARNING: Kinds = (tasks.learn_pictures,), (tasks.learn,), (weight_tasks.finish,)
+PICTURES, LEARN, FINISH = range(len(LEARNING))
 
 Doubles = NDArray[np.float64]
 
@@ -94,7 +95,7 @@ def chain_forward(x: Floats, entry: Entry, layers: Sequence[Layer]) -> Pass | No
         told[tasks.RATES] = places([[rates]])[0, 0]
     if passes.largest_sums(room, where).max() >= weight_tasks.ODD:
         return None
-    share(FORWARD, forward_plan(samples), told, numbers.reshape(-1))
+    share(FORWARD, samples_plan(samples), told, numbers.reshape(-1))
     output = _of_last(room, where, tasks.RATE, samples).copy()  # whoever keeps it does not keep the room
     return Pass(output, picture, entry, layers, drive, rates, [*weights, *curves], room, told, numbers)
 
@@ -102,30 +103,30 @@ def chain_forward(x: Floats, entry: Entry, layers: Sequence[Layer]) -> Pass | No
 def chain_backward(grad: Floats, ran: Pass) -> tuple[Normed, list[Normed]]:
     """Gradients for weight and bias (1,) of the input layer and each other one's v (O, I) and g (O,), given that of the output. float32."""
     samples, weights, told, numbers = len(grad), ran.held[: len(ran.layers)], ran.told.copy(), ran.numbers.copy()
-    found, shapes, last = passes.gradients_for(weights), passes.shapes_of(weights), ran.layers[-1].curve
+    shapes, last = passes.shapes_of(weights), ran.layers[-1].curve
     where = passes.layout(shapes, (samples,) * 3)[0]
     given = grad if last is None else pwl_backward(grad, _of_last(ran.room, where, tasks.INPUT, samples), *last)
-    given, sums = np.ascontiguousarray(given), np.empty((FEW, len(ran.rates) + 1, LANES))
-    numbers[:, [weight_tasks.GV, weight_tasks.GG]], numbers[-1, tasks.GIVEN] = places(found), places([[given]])[0, 0]
-    told[tasks.FOR_RATES] = sums.ctypes.data
-    share(BACKWARD, backward_plan(samples, shapes), told, numbers.reshape(-1))
+    given = np.ascontiguousarray(given)
+    numbers[-1, tasks.GIVEN] = places([[given]])[0, 0]
+    with Going(BACKWARD, samples_plan(samples), told, numbers.reshape(-1)):
+        found, sums = passes.gradients_for(weights), np.empty((FEW, len(ran.rates) + 1, LANES))
+        numbers[:, [weight_tasks.GV, weight_tasks.GG]], told[tasks.FOR_RATES] = places(found), sums.ctypes.data
+    share(LEARNING, weights_plan(shapes), told, numbers.reshape(-1))
     of_rates = gathered(sums[: len(passes.by_inputs(shapes[0]))], ran.picture.usual) * UNIT
     gd = pwl_backward(of_rates, ran.drive, *ran.entry.curve)
     return source.through_rates(gd, ran.picture.values, ran.entry.weight, ran.entry.bias), [(gv.T, gg) for gv, gg in found]
 
 
 @cache
-def forward_plan(samples: int) -> np.ndarray:
-    """The tasks of `chain_forward` behind the weights."""
+def samples_plan(samples: int) -> np.ndarray:
+    """All samples, a few at a time: forward behind the weights, and backward before them."""
     return plan_of([Task(0, 0, *part, 0, -1) for part in parts(samples, ROWS, FEW)])
 
 
 @cache
-def backward_plan(samples: int, shapes: tuple[Shape, ...]) -> np.ndarray:
-    """The tasks of `chain_backward`: the samples, then all weights, by inputs."""
-    plan = [Task(BACK, 0, *part, 0, -1) for part in parts(samples, ROWS, FEW)]
-    kinds = [LEARN if i else PICTURES for i in range(len(shapes))]
-    return plan_of(plan + passes.weights_last(kinds, FINISH, shapes))
+def weights_plan(shapes: tuple[Shape, ...]) -> np.ndarray:
+    """All weights, by inputs, backward."""
+    return passes.weights_last([LEARN if i else PICTURES for i in range(len(shapes))], FINISH, shapes)
 
 
 def _of_last(room: Floats, where: Ints, column: int, samples: int) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
@@ -42,7 +43,7 @@ def adam_steps(sets: Sequence[Arrays], step: int, lr: float, beta1: float, beta2
 @lru_cache(maxsize=1)  # of one step all parameters have the same
 def _adam_constants(step: int, lr: float, beta1: float, beta2: float, eps: float) -> tuple[np.float32, ...]:
     rates = np.float32(beta1), np.float32(1 - beta1), np.float32(beta2), np.float32(1 - beta2)
-    return *rates, np.float32(1 / np.sqrt(1 - beta2**step)), np.float32(lr / (1 - beta1**step)), np.float32(eps)
+    return *rates, np.float32(1 / math.sqrt(1 - beta2**step)), np.float32(lr / (1 - beta1**step)), np.float32(eps)
 
 
 def _all_in_place(kernel: Callable[..., None], part: Work, sets: Sequence[Arrays], *constants: np.float32) -> None:

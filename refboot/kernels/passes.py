@@ -128,15 +128,14 @@ def _weights_plan(shapes: tuple[Shape, ...]) -> np.ndarray:
     return plan_of(plan + [Task(1, i, *part, 1, 0) for i, shape in enumerate(shapes) for part in by_inputs(shape)])
 
 
-def weights_last(learn: Sequence[int], finish: int, shapes: tuple[Shape, ...]) -> list[Task]:
-    """The tasks that learn each weight, of its own kind, after stage 0, and that finish it, behind those that learn the next; by inputs."""
+def weights_last(learn: Sequence[int], finish: int, shapes: tuple[Shape, ...]) -> np.ndarray:
+    """The tasks that learn each weight, of its own kind, and that finish it, behind those that learn the next; by inputs."""
     plan: list[Task] = []
     last: list[Task] = []
     for i, (kind, shape) in enumerate(zip(learn, shapes, strict=True)):
-        stage = 1 + i
-        plan += [Task(kind, i, *part, stage, 0) for part in by_inputs(shape)] + last
-        last = [Task(finish, i, *part, stage + len(shapes), stage) for part in by_inputs(shape)]
-    return plan + last
+        plan += [Task(kind, i, *part, i, -1) for part in by_inputs(shape)] + last
+        last = [Task(finish, i, *part, i + len(shapes), i) for part in by_inputs(shape)]
+    return plan_of(plan + last)
 
 
 def as_normed(shape: Shape) -> list[Part]:

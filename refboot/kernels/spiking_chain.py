@@ -24,12 +24,13 @@ from refboot.kernels.leaky import DECAY_SCALE
 from refboot.kernels.passes import Normed, Shape
 from refboot.kernels.places import places
 from refboot.kernels.source import through_trains, trains_of
-from refboot.kernels.together import Kinds, Task, parts, plan_of, share
+from refboot.kernels.together import Going, Kinds, Task, parts, plan_of, share
 
 # Kinds of tasks, and the works of each, one after the other: what one leaves the next finds in its cache.
 FORWARD: Kinds = ((tasks.code_sums, tasks.spike),)
-BACKWARD: Kinds = (tasks.give, tasks.to_codes), (tasks.learn_pictures,), (tasks.learn,), (tasks.learn_dense,), (weight_tasks.finish,)
-BACK, PICTURES, LEARN, LEARN_DENSE, FINISH = range(len(BACKWARD))
+BACKWARD: Kinds = ((tasks.give, tasks.to_codes),)
+LEARNING: Kinds = (tasks.learn_pictures,), (tasks.learn,), (tasks.learn_dense,), (weight_tasks.finish,)
+PICTURES, LEARN, LEARN_DENSE, FINISH = range(len(LEARNING))
 MOST = 1 << 23  # numbers of the gradients by the trains of codes, which are kept for all samples
 LONGEST = 512  # steps over which the input layer's means are exact, in whatever order they are summed
 AT_ONCE = 16  # parts of the samples
@@ -91,7 +92,7 @@ def spiking_forward(
         _tell(neurons, layers, where, room)
     if not (np.isfinite(means[1].sum()) and passes.fit_16_bits(room, where)):
         return None
-    share(FORWARD, forward_plan(samples), numbers, layers.reshape(-1))
+    share(FORWARD, samples_plan(samples), numbers, layers.reshape(-1))
     sampled = [(of_pixels[0], of_pixels[1]), *(_means(room, of_layer, samples) for of_layer in where[:-1])] if sample else []
     return Run(z, sampled, picture, source, reached, own, (of_codes, room), numbers, layers)
 
@@ -100,26 +101,27 @@ def spiking_backward(grad: Floats, ran: Run) -> tuple[Normed, list[Normed]]:
     """Gradients for weight and bias (1,) of the input layer, and for each other one's v (O, I) and g (O,), given that of the output
     (N, O, T). float32."""
     samples, steps, layers, shapes, given = len(grad), grad.shape[2], ran.layers.copy(), passes.shapes_of(ran.held), time_major(grad)
-    found, where = passes.gradients_for(ran.held), _layout(shapes, samples, steps)[0]
-    layers[:, [weight_tasks.GV, weight_tasks.GG]], layers[-1, tasks.GIVEN] = places(found), places([[given]])[0, 0]
-    spikes = passes.view(ran.rooms[1], where[0, tasks.COUNTS], len(shapes) * samples, np.int64).reshape(-1, samples).sum(axis=1).tolist()
-    often = tuple(_often(*own, samples * steps) for own in zip(spikes, shapes[1:], strict=False))
-    share(BACKWARD, backward_plan(samples, shapes, often), ran.numbers, layers.reshape(-1))
-    return _leave(ran), [(gv.T, gg) for gv, gg in found]
+    layers[-1, tasks.GIVEN] = places([[given]])[0, 0]
+    with Going(BACKWARD, samples_plan(samples), ran.numbers, layers.reshape(-1)):
+        found, where = passes.gradients_for(ran.held), _layout(shapes, samples, steps)[0]
+        layers[:, [weight_tasks.GV, weight_tasks.GG]] = places(found)
+        spikes = passes.view(ran.rooms[1], where[0, tasks.COUNTS], len(shapes) * samples, np.int64).reshape(-1, samples).sum(axis=1)
+        often = tuple(_often(*own, samples * steps) for own in zip(spikes.tolist(), shapes[1:], strict=False))
+    with Going(LEARNING, weights_plan(shapes, often), ran.numbers, layers.reshape(-1)):
+        first = _leave(ran)
+    return first, [(gv.T, gg) for gv, gg in found]
 
 
 @cache
-def forward_plan(samples: int) -> np.ndarray:
-    """The tasks of `spiking_forward` behind the weights."""
+def samples_plan(samples: int) -> np.ndarray:
+    """All samples, a few at a time: forward behind the weights, and backward before them."""
     return plan_of([Task(0, 0, *part, 0, -1) for part in parts(samples, 1, AT_ONCE)])
 
 
 @cache
-def backward_plan(samples: int, shapes: tuple[Shape, ...], often: tuple[bool, ...]) -> np.ndarray:
-    """The tasks of `spiking_backward`: the samples, then all weights, by inputs; of those behind the first some spike `often`."""
-    plan = [Task(BACK, 0, *part, 0, -1) for part in parts(samples, 1, AT_ONCE)]
-    kinds = [PICTURES, *(LEARN_DENSE if dense else LEARN for dense in often)]
-    return plan_of(plan + passes.weights_last(kinds, FINISH, shapes))
+def weights_plan(shapes: tuple[Shape, ...], often: tuple[bool, ...]) -> np.ndarray:
+    """All weights, by inputs, backward; the inputs of some of those behind the first spike `often`."""
+    return passes.weights_last([PICTURES, *(LEARN_DENSE if dense else LEARN for dense in often)], FINISH, shapes)
 
 
 def _of_pass(picture: Picture, steps: int, shapes: tuple[Shape, ...], out: Floats, sample: bool) -> tuple[Ints, Floats, Floats, Floats]:

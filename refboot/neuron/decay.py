@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from refboot import arrays
@@ -45,12 +47,21 @@ class Decay:
         """The decay as integers in 0..4096, (1,) or (C,); raises OrderError for channels that are not known yet."""
         if not self._built:
             raise OrderError(self.name, "of each channel used before their number was known", "network.build(input_shape) first")
-        return decay_mantissa(self.parameter.data)
+        data = self.parameter.data
+        return _of_all(float(data[0])) if data.shape == (1,) else decay_mantissa(data)
 
     @property
     def device(self) -> int | Ints:
         """The integer a chip is programmed with, or one per channel."""
         return int(self.mantissa[0]) if self.shared else self.mantissa
+
+
+@lru_cache
+def _of_all(decay: float) -> Ints:
+    """decay_mantissa of a decay (1,), which is asked for again and again; not to be written to."""
+    found = decay_mantissa(np.array([decay], np.float32))
+    found.flags.writeable = False
+    return found
 
 
 def _bounds(name: str, value: Range, shared: bool) -> tuple[float, float]:

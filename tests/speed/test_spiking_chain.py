@@ -14,7 +14,7 @@ from refboot.kernels import shortcuts, spiking_chain
 from refboot.kernels.coded import encode
 from refboot.kernels.events import rows_of
 from refboot.kernels.passes import normed_rows
-from refboot.kernels.spiking_chain import LEARN, LEARN_DENSE, backward_plan
+from refboot.kernels.spiking_chain import LEARN, LEARN_DENSE, weights_plan
 from refboot.kernels.weight import normed_8bit
 from refboot.network import Network
 from refboot.neuron import Dropout, cuba
@@ -113,7 +113,7 @@ def test_those_networks_spike_from_rarely_to_often():
 def test_the_way_of_the_gradient_is_that_of_the_rate(spikes):
     many = spiking_chain._often(int(spikes * 512 * 512), (512, 512), 512)
     assert many is (spikes > 0.25)
-    kinds = set(backward_plan(32, ((784, 512), (512, 512)), (many,))[:, 0].tolist())
+    kinds = set(weights_plan(((784, 512), (512, 512)), (many,))[:, 0].tolist())
     assert (LEARN_DENSE in kinds, LEARN in kinds) == (many, not many)
     assert spiking_chain._often(0, (512, 10), 512) is False  # no spike: nothing to gather
     assert spiking_chain._often(1, (512, 10), 512) is True  # few outputs
