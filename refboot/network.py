@@ -16,7 +16,7 @@ from refboot.block.chain import Chain, chain
 from refboot.block.fitting import fit_together
 from refboot.block.plain import Plain
 from refboot.block.spiking_chain import SpikingChain, spiking_chain
-from refboot.block.still import Held, hold
+from refboot.block.still import Held, hold, replicate
 from refboot.block.through import through
 from refboot.errors import FormatError, OrderError, RangeError, RefbootError, ShapeError, TypeMismatchError
 from refboot.exchange import LayerSpec, NetSpec
@@ -267,15 +267,6 @@ def _check_own(blocks: Sequence[Layer]) -> None:
 def _of_block(number: int, block: Layer, error: RefbootError) -> RefbootError:
     """`error`, with the block it comes from in front."""
     return type(error)(f"block {number} ({type(block).__name__}): {error.name}", error.got, error.expected)
-
-
-def replicate(x: Floats, time_steps: int) -> Floats:
-    """A still x (N, ..., 1) held for `time_steps` steps, without a copy, not to be written to; float32."""
-    if not x.flags.c_contiguous:
-        return np.broadcast_to(x, (*x.shape[:-1], time_steps))
-    held: Floats = np.ndarray((*x.shape[:-1], time_steps), np.float32, x, 0, (*x.strides[:-1], 0))  # the same in a tenth of the time
-    held.flags.writeable = False
-    return held
 
 
 def _squares(grads: Sequence[Floats]) -> list[float]:

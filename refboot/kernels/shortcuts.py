@@ -1,6 +1,5 @@
-"""What this set of operations offers beside the functions of the definition: ways around, and what prepares it (`ops.shortcuts`)."""
+"""What this set of operations offers beside the functions of the definition: ways around (`ops.shortcuts`)."""
 
-from refboot.kernels.ahead import compile_ahead
 from refboot.kernels.chain import Entry, Layer, Pieces, chain_backward, chain_forward
 from refboot.kernels.coded import coded_backward, coded_forward, encode
 from refboot.kernels.coded_rates import rates_backward, rates_forward
@@ -30,7 +29,6 @@ __all__ = [
     "coded_backward",
     "coded_forward",
     "coded_spikes",
-    "compile_ahead",
     "cuba_within",
     "dense_spikes",
     "encode",

@@ -57,17 +57,15 @@ def trains_of(values, weight, bias, i_keep, v_keep, limit, steps, voltage, means
 @jit
 def through_trains(g_table, values, weight, bias, i_keep, v_keep, threshold, slope, inverse, voltage):  # type: ignore[no-untyped-def]
     """Gradients of weight and bias (1,) of the input layer, given those for the trains of codes, in parts (P, T, K)."""
-    parts, steps, kinds = g_table.shape
-    gw, gb, gu, later = np.empty(1, np.float32), np.empty(1, np.float32), np.zeros(kinds, np.float32), np.zeros(kinds, np.float32)
-    grad, along, total = np.empty(kinds), 0.0, 0.0
-    for t in range(steps - 1, -1, -1):
-        grad[:] = 0
-        for part in range(parts):
-            for k in range(kinds):
-                grad[k] += g_table[part, t, k]
-        for k in range(kinds):
-            gu[k], later[k] = gradient_step(np.float32(grad[k]), voltage[t, k], gu[k], later[k], i_keep, v_keep, threshold, slope, inverse)
-            along += np.float64(later[k] * values[k])
-            total += np.float64(later[k])
+    gw, gb, along, total = np.empty(1, np.float32), np.empty(1, np.float32), 0.0, 0.0
+    for k in range(values.size):
+        gu, later = np.float32(0), np.float32(0)
+        for t in range(len(voltage) - 1, -1, -1):
+            grad = 0.0
+            for part in range(len(g_table)):
+                grad += g_table[part, t, k]
+            gu, later = gradient_step(np.float32(grad), voltage[t, k], gu, later, i_keep, v_keep, threshold, slope, inverse)
+            along += np.float64(later * values[k])
+            total += np.float64(later)
     gw[0], gb[0] = unclipped(np.float32(along), weight[0]), unclipped(np.float32(total), bias[0])
     return gw, gb

@@ -48,7 +48,7 @@ class Decay:
         if not self._built:
             raise OrderError(self.name, "of each channel used before their number was known", "network.build(input_shape) first")
         data = self.parameter.data
-        return _of_all(float(data[0])) if data.shape == (1,) else decay_mantissa(data)
+        return np.array([_of_all(float(data[0]))], np.int64) if data.shape == (1,) else decay_mantissa(data)
 
     @property
     def device(self) -> int | Ints:
@@ -57,11 +57,9 @@ class Decay:
 
 
 @lru_cache
-def _of_all(decay: float) -> Ints:
-    """decay_mantissa of a decay (1,), which is asked for again and again; not to be written to."""
-    found = decay_mantissa(np.array([decay], np.float32))
-    found.flags.writeable = False
-    return found
+def _of_all(decay: float) -> int:
+    """decay_mantissa of the decay of all channels, which is asked for again and again."""
+    return int(decay_mantissa(np.array([decay], np.float32))[0])
 
 
 def _bounds(name: str, value: Range, shared: bool) -> tuple[float, float]:

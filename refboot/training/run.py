@@ -123,8 +123,7 @@ class Run:
         return found
 
     def _build(self) -> None:
-        ops.prepare()
-        settings = self.settings
+        ready, settings = ops.prepare(), self.settings
         network_rng, self._data_rng = (np.random.default_rng(seed) for seed in np.random.SeedSequence(settings.seed).spawn(2))
         self.training, self.testing = loaders(settings, self._data_rng, *self._where)
         if len(self.training) <= settings.num_sample_iter:
@@ -137,6 +136,7 @@ class Run:
         self._order = self._data_rng.bit_generator.state
         generators = {"network": network_rng, "data": self._data_rng}
         self._parts = snapshot.Parts(self.network, self.optimizer, self.scheduler, self.stats, generators)
+        ready()
 
     def _begin(self, overwrite: bool) -> None:
         if not overwrite:

@@ -74,9 +74,9 @@ getattr(caching, "CacheImpl", getattr(caching, "_CacheImpl", None))._locator_cla
 import numpy as np
 from refboot.kernels import ahead, quantize_8bit
 from refboot.data import affine
-ahead.compile_ahead()
-print(quantize_8bit(np.float32([0.04])).tolist(), ahead.compiled(ahead.spiking_tasks.give.kernel))
+ahead.compile_part(0, 2)  # for another process: nothing
+print(quantize_8bit(np.float32([0.04])).tolist(), ahead.spiking_tasks.spike.kernel.signatures)
 """
     environment = os.environ | {"REFBOOT_THREADS": "2"}
     found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "[0.03125] True"
+    assert found.stdout.strip() == "ready\n[0.03125] []"

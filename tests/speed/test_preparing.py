@@ -1,0 +1,122 @@
+"""Kernels compiled by other processes: the ones a training asks for, for the types it gives them; and only where none is."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from refboot import ops, preparing
+from refboot import threads as workers
+from refboot.kernels import ahead, spiking_tasks
+
+TRAIN = """
+import gc, os
+from numba.core.dispatcher import Dispatcher
+from refboot.bench.tutorial import Tutorial, images
+from refboot.kernels import ahead, coded
+from refboot.routine import Mode
+from refboot.settings import Settings
+
+def signatures():
+    ours = [d for d in gc.get_objects() if isinstance(d, Dispatcher) and d.py_func.__module__.startswith("refboot")]
+    return {(d.py_func.__name__, str(s)) for d in ours for s in d.signatures}
+
+training = Tutorial(Settings(), images(os.devnull))
+for kernels, modes in ((ahead.first(), [Mode.SAMPLE, Mode.SNN]), (ahead.later(), [Mode.FIT, Mode.ANN])):
+    for kernel, types in kernels:
+        kernel.compile(types)
+    before = signatures()
+    for mode in modes:
+        training.step(mode)
+    print(sorted(name for name, _ in signatures() - before))
+training.infer(training.batches[0][0].reshape(32, -1), 32)
+print([kernel.__name__ for kernel, _ in ahead.first() + ahead.later() if len(kernel.signatures) != 1 and kernel is not coded._quantise])
+"""
+PREPARE = """
+import sys
+from refboot import ops, preparing
+preparing.MEMORY = 0
+ready = ops.prepare()
+early = "numba" in sys.modules
+ready()
+from refboot.kernels import ahead
+from pathlib import Path
+missing = lambda kernels: [k.__name__ for k, _ in kernels if not list(Path(k.stats.cache_path).glob(f"*.{k.__name__}-*.nbi"))]
+print(early, missing(ahead.first()))
+preparing.wait()
+print(missing(ahead.later()), sum(len(k.signatures) for k, _ in ahead.first() + ahead.later()))
+"""
+
+
+def output(code, **environment):
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True).stdout.split("\n")
+
+
+def test_a_training_compiles_nothing_else_and_nothing_for_other_types():
+    assert output(TRAIN, REFBOOT_THREADS="2")[:3] == ["[]", "['_quantise']", "[]"]  # pixels that may be written to, too
+
+
+def test_other_processes_compile_them_all_and_this_one_none_nor_does_it_load_numba_before(tmp_path):
+    assert output(PREPARE, NUMBA_CACHE_DIR=str(tmp_path), REFBOOT_THREADS="2")[:2] == ["False []", "[] 0"]
+
+
+@pytest.mark.parametrize(
+    ("compiled", "count", "memory", "started"), [(False, 2, 4e9, 2), (True, 2, 4e9, 0), (False, 1, 4e9, 0), (False, 2, 1e9, 0)]
+)
+def test_they_start_where_nothing_is_compiled_and_there_is_room(monkeypatch, compiled, count, memory, started):
+    numbers = []
+    monkeypatch.setattr(preparing, "memory", lambda: memory)
+    monkeypatch.setattr(preparing, "compiled", lambda: compiled)
+    monkeypatch.setattr(preparing, "_started", numbers.append)
+    with workers.use(count), ops.use("numba"):
+        ops.prepare()()
+    preparing.wait()
+    assert numbers == list(range(started))
+
+
+def test_what_is_compiled_is_found_where_numba_puts_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    assert not preparing.compiled()
+    (tmp_path / "kernels_1" / "x").mkdir(parents=True)
+    (tmp_path / "kernels_1" / "x" / "spiking_tasks.give-200.py311.nbi").touch()
+    assert preparing.compiled()
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    spiking_tasks.give.address  # noqa: B018 (compiled now, if it was not)
+    folder = spiking_tasks.give.kernel.stats.cache_path
+    assert preparing.compiled() or folder is None or str(folder).startswith(str(tmp_path)) or "NUMBA_CACHE_DIR" in os.environ
+
+
+def test_its_name_on_disk_is_that_of_a_kernel():
+    module, name = preparing.FIRST.removesuffix("-*.nbi").split(".")
+    kernel = spiking_tasks.give.kernel
+    assert (kernel.__module__.rpartition(".")[2], kernel.__name__) == (module, name)
+    assert kernel in [own for own, _ in ahead.first()]
+
+
+def test_the_memory_of_the_machine_is_known_or_taken_for_large():
+    assert preparing.memory() > 1e8
+
+
+def test_where_no_process_can_be_started_or_one_fails_nothing_happens(monkeypatch):
+    monkeypatch.setattr(preparing, "compiled", lambda: False)
+    monkeypatch.setattr(preparing, "MEMORY", 0)
+    for executable, code in ((os.devnull, ""), (sys.executable, "raise SystemExit({number})")):
+        monkeypatch.setattr(preparing.sys, "executable", executable)
+        monkeypatch.setattr(preparing, "CODE", code)
+        preparing.begin()()
+        preparing.wait()
+
+
+def test_the_definition_has_nothing_to_compile(monkeypatch):
+    asked = []
+    monkeypatch.setattr(preparing, "begin", lambda: asked.append(True) or (lambda: None))
+    with workers.use(2):
+        for choice, count in (("reference", 0), ("numba", 1)):
+            with ops.use(choice):
+                ops.prepare()()
+            assert len(asked) == count
+        monkeypatch.setenv("REFBOOT_OPS", "reference")
+        ops.prepare()()
+        assert len(asked) == 1
