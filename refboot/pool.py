@@ -2,7 +2,7 @@
 
 To wake a thread takes up to 0.1 ms, as long as a kernel on half a layer. So a helper waits awake for a moment after each job, in compiled
 code and without Python's lock (the GIL); then it sleeps. On a busy machine that would harm all: there each thread works alone.
-A job is a list of Python's tasks (`run`), or compiled (`begin`, `end`), which a helper that is awake begins with at once.
+A job is a list of Python's tasks (`run`), or compiled (`begin`, `finish`): with such a one a helper that is awake begins at once.
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ class Pool:
             for helper in self._first(self.count - 1):
                 helpers.append(helper)
                 helper.begin(entry, job)
-        finally:
-            if not helpers:
-                self.leading.release()
+        except BaseException:
+            self._end(helpers)
+            raise
         return helpers
 
     def finish(self, entry: int, job: np.ndarray, helpers: list[_Helper]) -> None:
@@ -93,12 +93,14 @@ class Pool:
 
     def end(self, helpers: list[_Helper]) -> None:
         """Wait until these are done with what they began; who did not come in time begins no more."""
+        if helpers:
+            self._end(helpers)
+
+    def _end(self, helpers: list[_Helper]) -> None:
         try:
-            for helper in helpers:
-                helper.wait()
+            _wait_for(helpers)
         finally:
-            if helpers:
-                self.leading.release()
+            self.leading.release()
 
     def _first(self, wanted: int) -> list[_Helper]:
         """So many helpers."""
@@ -122,8 +124,9 @@ class Pool:
 class Crowd:
     """Others who want the processors: while they are there, a thread that waits awake takes from those who work, this one among them.
 
-    They are if over SPAN seconds of work our threads wanted to run and did not for more than a SHARE of the time. Then each works
-    alone for a while, which doubles, up to LONGEST, each time that the others turn out to be still there, and halves when not.
+    They are if over SPAN seconds of work our threads, a helper while it waits awake, too, wanted to run and did not for more than a SHARE
+    of the time. Then each works alone for a while, which doubles, up to LONGEST, each time that the others turn out to be still there,
+    and halves when not.
     """
 
     def __init__(self) -> None:
@@ -135,7 +138,7 @@ class Crowd:
         return time.monotonic() < self.gone
 
     def note(self, start: Moment) -> None:
-        """Since `start` this thread has worked, without a sleep of its own will for long."""
+        """Since `start` this thread has worked, or waited awake, without a sleep of its own will for long."""
         end = now()
         worked, ran = end[0] - start[0], end[1] - start[1]
         self.worked, self.lost = self.worked + worked, self.lost + worked - ran
@@ -236,6 +239,16 @@ class _Helper:
         if self.cells[self.waiting.ASKED] == number:
             self.asked.get()
         self.asleep = False
+
+
+def _wait_for(helpers: Sequence[_Helper]) -> None:
+    """Until they are done, whatever interrupts this one (Ctrl-C): they work in its memory."""
+    for i, helper in enumerate(helpers):
+        try:
+            helper.wait()
+        except BaseException:
+            _wait_for(helpers[i:])
+            raise
 
 
 def _outcome(task: Task) -> list[BaseException]:
