@@ -19,7 +19,8 @@ def spikes(synapse: Any, neuron: Any, x: Floats | Still) -> Floats | None:
     ways = ops.shortcuts()
     if ways is None or type(synapse) is not Dense or type(neuron) is not cuba.Neuron or neuron.from_rest is None or x.shape[-1] == 1:
         return None
-    rows = ways.rows_of(synapse.weight.forward().T)
+    weight = synapse.weight.forward()
+    rows = ways.rows_of(weight.T) if weight.shape[1] == x.shape[1] else None
     if rows is None:
         return None
     if isinstance(x, Still):

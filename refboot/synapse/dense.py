@@ -48,8 +48,10 @@ class Dense:
         return self.weight.parameters()
 
     def forward(self, x: Floats | Still) -> Floats:
-        """z (N, out, T) for x (N, in, T), float32."""
+        """z (N, out, T) for x (N, in, T), float32; raises ShapeError."""
         weight = self.weight.forward()
+        if x.shape[1] != weight.shape[1]:
+            raise ShapeError("x", f"of shape {x.shape}", f"(N, {weight.shape[1]}, T), by the weight's {weight.shape}")
         self._cache = x, weight
         return x.dense_forward(weight) if isinstance(x, Still) else ops.active().dense_forward(x, weight)
 

@@ -367,6 +367,18 @@ def test_nor_in_evaluation(monkeypatch, change):
     assert through.through(held, network.blocks, SNN) is None
 
 
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("moving", [True, False])
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_layer_put_in_for_another_number_of_inputs_is_refused(number, moving, train):
+    network = build((48, 48, 5))
+    network.blocks[number] = block.cuba.Dense(NEURON, 3000, 48, weight_norm=True, rng=np.random.default_rng(0))
+    network.train(train)
+    x = pictures()[..., None].repeat(8, axis=-1) if moving else pictures()
+    with pytest.raises(ShapeError, match=f"block {number} .*3000"):
+        network(x, SNN)
+
+
 def test_the_bound_of_16_bits_is_that_of_each_output():
     v = np.zeros((2, 480), np.float32)
     v[0, :200], v[1, 280:] = 1, 1
