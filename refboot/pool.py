@@ -8,12 +8,14 @@ A job is a list of Python's tasks (`run`), or compiled (`begin`, `finish`): with
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import Any
+from types import FrameType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,6 +35,20 @@ class _Inside(threading.local):
     active = False
 
 
+class Lead(NamedTuple):
+    """The thread that asks the helpers, and the call in which it does so until they are done."""
+
+    thread: int
+    frame: FrameType
+
+    def gave_up(self) -> bool:
+        """Whether that call of this thread is over although nobody waited for the helpers: Ctrl-C may come between any two steps of it."""
+        frame = sys._getframe() if self.thread == threading.get_ident() else self.frame  # of another thread nothing is known
+        while frame is not self.frame and frame.f_back is not None:
+            frame = frame.f_back
+        return frame is not self.frame
+
+
 class Pool:
     """As many threads as `count`, this one among them; the others are started when first needed, and again in a forked process."""
 
@@ -44,7 +60,7 @@ class Pool:
     def forget(self) -> None:
         """Start without helpers."""
         self.helpers: list[_Helper] = []
-        self.leading = threading.Lock()
+        self.leading: dict[str, Lead] = {}  # one or none: what two threads set at once, one of them has set
         self.crowd = Crowd()
 
     def run(self, tasks: Sequence[Task]) -> None:
@@ -53,30 +69,26 @@ class Pool:
         While they help one thread, another that asks works alone. Raises the first error of a task, when all are done.
         """
         job = _Job(tasks)
-        if not self.crowd.there() and self.leading.acquire(blocking=False):
+        if not self.crowd.there() and self._leads(sys._getframe()):
             try:
                 self._lead(job, min(self.count, len(tasks)) - 1)
             finally:
-                self.leading.release()
+                self.leading.clear()
         else:
             job.work()
         job.check()
 
-    def begin(self, entry: int, job: np.ndarray) -> list[_Helper]:
+    def begin(self, entry: int, job: np.ndarray, frame: FrameType) -> list[_Helper]:
         """Let the helpers begin with a compiled job, the function at `entry` with its numbers; returns them, for `finish` or `end`.
 
-        None where there are none, where they help one who has not ended yet, or where others want the processors.
+        No helpers where there are none, where they help one who has not ended yet, or where others want the processors. What the job
+        works on is held by the call `frame`, which is to end it.
         """
-        if self.count < 2 or self.inside.active or self.crowd.there() or not self.leading.acquire(blocking=False):
+        if self.count < 2 or self.inside.active or self.crowd.there() or not self._leads(frame):
             return []
-        helpers: list[_Helper] = []
-        try:
-            for helper in self._first(self.count - 1):
-                helpers.append(helper)
-                helper.begin(entry, job)
-        except BaseException:
-            self._end(helpers)
-            raise
+        helpers = self._first(self.count - 1)
+        for helper in helpers:
+            helper.begin(entry, job, frame)
         return helpers
 
     def finish(self, entry: int, job: np.ndarray, helpers: list[_Helper]) -> None:
@@ -94,13 +106,17 @@ class Pool:
     def end(self, helpers: list[_Helper]) -> None:
         """Wait until these are done with what they began; who did not come in time begins no more."""
         if helpers:
-            self._end(helpers)
-
-    def _end(self, helpers: list[_Helper]) -> None:
-        try:
             _wait_for(helpers)
-        finally:
-            self.leading.release()
+            self.leading.clear()
+
+    def _leads(self, frame: FrameType) -> bool:
+        """Whether this thread asks the helpers from now on, in the call `frame`; after one that gave up they are waited for."""
+        mine = Lead(threading.get_ident(), frame)
+        leader = self.leading.setdefault("", mine)
+        if leader is not mine and leader.gave_up():
+            _wait_for(self.helpers)
+            self.leading[""] = leader = mine
+        return leader is mine
 
     def _first(self, wanted: int) -> list[_Helper]:
         """So many helpers."""
@@ -199,6 +215,7 @@ class _Helper:
         pace = waiting.per_second()
         self.tries, self.delay = int(AWAKE * pace), int(DELAY * pace)
         self.job, self.asleep = _Job([]), False
+        self.held: tuple[np.ndarray, FrameType] | None = None  # what a compiled job works on, until it is done
         self.asked: SimpleQueue[None] = SimpleQueue()
         threading.Thread(target=self._serve, name="refboot", daemon=True).start()
 
@@ -208,8 +225,9 @@ class _Helper:
         self.cells[self.waiting.ASKED] += 1
         self._wake()
 
-    def begin(self, entry: int, job: np.ndarray) -> None:
+    def begin(self, entry: int, job: np.ndarray, frame: FrameType) -> None:
         """Say that there is a compiled job."""
+        self.held = job, frame
         self.waiting.ask(self.cells, entry, job)
         self._wake()
 
@@ -246,6 +264,7 @@ def _wait_for(helpers: Sequence[_Helper]) -> None:
     for i, helper in enumerate(helpers):
         try:
             helper.wait()
+            helper.held = None
         except BaseException:
             _wait_for(helpers[i:])
             raise

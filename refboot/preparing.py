@@ -17,23 +17,25 @@ from typing import Any
 NAME = "refboot-preparing"
 PROCESSES = 2
 MEMORY = 2e9  # bytes that the machine should have: each process takes 0.3e9
-FIRST = "spiking_tasks.give-*.nbi"  # Numba's name for one of the kernels, whatever it is compiled for
+LONGEST = 120.0  # seconds that a process is waited for
+LAST = "fit._collect", "fit._near"  # the kernels that the processes come to last
+INSIDE = "REFBOOT_PREPARING"  # set in the processes
 CODE = "import sys; sys.path[:] = {path!r}; from refboot.kernels.ahead import compile_part; compile_part({number}, {processes})"
 
 
 def begin() -> Callable[[], None]:
-    """Start the processes, if nothing is compiled yet and the machine is no small board; returns a function that waits for what the first
-    step needs."""
-    if compiled() or memory() < MEMORY:
-        return lambda: None
-    events = []
-    for process in filter(None, map(_started, range(PROCESSES))):
-        events.append(threading.Event())
-        threading.Thread(target=_watch, args=(process, events[-1]), name=NAME, daemon=True).start()
+    """Start the processes, if not all is compiled yet, it can be kept, and the machine is no small board; returns a function that waits for
+    what the first step needs."""
+    events: list[threading.Event] = []
+    if _may() and memory() >= MEMORY and not compiled() and _kept():
+        for process in filter(None, map(_started, range(PROCESSES))):
+            events.append(threading.Event())
+            threading.Thread(target=_watch, args=(process, events[-1]), name=NAME, daemon=True).start()
+    own = os.getpid()
 
     def ready() -> None:
-        for event in events:
-            event.wait()
+        for event in events if os.getpid() == own else []:  # the threads that watch are not in a forked process
+            event.wait(LONGEST)
 
     return ready
 
@@ -46,12 +48,24 @@ def wait() -> None:
 
 
 def compiled() -> bool:
-    """Whether a kernel is found where Numba may have put it: in its own folder, if there is one, beside the package, or the user's."""
-    own, home = os.environ.get("NUMBA_CACHE_DIR"), Path.home()
+    """Whether the last kernels are found where Numba may have put them."""
+    version = f"py{sys.version_info.major}{sys.version_info.minor}"
+    return all(any(any(folder.glob(f"**/{name}-*.{version}*.nbi")) for folder in _folders()) for name in LAST)
+
+
+def _folders() -> list[Path]:
+    """Where Numba puts what it compiles: into a folder it is told of, else beside the package or into the user's."""
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return [Path(os.environ["NUMBA_CACHE_DIR"])]
+    home = Path(os.path.expanduser("~"))
     users = os.environ.get("XDG_CACHE_HOME", home / ".cache"), home / "Library/Caches", os.environ.get("LOCALAPPDATA", home)
-    folders = [Path(own)] if own else [Path(user, "numba") for user in users]
-    beside = Path(__file__).parent / "kernels" / "__pycache__"
-    return any(any(folder.glob(f"**/{FIRST}")) for folder in folders) or (not own and any(beside.glob(FIRST)))
+    return [Path(__file__).parent / "kernels" / "__pycache__", *(Path(user, "numba") for user in users)]
+
+
+def _kept() -> bool:
+    """Whether there is such a folder that can be written to, or the nearest that there is above it."""
+    above = (next(folder for folder in (own, *own.parents) if folder.exists()) for own in _folders())
+    return any(os.access(folder, os.W_OK) for folder in above)
 
 
 def memory() -> float:
@@ -60,18 +74,27 @@ def memory() -> float:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if known else float("inf")
 
 
+def _may() -> bool:
+    """Whether Python can start itself, and is not one of the processes; and whether Numba compiles."""
+    itself = bool(sys.executable) and not getattr(sys, "frozen", False) and INSIDE not in os.environ
+    return itself and os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
+
+
 def _started(number: int) -> Any:
     """The process, or None where it cannot be started: then this one compiles all by itself, as it does where one fails."""
     import subprocess  # noqa: PLC0415 (needed once)
 
     code, silent = CODE.format(path=sys.path, number=number, processes=PROCESSES), subprocess.DEVNULL
-    with suppress(OSError):
-        return subprocess.Popen([sys.executable, "-c", code], stdin=silent, stdout=subprocess.PIPE, stderr=silent)
+    environment = os.environ | {INSIDE: "1"}
+    with suppress(OSError, ValueError):
+        return subprocess.Popen([sys.executable, "-c", code], stdin=silent, stdout=subprocess.PIPE, stderr=silent, env=environment)
     return None
 
 
 def _watch(process: Any, ready: threading.Event) -> None:
     """Until it says that it is ready, or ends without; then until it ends: what is not waited for stays on the system's list."""
     with process:
-        process.stdout.readline()
-        ready.set()
+        try:
+            process.stdout.readline()
+        finally:
+            ready.set()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -82,9 +83,9 @@ def share(tasks: Sequence[Task], alone: bool = False) -> None:
         _pool.run(tasks)
 
 
-def begin(entry: int, job: np.ndarray) -> list[Any]:
-    """Let other threads begin with a compiled job; those that do, for `finish` or `end`. See pool.Pool."""
-    return _pool.begin(entry, job)
+def begin(entry: int, job: np.ndarray, frame: FrameType) -> list[Any]:
+    """Let other threads begin with a compiled job that the call `frame` is to end; those that do, for `finish` or `end`. See pool.Pool."""
+    return _pool.begin(entry, job, frame)
 
 
 def finish(entry: int, job: np.ndarray, helpers: list[Any]) -> None:

@@ -3,7 +3,7 @@ order of what they draw."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from functools import partial
 from typing import Any
@@ -22,23 +22,31 @@ OWN = {"fit", "run", "soft_clear", "draw", "keep"}  # what an object may have go
 def fit_together(blocks: Sequence[Any], mode: LayerMode) -> LayerMode:
     """Fit those of the blocks that are to be fitted, and return the mode in which they then run; or leave both to each of them.
 
-    To each where one is not refboot's own, or draws for something else on its way (dropout).
+    To each where one of them all is not refboot's own, or draws for something else on its way (dropout).
     """
     if type(mode) is not LayerMode or mode.base_mode is not Mode.FIT or ops.shortcuts() is None:
         return mode
-    fitted = [block for block, m in zip(blocks, mode, strict=False) if m is Mode.FIT and type(block) not in OTHERS]
-    samplers = [block.f for block in fitted]
-    if not all(map(_allows, fitted)) or len(set(map(id, samplers))) < len(samplers):
+    if not all(map(_allows, blocks)):
+        return mode
+    samplers = [block.f for block, m in zip(blocks, mode, strict=False) if m is Mode.FIT and type(block) not in OTHERS]
+    if len(set(map(id, samplers))) < len(samplers):
         return mode
     stay: list[np.ndarray] = []
-    fits = [partial(copy_context().run, sampler.fit) for sampler in sorted(samplers, key=lambda sampler: sampler.count)]
-    threads.share([lambda: stay.extend(sampler.draw() for sampler in samplers), *fits])
-    threads.share([partial(sampler.keep, own) for sampler, own in zip(samplers, stay, strict=True)])
+    fits = [sampler.fit for sampler in sorted(samplers, key=lambda sampler: sampler.count)]
+    _share([lambda: stay.extend(sampler.draw() for sampler in samplers), *fits])
+    _share([partial(sampler.keep, own) for sampler, own in zip(samplers, stay, strict=True)])
     return LayerMode(mode.crossover, Mode.ANN)
 
 
+def _share(tasks: Sequence[Callable[[], object]]) -> None:
+    """Call each, with the operations that are in use here, on all threads."""
+    threads.share([partial(copy_context().run, task) for task in tasks])
+
+
 def _allows(block: Any) -> bool:
-    """Whether all that the block does before it runs is to fit its own sampler and to drop half of the points."""
+    """Whether all that the block draws, and does before it runs, is to fit its own sampler and to drop half of the points."""
+    if type(block) in OTHERS:
+        return True
     if type(block) not in FITTED or type(block.f) is not AnnSampler or type(block.f.rng) is not np.random.Generator:
         return False
     return block.neuron.drop is None and OWN.isdisjoint(vars(block)) and OWN.isdisjoint(vars(block.f))

@@ -39,9 +39,9 @@ def _rows(blocks: Sequence[Any], held: Held) -> tuple[list[Any], Any]:
     ways, weights = ops.shortcuts(), [block.synapse.weight for block in blocks]
     if all(map(is_normed, blocks)):
         held.picture  # noqa: B018 (made by all threads)
-        with ways.normed_rows([(weight.v.data, weight.g.data) for weight in weights]) as rows:
+        with ways.NormedRows([(weight.v.data, weight.g.data) for weight in weights]) as rows:
             still = held.run(0, Mode.SNN)
-        return rows, still
+        return rows.found, still
     found = [ways.rows_of(weight.forward().T) for weight in weights]
     return [] if any(own is None for own in found) else found, held.run(0, Mode.SNN)
 

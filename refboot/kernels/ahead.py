@@ -1,6 +1,6 @@
 """The kernels of a training, to be compiled before they are asked for: what the processes of `preparing` do.
 
-What is compiled for more than one signature is one process's: Numba's files of two signatures, written at once, can be mixed up.
+What two processes both compile, within others, has one signature: Numba's files of two, written at once, can be mixed up.
 """
 
 from __future__ import annotations

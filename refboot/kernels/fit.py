@@ -1,6 +1,9 @@
-"""Kernels of refboot.reference.fit; equal to it in every bit but the mean in `saturation` (summation order, 1e-12)."""
+"""Kernels of refboot.reference.fit; equal to it in every bit but the mean in `saturation` (summation order, 1e-12)
+and the sign of a median that is zero."""
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +26,10 @@ def saturation(a: Doubles, high: float) -> float:
 
 def band_medians(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:
     """See reference.band_medians."""
+    z, a = (x if x.dtype in (np.float32, np.float64) else x.astype(np.float64) for x in (z, a))
+    if levels.size < 2 or (levels[1:] < levels[:-1]).any():  # each band by itself: one that falls is empty
+        each = [band_medians(z, a, np.array([low, max(low, high)])) for low, high in pairwise(levels)]
+        return np.concatenate([np.empty((0, 2)), *each])
     bands, counts = memory.empty((a.size,), np.uint16), np.zeros(levels.size + 1, np.int64)
     _bands(a, _floor(levels, a.dtype), bands, counts)
     counts[1:-1] -= counts[2:]  # of those above each level, those in each band, and of all, those in none

@@ -5,8 +5,8 @@ Columns are those of weight_tasks and of the tasks that follow it. Letters: I in
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate
 from typing import Any
@@ -148,18 +148,26 @@ def by_inputs(shape: Shape) -> list[Part]:
     return parts(shape[0], 1, FEW)
 
 
-@contextmanager
-def normed_rows(weights: Sequence[Normed]) -> Iterator[list[Rows]]:
-    """normed_8bit of each weight as bytes, as events.rows_of gives them: begun with while what is in the `with` block is done, and in the
-    list that it gives behind that; which is empty where one gives none."""
-    own, found = held(weights), list[Rows]()
-    shapes = shapes_of(own)
-    where, size = layout(shapes, (1,))
-    numbers, room = placed(where, size, own)
-    numbers[:, tasks.TURNED] = 0
-    with weights_going(shapes, numbers):
-        yield found
-    found += [_rows(room, of_layer) for of_layer in where] if fit_16_bits(room, where) else []
+class NormedRows:
+    """normed_8bit of each weight as bytes, as events.rows_of gives them, made while what is in the `with` block is done: `found` behind it,
+    or nothing, where a weight gives none."""
+
+    def __init__(self, weights: Sequence[Normed]) -> None:
+        self.held, self.found = held(weights), list[Rows]()
+        shapes = shapes_of(self.held)
+        self.where, size = layout(shapes, (1,))
+        numbers, self.room = placed(self.where, size, self.held)
+        numbers[:, tasks.TURNED] = 0
+        self.going = weights_going(shapes, numbers)
+
+    def __enter__(self) -> NormedRows:
+        self.going.begin(sys._getframe(1))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.going.__exit__(*error)
+        if error[0] is None and fit_16_bits(self.room, self.where):
+            self.found += [_rows(self.room, of_layer) for of_layer in self.where]
 
 
 def _rows(room: Floats, own: Ints) -> Rows:

@@ -9,7 +9,7 @@ from refboot.kernels.forgetting import keep, stays
 from refboot.kernels.jit import COMPILED
 from refboot.kernels.magnitude import largest, squares
 from refboot.kernels.optim import adam_steps, sgd_steps
-from refboot.kernels.passes import normed_rows
+from refboot.kernels.passes import NormedRows
 from refboot.kernels.rates import mean_over_time
 from refboot.kernels.running import coded_spikes, dense_spikes
 from refboot.kernels.spiking_chain import Neurons, Source, spiking_backward, spiking_forward
@@ -21,6 +21,7 @@ __all__ = [
     "Entry",
     "Layer",
     "Neurons",
+    "NormedRows",
     "Pieces",
     "Source",
     "adam_steps",
@@ -37,7 +38,6 @@ __all__ = [
     "mean_over_time",
     "normed_8bit",
     "normed_8bit_backward",
-    "normed_rows",
     "rates_backward",
     "rates_forward",
     "rows_of",

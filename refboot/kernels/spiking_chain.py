@@ -32,6 +32,7 @@ BACKWARD: Kinds = ((tasks.give, tasks.to_codes),)
 LEARNING: Kinds = (tasks.learn_pictures,), (tasks.learn,), (tasks.learn_dense,), (weight_tasks.finish,)
 PICTURES, LEARN, LEARN_DENSE, FINISH = range(len(LEARNING))
 MOST = 1 << 23  # numbers of the gradients by the trains of codes, which are kept for all samples
+CODES = 256  # at the most
 LONGEST = 512  # steps over which the input layer's means are exact, in whatever order they are summed
 AT_ONCE = 16  # parts of the samples
 
@@ -79,14 +80,16 @@ def spiking_forward(
     """
     if steps > LONGEST or not all(_fits(steps, *own[:3]) for own in (source.neurons, *neurons)):
         return None
-    samples, own = len(x), passes.held(weights)
+    samples, own, picture = len(x), passes.held(weights), None
+    if samples * CODES * len(weights[0][1]) > MOST:
+        picture = encode(x)
+        if samples * len(picture.values) * len(weights[0][1]) > MOST:
+            return None
     shapes, (z, out) = passes.shapes_of(own), empty((samples, len(weights[-1][1]), steps))
     where, size = _layout(shapes, samples, steps)
     layers, room = passes.placed(where, size, own)
     with passes.weights_going(shapes, layers):
-        picture = encode(x)
-        if samples * len(picture.values) * shapes[0][1] > MOST:
-            return None
+        picture = picture or encode(x)
         numbers, of_codes, means, of_pixels = _of_pass(picture, steps, shapes, out, sample)
         reached = _enter(picture, source, numbers, of_codes, means)
         _tell(neurons, layers, where, room)

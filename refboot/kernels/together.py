@@ -8,9 +8,11 @@ out does not depend on who does what. One thread alone does all; one that comes 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from itertools import groupby
+from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -135,7 +137,7 @@ class Going:
     """Within the `with` block other threads go through the tasks of a plan, while this one does something else; at its end it joins them.
 
     Of each kind of tasks there are one or two works, one after the other; they find the `work` numbers behind each other in one array.
-    Raises MemoryError: nothing else in them can fail.
+    What these are places of is held by the call in which the block is. Raises MemoryError: nothing else in works can fail.
     """
 
     def __init__(self, kinds: Kinds, plan: np.ndarray, *work: Ints, alone: bool = False) -> None:
@@ -145,7 +147,11 @@ class Going:
         self.held, self.alone = (plan, addresses), alone
 
     def __enter__(self) -> Going:
-        self.helpers = [] if self.alone else threads.begin(go_through.address, self.job)
+        return self.begin(sys._getframe(1))
+
+    def begin(self, frame: FrameType) -> Going:
+        """Enter the block for the call `frame`."""
+        self.helpers = [] if self.alone else threads.begin(go_through.address, self.job, frame)
         return self
 
     def __exit__(self, error: object, *_: object) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refboot import Network, block, network, ops, threads
+from refboot import Network, block, network, ops, reference, threads
 from refboot.block import fitting
 from refboot.kernels import fit, forgetting
 from refboot.neuron import Dropout
@@ -65,6 +65,14 @@ def test_the_median_of_many_that_are_all_one_or_of_two_far_apart():
     for low, high in ((0.5, 0.5), (-3e38, 3e38), (0.0, 1e-45), (-1e-45, 0.0)):
         x = np.float32([low, high]).repeat(fit.MANY)
         assert fit.median(x) == (np.float64(np.float32(low)) + np.float32(high)) / 2
+
+
+@pytest.mark.parametrize("levels", [[0.9, 0.1, 0.95], [0.9, 0.1], [0.5, 0.1, 0.9], [0.2, 0.2, 0.6], [0.5]])
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64, np.bool_])
+def test_bands_that_fall_are_empty_and_whole_numbers_are_taken(levels, kind):
+    a, levels = (np.random.default_rng(0).random(20_000) * 2).astype(kind), np.array(levels)
+    z = np.arange(20_000).astype(np.float32)
+    np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
 
 
 def build(count=3, rng=None, **options):
@@ -144,11 +152,49 @@ def own_block(net):
     net.blocks[1].__class__ = OwnDense
 
 
-@pytest.mark.parametrize("change", [dropout, own_fit, own_clear, own_generator, one_sampler, own_block], ids=lambda change: change.__name__)
+class Foreign:
+    """No more than a network asks of a block."""
+
+    training = True
+
+    def build(self, shape):
+        return shape
+
+    def parameters(self):
+        return {}
+
+    def buffers(self):
+        return {}
+
+    def forward(self, x, mode=None):
+        return x
+
+    def backward(self, grad):
+        return grad
+
+
+def foreign(net):
+    net.blocks[1] = Foreign()
+
+
+OTHERS = [own_fit, own_clear, own_generator, one_sampler]
+
+
+@pytest.mark.parametrize("change", [dropout, foreign, own_block, *OTHERS], ids=lambda change: change.__name__)
 def test_what_draws_otherwise_or_is_somebody_elses_is_fitted_in_its_turn(change):
     net, _ = build()
     change(net)
     assert fitting.fit_together(net.blocks, FIT) is FIT
+
+
+@pytest.mark.parametrize("change", [dropout, foreign, own_block], ids=lambda change: change.__name__)
+def test_so_are_all_behind_one_that_spikes_and_may_draw(change):
+    net, _ = build()
+    change(net)
+    mode = LayerMode(3, Mode.FIT)
+    assert fitting.fit_together(net.blocks, mode) is mode
+    net(pictures(), SAMPLE)
+    assert net(pictures(), FIT).shape == (400, 4, 1)
 
 
 def test_only_what_is_to_be_fitted_is():

@@ -8,7 +8,7 @@ import pytest
 
 from refboot import ops, preparing
 from refboot import threads as workers
-from refboot.kernels import ahead, spiking_tasks
+from refboot.kernels import ahead
 
 TRAIN = """
 import gc, os
@@ -78,21 +78,58 @@ def test_they_start_where_nothing_is_compiled_and_there_is_room(monkeypatch, com
 
 def test_what_is_compiled_is_found_where_numba_puts_it(tmp_path, monkeypatch):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    folder = tmp_path / "kernels_1" / "x"
+    folder.mkdir(parents=True)
+    version = f"py{sys.version_info.major}{sys.version_info.minor}"
+    for name in ("fit._collect-83.py27.nbi", f"fit._collect-83.{version}.nbi"):
+        assert not preparing.compiled()
+        (folder / name).touch()
     assert not preparing.compiled()
-    (tmp_path / "kernels_1" / "x").mkdir(parents=True)
-    (tmp_path / "kernels_1" / "x" / "spiking_tasks.give-200.py311.nbi").touch()
+    (folder / f"fit._near-9.{version}.nbi").touch()
     assert preparing.compiled()
-    monkeypatch.delenv("NUMBA_CACHE_DIR")
-    spiking_tasks.give.address  # noqa: B018 (compiled now, if it was not)
-    folder = spiking_tasks.give.kernel.stats.cache_path
-    assert preparing.compiled() or folder is None or str(folder).startswith(str(tmp_path)) or "NUMBA_CACHE_DIR" in os.environ
 
 
-def test_its_name_on_disk_is_that_of_a_kernel():
-    module, name = preparing.FIRST.removesuffix("-*.nbi").split(".")
-    kernel = spiking_tasks.give.kernel
-    assert (kernel.__module__.rpartition(".")[2], kernel.__name__) == (module, name)
-    assert kernel in [own for own, _ in ahead.first()]
+def test_without_a_home_or_a_folder_to_write_to_nothing_is_started(monkeypatch, tmp_path):
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(preparing.os.path, "expanduser", lambda path: path)
+    assert isinstance(preparing.compiled(), bool)
+    assert preparing._kept()
+    monkeypatch.setattr(preparing.os, "access", lambda folder, way: False)
+    assert not preparing._kept()
+
+
+def test_its_names_on_disk_are_those_of_the_kernels_that_come_last():
+    last = [ahead.later()[number :: preparing.PROCESSES][-1][0] for number in range(preparing.PROCESSES)]
+    assert {f"{kernel.__module__.rpartition('.')[2]}.{kernel.__name__}" for kernel in last} == set(preparing.LAST)
+
+
+@pytest.mark.parametrize("change", ["inside", "frozen", "nowhere", "not compiled"])
+def test_a_program_that_is_not_python_or_one_of_the_processes_starts_none(monkeypatch, change):
+    assert preparing._may()
+    if change in ("inside", "not compiled"):
+        monkeypatch.setenv(preparing.INSIDE if change == "inside" else "NUMBA_DISABLE_JIT", "1")
+    elif change == "frozen":
+        monkeypatch.setattr(preparing.sys, "frozen", True, raising=False)
+    else:
+        monkeypatch.setattr(preparing.sys, "executable", None)
+    assert not preparing._may()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_process_does_not_wait_nor_does_one_for_ever(monkeypatch):
+    monkeypatch.setattr(preparing, "compiled", lambda: False)
+    monkeypatch.setattr(preparing, "MEMORY", 0)
+    monkeypatch.setattr(preparing, "CODE", "import time; time.sleep(0.5)  # {path} {number} {processes}")
+    ready = preparing.begin()
+    child = os.fork()
+    if not child:
+        ready()
+        os._exit(3)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+    monkeypatch.setattr(preparing, "LONGEST", 0.01)
+    ready()
+    preparing.wait()
 
 
 def test_the_memory_of_the_machine_is_known_or_taken_for_large():

@@ -13,7 +13,7 @@ from refboot.errors import RangeError, ShapeError
 from refboot.kernels import shortcuts, spiking_chain
 from refboot.kernels.coded import encode
 from refboot.kernels.events import rows_of
-from refboot.kernels.passes import normed_rows
+from refboot.kernels.passes import NormedRows
 from refboot.kernels.spiking_chain import LEARN, LEARN_DENSE, weights_plan
 from refboot.kernels.weight import normed_8bit
 from refboot.network import Network
@@ -383,16 +383,16 @@ def test_the_bound_of_16_bits_is_that_of_each_output():
     v = np.zeros((2, 480), np.float32)
     v[0, :200], v[1, 280:] = 1, 1
     weights = [(np.asfortranarray(v), np.full(2, np.sqrt(np.float32(200)) * 3.5, np.float32))]
-    with normed_rows(weights) as found:
+    with NormedRows(weights) as made:
         pass
-    (rows,) = found
+    (rows,) = made.found
     wanted = rows_of(normed_8bit(*weights[0])[0].T)
     np.testing.assert_array_equal(rows.each, wanted.each)
     np.testing.assert_array_equal(rows.total, wanted.total)
     v[0, 200:400] = 1
-    with normed_rows([(np.asfortranarray(v), np.full(2, np.sqrt(np.float32(400)) * 3.5, np.float32))]) as found:
+    with NormedRows([(np.asfortranarray(v), np.full(2, np.sqrt(np.float32(400)) * 3.5, np.float32))]) as made:
         pass
-    assert not found
+    assert not made.found
 
 
 def test_a_gradient_of_another_shape_is_refused():
