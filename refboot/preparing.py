@@ -20,7 +20,11 @@ MEMORY = 2e9  # bytes that the machine should have: each process takes 0.3e9
 LONGEST = 120.0  # seconds that a process is waited for
 LAST = "fit._collect", "fit._near"  # the kernels that the processes come to last
 INSIDE = "REFBOOT_PREPARING"  # set in the processes
-CODE = "import sys; sys.path[:] = {path!r}; from refboot.kernels.ahead import compile_part; compile_part({number}, {processes})"
+# Without SciPy, which Numba loads for products of its own, of which kernels have none.
+CODE = (
+    "import sys; sys.path[:], sys.modules['scipy'] = {path!r}, None; "
+    "from refboot.kernels.ahead import compile_part; compile_part({number}, {processes})"
+)
 
 
 def begin() -> Callable[[], None]:

@@ -90,7 +90,7 @@ def chain_forward(x: Floats, entry: Entry, layers: Sequence[Layer]) -> Pass | No
         picture, curves = encode(x), [_curve(layer.curve) for layer in layers]
         drive, rates = source.rates_of(picture.values, entry.weight, entry.bias, *_pieces(entry.curve))
         numbers[:, tasks.PIECES] = [0 if layer.curve is None else len(layer.curve.slopes) for layer in layers]
-        numbers[:, [tasks.CURVE, tasks.STEEP]] = places(curves)
+        numbers[:, tasks.CURVE : tasks.STEEP + 1] = places(curves)
         told = passes.numbers_of(picture, len(shapes))
         told[tasks.RATES] = places([[rates]])[0, 0]
     if passes.largest_sums(room, where).max() >= weight_tasks.ODD:
@@ -110,7 +110,7 @@ def chain_backward(grad: Floats, ran: Pass) -> tuple[Normed, list[Normed]]:
     numbers[-1, tasks.GIVEN] = places([[given]])[0, 0]
     with Going(BACKWARD, samples_plan(samples), told, numbers.reshape(-1)):
         found, sums = passes.gradients_for(weights), np.empty((FEW, len(ran.rates) + 1, LANES))
-        numbers[:, [weight_tasks.GV, weight_tasks.GG]], told[tasks.FOR_RATES] = places(found), sums.ctypes.data
+        numbers[:, weight_tasks.GV : weight_tasks.GG + 1], told[tasks.FOR_RATES] = places(found), sums.ctypes.data
     share(LEARNING, weights_plan(shapes), told, numbers.reshape(-1))
     of_rates = gathered(sums[: len(passes.by_inputs(shapes[0]))], ran.picture.usual) * UNIT
     gd = pwl_backward(of_rates, ran.drive, *ran.entry.curve)

@@ -82,7 +82,7 @@ def placed(where: Ints, size: int, held: list[list[Floats]]) -> tuple[Ints, Floa
     base = places([[room]])[0, 0]
     layers[:, tasks.LENGTH : tasks.OWN_PLACES] += base
     layers[:, OWN:] += base
-    layers[:, [tasks.V, tasks.G]] = places(held)
+    layers[:, tasks.V : tasks.G + 1] = places(held)
     layers[0, tasks.TURNED] = 0  # nothing asks for the gradient of its inputs
     largest_sums(room, where)[...] = 0
     return layers, room

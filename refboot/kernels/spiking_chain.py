@@ -107,7 +107,7 @@ def spiking_backward(grad: Floats, ran: Run) -> tuple[Normed, list[Normed]]:
     layers[-1, tasks.GIVEN] = places([[given]])[0, 0]
     with Going(BACKWARD, samples_plan(samples), ran.numbers, layers.reshape(-1)):
         found, where = passes.gradients_for(ran.held), _layout(shapes, samples, steps)[0]
-        layers[:, [weight_tasks.GV, weight_tasks.GG]] = places(found)
+        layers[:, weight_tasks.GV : weight_tasks.GG + 1] = places(found)
         spikes = passes.view(ran.rooms[1], where[0, tasks.COUNTS], len(shapes) * samples, np.int64).reshape(-1, samples).sum(axis=1)
         often = tuple(_often(*own, samples * steps) for own in zip(spikes.tolist(), shapes[1:], strict=False))
     with Going(LEARNING, weights_plan(shapes, often), ran.numbers, layers.reshape(-1)):
