@@ -124,10 +124,10 @@ class AnnSampler:
         if not callable(getattr(rng, "permutation", None)):
             raise TypeMismatchError("rng", repr(rng), "a numpy.random.Generator")
         ways = ops.shortcuts()
-        if ways is not None:
-            return ways.stays(rng, self.count)  # type: ignore[no-any-return]
-        stay = np.ones(self.count, np.bool_)
-        stay[rng.permutation(self.count)[: self.count // 2]] = False
+        stay: np.ndarray | None = None if ways is None else ways.stays(rng, self.count)
+        if stay is None:
+            stay = np.ones(self.count, np.bool_)
+            stay[rng.permutation(self.count)[: self.count // 2]] = False
         return stay
 
     def keep(self, stay: np.ndarray) -> None:

@@ -133,8 +133,7 @@ class Pool:
             self.crowd.note(start)
         finally:
             job.left.clear()  # where it was interrupted
-            for helper in job.helpers:
-                helper.wait()
+            _wait_for(job.helpers)
 
 
 class Crowd:

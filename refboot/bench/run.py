@@ -129,7 +129,7 @@ class Bench:
         x = np.concatenate([pixels for pixels, _ in batches(images(self.root, train=False), 100, 100)]).reshape(10000, -1)
         best = {}
         for name, side in self.sides.items():
-            sizes: dict[str, Action] = {str(n): (lambda s=side, n=n: s.infer(x[:2000], n)) for n in INFERENCE_BATCHES}  # type: ignore[misc]
+            sizes: dict[str, Action] = {str(n): (lambda s=side, n=n: s.infer(x[: max(INFERENCE_BATCHES)], n)) for n in INFERENCE_BATCHES}  # type: ignore[misc]
             tried = {size: min(times) for size, times in in_turn(sizes, 3, 10, warm=1).items()}
             best[name] = int(min(tried, key=lambda size: tried[size]))
         actions: dict[str, Action] = {name: (lambda s=side, n=name: s.infer(x, best[n])) for name, side in self.sides.items()}  # type: ignore[misc]

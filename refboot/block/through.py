@@ -39,7 +39,8 @@ def _rows(blocks: Sequence[Any], held: Held) -> tuple[list[Any], Any]:
     ways, weights = ops.shortcuts(), [block.synapse.weight for block in blocks]
     if all(map(is_normed, blocks)):
         held.picture  # noqa: B018 (made by all threads)
-        with ways.NormedRows([(weight.v.data, weight.g.data) for weight in weights]) as rows:
+        rows = ways.NormedRows([(weight.v.data, weight.g.data) for weight in weights])
+        with rows:
             still = held.run(0, Mode.SNN)
         return rows.found, still
     found = [ways.rows_of(weight.forward().T) for weight in weights]

@@ -25,7 +25,7 @@ from refboot.kernels.passes import Normed, Shape
 from refboot.kernels.places import places
 from refboot.kernels.pwl import pieces, pwl_backward
 from refboot.kernels.tile import ROWS
-from refboot.kernels.together import Going, Kinds, Task, parts, plan_of, share
+from refboot.kernels.together import Going, Kinds, share
 from refboot.kernels.vectors import LANES
 
 # Kinds of tasks, and the works of each, one after the other: what one leaves the next finds in its cache.
@@ -82,11 +82,9 @@ def chain_forward(x: Floats, entry: Entry, layers: Sequence[Layer]) -> Pass | No
 
     None where a weight may be NaN.
     """
-    samples, weights = len(x), passes.held([(layer.v, layer.g) for layer in layers])
-    shapes = passes.shapes_of(weights)
-    where, size = passes.layout(shapes, (samples,) * 3)
-    numbers, room = passes.placed(where, size, weights)
-    with passes.weights_going(shapes, numbers):
+    samples = len(x)
+    weights, shapes, where, numbers, room = passes.placed([(layer.v, layer.g) for layer in layers], (samples,) * 3)
+    with passes.WeightsGoing(shapes, numbers):
         picture, curves = encode(x), [_curve(layer.curve) for layer in layers]
         drive, rates = source.rates_of(picture.values, entry.weight, entry.bias, *_pieces(entry.curve))
         numbers[:, tasks.PIECES] = [0 if layer.curve is None else len(layer.curve.slopes) for layer in layers]
@@ -95,7 +93,7 @@ def chain_forward(x: Floats, entry: Entry, layers: Sequence[Layer]) -> Pass | No
         told[tasks.RATES] = places([[rates]])[0, 0]
     if passes.largest_sums(room, where).max() >= weight_tasks.ODD:
         return None
-    share(FORWARD, samples_plan(samples), told, numbers.reshape(-1))
+    share(FORWARD, passes.samples_plan(samples, ROWS, FEW), told, numbers.reshape(-1))
     output = _of_last(room, where, tasks.RATE, samples).copy()  # whoever keeps it does not keep the room
     return Pass(output, picture, entry, layers, drive, rates, [*weights, *curves], room, told, numbers)
 
@@ -108,19 +106,13 @@ def chain_backward(grad: Floats, ran: Pass) -> tuple[Normed, list[Normed]]:
     given = grad if last is None else pwl_backward(grad, _of_last(ran.room, where, tasks.INPUT, samples), *last)
     given = np.ascontiguousarray(given)
     numbers[-1, tasks.GIVEN] = places([[given]])[0, 0]
-    with Going(BACKWARD, samples_plan(samples), told, numbers.reshape(-1)):
+    with Going(BACKWARD, passes.samples_plan(samples, ROWS, FEW), told, numbers.reshape(-1)):
         found, sums = passes.gradients_for(weights), np.empty((FEW, len(ran.rates) + 1, LANES))
         numbers[:, weight_tasks.GV : weight_tasks.GG + 1], told[tasks.FOR_RATES] = places(found), sums.ctypes.data
     share(LEARNING, weights_plan(shapes), told, numbers.reshape(-1))
     of_rates = gathered(sums[: len(passes.by_inputs(shapes[0]))], ran.picture.usual) * UNIT
     gd = pwl_backward(of_rates, ran.drive, *ran.entry.curve)
     return source.through_rates(gd, ran.picture.values, ran.entry.weight, ran.entry.bias), [(gv.T, gg) for gv, gg in found]
-
-
-@cache
-def samples_plan(samples: int) -> np.ndarray:
-    """All samples, a few at a time: forward behind the weights, and backward before them."""
-    return plan_of([Task(0, 0, *part, 0, -1) for part in parts(samples, ROWS, FEW)])
 
 
 @cache

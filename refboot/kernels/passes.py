@@ -5,11 +5,10 @@ Columns are those of weight_tasks and of the tasks that follow it. Letters: I in
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from functools import cache
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,11 +35,6 @@ def numbers_of(picture: Picture, layers: int) -> Ints:
     given = *picture.codes.shape, len(picture.values), layers, picture.usual, tasks.along.address, picture.codes.ctypes.data
     numbers[: tasks.OWN_NUMBERS] = given
     return numbers
-
-
-def held(weights: Sequence[Normed]) -> list[list[Floats]]:
-    """v (I, O) and g of each layer as they lie in memory."""
-    return [[np.ascontiguousarray(v.T), np.ascontiguousarray(g)] for v, g in weights]
 
 
 def shapes_of(held: list[list[Floats]]) -> tuple[Shape, ...]:
@@ -76,8 +70,22 @@ def layout(shapes: tuple[Shape, ...], own: tuple[int, ...], counts: int = 0) -> 
     return layers, size
 
 
-def placed(where: Ints, size: int, held: list[list[Floats]]) -> tuple[Ints, Floats]:
-    """The numbers of layers with the places of what is `held`, gradients left open, and the array in which the rest has its place."""
+class Placed(NamedTuple):
+    """Weights as they lie in memory, v (I, O) and g of each layer, and their shapes; the numbers of layers as `layout` gives them, and with
+    places in memory, gradients left open; and the array in which all but the weights has its place."""
+
+    held: list[list[Floats]]
+    shapes: tuple[Shape, ...]
+    where: Ints
+    layers: Ints
+    room: Floats
+
+
+def placed(weights: Sequence[Normed], own: tuple[int, ...], counts: int = 0) -> Placed:
+    """See `layout` for what a chain has of its own."""
+    held = [[np.ascontiguousarray(v.T), np.ascontiguousarray(g)] for v, g in weights]
+    shapes = shapes_of(held)
+    where, size = layout(shapes, own, counts)
     layers, room = where.copy(), room_of(size)
     base = places([[room]])[0, 0]
     layers[:, tasks.LENGTH : tasks.OWN_PLACES] += base
@@ -85,7 +93,7 @@ def placed(where: Ints, size: int, held: list[list[Floats]]) -> tuple[Ints, Floa
     layers[:, tasks.V : tasks.G + 1] = places(held)
     layers[0, tasks.TURNED] = 0  # nothing asks for the gradient of its inputs
     largest_sums(room, where)[...] = 0
-    return layers, room
+    return Placed(held, shapes, where, layers, room)
 
 
 def room_of(size: int) -> Floats:
@@ -117,15 +125,23 @@ def _fits(room: Floats, own: Ints, bound: int) -> bool:
     return bool(bound < tasks.ODD and sizes.max() * UNIT < LARGEST)
 
 
-def weights_going(shapes: tuple[Shape, ...], layers: Ints) -> Going:
+class WeightsGoing(Going):
     """While what is in the `with` block is done, lengths and bytes of all weights are, or are begun with."""
-    return Going(WEIGHTS, _weights_plan(shapes), np.zeros(tasks.HEAD, np.int64), layers.reshape(-1))
+
+    def __init__(self, shapes: tuple[Shape, ...], layers: Ints) -> None:
+        super().__init__(WEIGHTS, _weights_plan(shapes), np.zeros(tasks.HEAD, np.int64), layers.reshape(-1))
 
 
 @cache
 def _weights_plan(shapes: tuple[Shape, ...]) -> np.ndarray:
     plan = [Task(0, i, *part, 0, -1) for i, shape in enumerate(shapes) for part in as_normed(shape)]
     return plan_of(plan + [Task(1, i, *part, 1, 0) for i, shape in enumerate(shapes) for part in by_inputs(shape)])
+
+
+@cache
+def samples_plan(samples: int, unit: int, count: int) -> np.ndarray:
+    """All samples, a few at a time, in so many parts: forward behind the weights, and backward before them."""
+    return plan_of([Task(0, 0, *part, 0, -1) for part in parts(samples, unit, count)])
 
 
 def weights_last(learn: Sequence[int], finish: int, shapes: tuple[Shape, ...]) -> np.ndarray:
@@ -148,26 +164,20 @@ def by_inputs(shape: Shape) -> list[Part]:
     return parts(shape[0], 1, FEW)
 
 
-class NormedRows:
+class NormedRows(WeightsGoing):
     """normed_8bit of each weight as bytes, as events.rows_of gives them, made while what is in the `with` block is done: `found` behind it,
     or nothing, where a weight gives none."""
 
     def __init__(self, weights: Sequence[Normed]) -> None:
-        self.held, self.found = held(weights), list[Rows]()
-        shapes = shapes_of(self.held)
-        self.where, size = layout(shapes, (1,))
-        numbers, self.room = placed(self.where, size, self.held)
-        numbers[:, tasks.TURNED] = 0
-        self.going = weights_going(shapes, numbers)
-
-    def __enter__(self) -> NormedRows:
-        self.going.begin(sys._getframe(1))
-        return self
+        self.weights, self.found = placed(weights, (1,)), list[Rows]()
+        self.weights.layers[:, tasks.TURNED] = 0
+        super().__init__(self.weights.shapes, self.weights.layers)
 
     def __exit__(self, *error: object) -> None:
-        self.going.__exit__(*error)
-        if error[0] is None and fit_16_bits(self.room, self.where):
-            self.found += [_rows(self.room, of_layer) for of_layer in self.where]
+        super().__exit__(*error)
+        room, where = self.weights.room, self.weights.where
+        if error[0] is None and fit_16_bits(room, where):
+            self.found += [_rows(room, of_layer) for of_layer in where]
 
 
 def _rows(room: Floats, own: Ints) -> Rows:

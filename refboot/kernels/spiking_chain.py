@@ -24,7 +24,7 @@ from refboot.kernels.leaky import DECAY_SCALE
 from refboot.kernels.passes import Normed, Shape
 from refboot.kernels.places import places
 from refboot.kernels.source import through_trains, trains_of
-from refboot.kernels.together import Going, Kinds, Task, parts, plan_of, share
+from refboot.kernels.together import Going, Kinds, parts, share
 
 # Kinds of tasks, and the works of each, one after the other: what one leaves the next finds in its cache.
 FORWARD: Kinds = ((tasks.code_sums, tasks.spike),)
@@ -80,24 +80,23 @@ def spiking_forward(
     """
     if steps > LONGEST or not all(_fits(steps, *own[:3]) for own in (source.neurons, *neurons)):
         return None
-    samples, own, picture = len(x), passes.held(weights), None
-    if samples * CODES * len(weights[0][1]) > MOST:
+    samples, width, picture = len(x), len(weights[0][1]), None
+    if samples * CODES * width > MOST:
         picture = encode(x)
-        if samples * len(picture.values) * len(weights[0][1]) > MOST:
+        if samples * len(picture.values) * width > MOST:
             return None
-    shapes, (z, out) = passes.shapes_of(own), empty((samples, len(weights[-1][1]), steps))
-    where, size = _layout(shapes, samples, steps)
-    layers, room = passes.placed(where, size, own)
-    with passes.weights_going(shapes, layers):
+    z, out = empty((samples, len(weights[-1][1]), steps))
+    held, shapes, where, layers, room = passes.placed(weights, *_own(samples, steps))
+    with passes.WeightsGoing(shapes, layers):
         picture = picture or encode(x)
         numbers, of_codes, means, of_pixels = _of_pass(picture, steps, shapes, out, sample)
         reached = _enter(picture, source, numbers, of_codes, means)
         _tell(neurons, layers, where, room)
     if not (np.isfinite(means[1].sum()) and passes.fit_16_bits(room, where)):
         return None
-    share(FORWARD, samples_plan(samples), numbers, layers.reshape(-1))
+    share(FORWARD, passes.samples_plan(samples, 1, AT_ONCE), numbers, layers.reshape(-1))
     sampled = [(of_pixels[0], of_pixels[1]), *(_means(room, of_layer, samples) for of_layer in where[:-1])] if sample else []
-    return Run(z, sampled, picture, source, reached, own, (of_codes, room), numbers, layers)
+    return Run(z, sampled, picture, source, reached, held, (of_codes, room), numbers, layers)
 
 
 def spiking_backward(grad: Floats, ran: Run) -> tuple[Normed, list[Normed]]:
@@ -105,20 +104,14 @@ def spiking_backward(grad: Floats, ran: Run) -> tuple[Normed, list[Normed]]:
     (N, O, T). float32."""
     samples, steps, layers, shapes, given = len(grad), grad.shape[2], ran.layers.copy(), passes.shapes_of(ran.held), time_major(grad)
     layers[-1, tasks.GIVEN] = places([[given]])[0, 0]
-    with Going(BACKWARD, samples_plan(samples), ran.numbers, layers.reshape(-1)):
-        found, where = passes.gradients_for(ran.held), _layout(shapes, samples, steps)[0]
+    with Going(BACKWARD, passes.samples_plan(samples, 1, AT_ONCE), ran.numbers, layers.reshape(-1)):
+        found, where = passes.gradients_for(ran.held), passes.layout(shapes, *_own(samples, steps))[0]
         layers[:, weight_tasks.GV : weight_tasks.GG + 1] = places(found)
         spikes = passes.view(ran.rooms[1], where[0, tasks.COUNTS], len(shapes) * samples, np.int64).reshape(-1, samples).sum(axis=1)
         often = tuple(_often(*own, samples * steps) for own in zip(spikes.tolist(), shapes[1:], strict=False))
     with Going(LEARNING, weights_plan(shapes, often), ran.numbers, layers.reshape(-1)):
         first = _leave(ran)
     return first, [(gv.T, gg) for gv, gg in found]
-
-
-@cache
-def samples_plan(samples: int) -> np.ndarray:
-    """All samples, a few at a time: forward behind the weights, and backward before them."""
-    return plan_of([Task(0, 0, *part, 0, -1) for part in parts(samples, 1, AT_ONCE)])
 
 
 @cache
@@ -139,9 +132,10 @@ def _of_pass(picture: Picture, steps: int, shapes: tuple[Shape, ...], out: Float
     return numbers, room, means, of_pixels
 
 
-def _layout(shapes: tuple[Shape, ...], samples: int, steps: int) -> tuple[Ints, int]:
+def _own(samples: int, steps: int) -> tuple[tuple[int, ...], int]:
+    """How many numbers each of a layer's own arrays has, for each output, and counts: see passes.layout."""
     rows = samples * steps
-    return passes.layout(shapes, (2, 1, rows, rows // 4 + 1, rows, 2 * samples), samples)
+    return (2, 1, rows, rows // 4 + 1, rows, 2 * samples), samples
 
 
 def _tell(neurons: Sequence[Neurons], layers: Ints, where: Ints, room: Floats) -> None:

@@ -12,8 +12,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
 from itertools import groupby
-from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -33,6 +32,7 @@ STAGE, AFTER, NEEDED, MEMBERS, COLUMNS = 5, 6, 7, 8, 9  # of a plan
 PLAN, TASKS, WORKS, KINDS, FAILED, HEAD = 0, 1, 2, 3, 4, 8
 
 Part = tuple[int, int, int]
+Own = TypeVar("Own", bound="Going")
 
 
 class Task(NamedTuple):
@@ -146,12 +146,8 @@ class Going:
         self.job = np.concatenate([head, empty, *work])
         self.held, self.alone = (plan, addresses), alone
 
-    def __enter__(self) -> Going:
-        return self.begin(sys._getframe(1))
-
-    def begin(self, frame: FrameType) -> Going:
-        """Enter the block for the call `frame`."""
-        self.helpers = [] if self.alone else threads.begin(go_through.address, self.job, frame)
+    def __enter__(self: Own) -> Own:
+        self.helpers = [] if self.alone else threads.begin(go_through.address, self.job, sys._getframe(1))
         return self
 
     def __exit__(self, error: object, *_: object) -> None:

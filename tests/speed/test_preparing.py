@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -144,6 +145,7 @@ def test_where_no_process_can_be_started_or_one_fails_nothing_happens(monkeypatc
         monkeypatch.setattr(preparing, "CODE", code)
         preparing.begin()()
         preparing.wait()
+        assert preparing.NAME not in [thread.name for thread in threading.enumerate()]
 
 
 def test_the_definition_has_nothing_to_compile(monkeypatch):
