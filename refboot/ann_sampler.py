@@ -10,6 +10,7 @@ from refboot import arrays, ops
 from refboot.arrays import Floats
 from refboot.errors import OrderError, RangeError, ShapeError, TypeMismatchError
 from refboot.reference.fit import Curve, fit_curve
+from refboot.reference.forgetting import half
 
 CAPACITY = 1 << 20
 
@@ -47,12 +48,19 @@ class AnnSampler:
     @property
     def z(self) -> Floats:
         """The mean weighted inputs kept (n,), float32, in order of arrival."""
-        return self._ordered()[0]
+        return self.points[0]
 
     @property
     def a(self) -> Floats:
         """The rates kept (n,), float32, in order of arrival."""
-        return self._ordered()[1]
+        return self.points[1]
+
+    @property
+    def points(self) -> Floats:
+        """Both, z then a, (2, n)."""
+        if self._seen <= self.capacity:
+            return self._points[:, : self._seen]
+        return np.roll(self._points, -(self._seen % self.capacity), axis=1)
 
     @property
     def count(self) -> int:
@@ -100,7 +108,7 @@ class AnnSampler:
     def fit(self) -> None:
         """Fit the curve to the points kept and the curve there was: see reference.fit.fit_curve, what it does without points included."""
         o = ops.active()
-        points = self._ordered()  # not as they lie in the ring: the same bits after `restore`
+        points = self.points  # not as they lie in the ring: the same bits after `restore`
         self.curve = fit_curve(
             points[0], points[1], self.curve, self.num_centers, self.sample_range, self.alpha, self.eps, o.saturation, o.band_medians
         )
@@ -110,9 +118,9 @@ class AnnSampler:
         self._seen = self.fresh = 0
 
     def soft_clear(self, rng: Any = None) -> None:
-        """Forget half of the points (rounded down), those first in `rng.permutation`; raises OrderError without a generator.
+        """Forget half of the points (rounded down), chosen at random; raises OrderError without a generator, TypeMismatchError.
 
-        Spec: SAM-4.
+        `rng` is a Generator, or has a method `permutation`: see reference.forgetting.half. Spec: SAM-4.
         """
         self.keep(self.draw(rng))
 
@@ -123,12 +131,7 @@ class AnnSampler:
             raise OrderError("AnnSampler.soft_clear", "without a generator", "rng passed here or to AnnSampler")
         if not callable(getattr(rng, "permutation", None)):
             raise TypeMismatchError("rng", repr(rng), "a numpy.random.Generator")
-        ways = ops.shortcuts()
-        stay: np.ndarray | None = None if ways is None else ways.stays(rng, self.count)
-        if stay is None:
-            stay = np.ones(self.count, np.bool_)
-            stay[rng.permutation(self.count)[: self.count // 2]] = False
-        return stay
+        return half(rng, self.count)
 
     def keep(self, stay: np.ndarray) -> None:
         """Forget all points but those that `stay`, bool (n,); they keep their order. Raises ShapeError, TypeMismatchError."""
@@ -137,7 +140,7 @@ class AnnSampler:
             raise TypeMismatchError("stay", f"of dtype {stay.dtype}", "bool")
         arrays.check_shape("stay", stay, (self.count,))
         ways, count = ops.shortcuts(), int(np.count_nonzero(stay))
-        points = self._points if self._seen <= self.capacity else self._ordered()
+        points = self._points if self._seen <= self.capacity else self.points
         if ways is not None:
             ways.keep(points, stay, self._points)
         else:
@@ -183,11 +186,6 @@ class AnnSampler:
         ax.set(xlabel="mean weighted input z", ylabel="spike rate a (spikes per step)")
         ax.legend(loc="upper left")
         return ax
-
-    def _ordered(self) -> Floats:
-        if self._seen <= self.capacity:
-            return self._points[:, : self._seen]
-        return np.roll(self._points, -(self._seen % self.capacity), axis=1)
 
     def _fitted(self) -> Curve:
         if self.curve is None:

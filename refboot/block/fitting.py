@@ -13,6 +13,7 @@ import numpy as np
 from refboot import ops, threads
 from refboot.ann_sampler import AnnSampler
 from refboot.block.cuba import Affine, Average, Conv, Dense, Flatten, Input, Pool
+from refboot.reference.fit import curve_through, levels_to
 from refboot.routine import LayerMode, Mode
 
 FITTED, OTHERS = (Input, Dense, Conv, Pool), (Affine, Average, Flatten)
@@ -31,11 +32,45 @@ def fit_together(blocks: Sequence[Any], mode: LayerMode) -> LayerMode:
     samplers = [block.f for block, m in zip(blocks, mode, strict=False) if m is Mode.FIT and type(block) not in OTHERS]
     if len(set(map(id, samplers))) < len(samplers):
         return mode
-    stay: list[np.ndarray] = []
-    fits = [sampler.fit for sampler in sorted(samplers, key=lambda sampler: sampler.count)]
-    _share([lambda: stay.extend(sampler.draw() for sampler in samplers), *fits])
-    _share([partial(sampler.keep, own) for sampler, own in zip(samplers, stay, strict=True)])
+    few_first = sorted(samplers, key=lambda sampler: sampler.count)  # nobody helps until the first is begun
+    fits = [_Fit(sampler) for sampler in few_first if sampler.count or sampler.curve is None]
+    stay = _count(fits, samplers)
+    keep = [partial(sampler.keep, own) for sampler, own in zip(samplers, stay, strict=True)]
+    last = [partial(fit.draw, fit.medians.found()) for fit in fits[-1:]]
+    _share([*keep[:1], *last, *keep[1:]])
     return LayerMode(mode.crossover, Mode.ANN)
+
+
+class _Fit:
+    """The fit of one sampler, as by `AnnSampler.fit`: medians as they are counted by `begin`, then the curve through them."""
+
+    def __init__(self, sampler: AnnSampler) -> None:
+        self.sampler = sampler
+
+    def begin(self) -> None:
+        own, points = self.sampler, self.sampler.points
+        self.top = ops.active().saturation(points[1], own.sample_range[1])
+        self.levels = levels_to(self.top, own.num_centers, own.sample_range)
+        self.medians = ops.shortcuts().Medians(points[0], points[1], self.levels)
+
+    def draw(self, medians: np.ndarray) -> None:
+        own = self.sampler
+        own.curve = curve_through(medians, self.top, self.levels, own.curve, own.alpha, own.eps)
+
+
+def _count(fits: Sequence[_Fit], samplers: Sequence[AnnSampler]) -> list[np.ndarray]:
+    """Begin one fit after the other: while others count for it, draw the curve of that before, and begin the next, or draw which points
+    stay. The last curve is not drawn yet."""
+    for fit in fits[:1]:
+        fit.begin()
+    for before, fit, after in zip([None, *fits], fits, [*fits[1:], None], strict=False):
+        with fit.medians:
+            if before is not None:
+                before.draw(before.medians.found())
+            if after is None:
+                return [sampler.draw() for sampler in samplers]
+            after.begin()
+    return [sampler.draw() for sampler in samplers]
 
 
 def _share(tasks: Sequence[Callable[[], object]]) -> None:
@@ -49,4 +84,5 @@ def _allows(block: Any) -> bool:
         return True
     if type(block) not in FITTED or type(block.f) is not AnnSampler or type(block.f.rng) is not np.random.Generator:
         return False
-    return block.neuron.drop is None and OWN.isdisjoint(vars(block)) and OWN.isdisjoint(vars(block.f))
+    few = block.f.num_centers <= ops.shortcuts().MOST
+    return few and block.neuron.drop is None and OWN.isdisjoint(vars(block)) and OWN.isdisjoint(vars(block.f))

@@ -9,7 +9,7 @@ import gc
 from collections.abc import Sequence
 from typing import Any
 
-from numba import boolean, float32, float64, int8, int16, int32, int64, types, uint8, uint16
+from numba import boolean, float32, float64, int8, int16, int32, int64, types, uint8
 
 from refboot import waiting
 from refboot.kernels import chain as rate_chain
@@ -17,8 +17,8 @@ from refboot.kernels import (
     coded,
     coded_rates,
     fit,
-    forgetting,
     loss,
+    medians,
     optim,
     places,
     pwl,
@@ -77,7 +77,7 @@ def first() -> list[tuple[Any, Any]]:
 def later() -> list[tuple[Any, Any]]:
     """The same of a fit, of a step in rates and of a test."""
     f1, f2, f3, whole, state, flags = float32[::1], float32[:, ::1], float32[:, :, ::1], int64[::1], int32[::1], boolean[::1]
-    rows, codes, bands = int8[:, ::1], uint8[:, ::1], uint16[::1]
+    rows, codes = int8[:, ::1], uint8[:, ::1]
     return [
         *works(*sum(rate_chain.FORWARD + rate_chain.BACKWARD + rate_chain.LEARNING[:-1], ())),
         (through._through, (codes, int64, rows, int16[::1], f2, flags, whole, int8[::1], state, state, state, f3)),
@@ -85,13 +85,9 @@ def later() -> list[tuple[Any, Any]]:
         (pwl._pwl_backward, (f1,) * 5 + (float32,) * 2),
         (coded_rates.gathered, (float64[:, :, ::1], int64)),
         (source.through_rates, (f1,) * 4),
-        (forgetting._draw, (int64, int64, state)),
-        (forgetting._exchange, (state, state, flags)),
-        (forgetting._keep, (f2, flags, f2)),
         (fit._above, (f1, float64)),
-        (fit._bands, (f1, f1, bands, whole)),
-        (fit._collect, (f1, f1, bands, whole, f1, f1)),
-        (fit._near, (f1, state, int64, int64, f1)),
+        (fit._keep, (f2, flags, f2)),
+        *works(medians._select, medians._count),
     ]
 
 

@@ -81,9 +81,11 @@ floats, floats2, floats3 = (_cut(types.float32, axes) for axes in (1, 2, 3))
 doubles, doubles2 = (_cut(types.float64, axes) for axes in (1, 2))
 numbers, numbers2, shorts3 = _cut(types.int64, 1), _cut(types.int64, 2), _cut(types.int16, 3)
 signed_bytes2, plain_bytes2 = _cut(types.int8, 2), _cut(types.uint8, 2)
+plain_bytes = _cut(types.uint8, 1)
 flags, flags2 = _cut(types.boolean, 1), _cut(types.boolean, 2)
 new_floats, new_floats2, new_floats3 = (_new(types.float32, axes) for axes in (1, 2, 3))
 new_numbers, new_numbers2 = (_new(types.int64, axes) for axes in (1, 2))
+new_bytes = _new(types.uint8, 1)
 new_ints, new_shorts, new_shorts2 = _new(types.int32, 1), _new(types.int16, 1), _new(types.int16, 2)
 
 

@@ -5,9 +5,10 @@ from refboot.kernels.coded import coded_backward, coded_forward, encode
 from refboot.kernels.coded_rates import rates_backward, rates_forward
 from refboot.kernels.cuba import cuba_within
 from refboot.kernels.events import rows_of
-from refboot.kernels.forgetting import keep, stays
+from refboot.kernels.fit import keep
 from refboot.kernels.jit import COMPILED
 from refboot.kernels.magnitude import largest, squares
+from refboot.kernels.medians import MOST, Medians
 from refboot.kernels.optim import adam_steps, sgd_steps
 from refboot.kernels.passes import NormedRows
 from refboot.kernels.rates import mean_over_time
@@ -18,8 +19,10 @@ from refboot.kernels.weight import normed_8bit, normed_8bit_backward
 
 __all__ = [
     "COMPILED",
+    "MOST",
     "Entry",
     "Layer",
+    "Medians",
     "Neurons",
     "NormedRows",
     "Pieces",
@@ -46,5 +49,4 @@ __all__ = [
     "spiking_backward",
     "spiking_forward",
     "squares",
-    "stays",
 ]

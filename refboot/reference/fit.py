@@ -80,10 +80,20 @@ def fit_curve(
     """
     if not len(a) and previous is not None:
         return previous
+    top = saturation(a, sample_range[1])
+    levels = levels_to(top, num_centers, sample_range)
+    return curve_through(band_medians(z, a, levels), top, levels, previous, alpha, eps)
+
+
+def levels_to(top: float, num_centers: int, sample_range: tuple[float, float]) -> Doubles:
+    """The bounds of the bands of a layer that saturates at `top`: (num_centers + 1,). Spec: FIT-3."""
     low, high = sample_range
-    top = saturation(a, high)
-    levels = np.linspace(low * top, high * top, num_centers + 1)
-    centers = blend(band_medians(z, a, levels), previous, levels, alpha)
+    return np.linspace(low * top, high * top, num_centers + 1)
+
+
+def curve_through(medians: Doubles, top: float, levels: Doubles, previous: Curve | None, alpha: float, eps: float) -> Curve:
+    """The curve through the medians (B, 2) of the bands between the levels (B + 1,)."""
+    centers = blend(medians, previous, levels, alpha)
     return draw(anchor(pool_falling(centers, eps), top, eps), top)
 
 

@@ -1,5 +1,8 @@
 """The fit gives a finite, rising curve whatever the points; the sampler keeps the newest of them."""
 
+import math
+from collections import Counter
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +14,7 @@ from refboot.ann_sampler import AnnSampler
 from refboot.errors import OrderError
 from refboot.reference import band_medians, saturation
 from refboot.reference.fit import fit_curve
+from refboot.reference.forgetting import half
 
 sixteenths = st.integers(0, 16).map(lambda k: k / 16)
 huge = single(-3e38, 3e38)
@@ -174,14 +178,43 @@ def test_soft_clear_drops_half_keeps_the_order_and_makes_room(capacity, sizes, s
 
 
 @given(st.integers(2, 10), batch_sizes, seeds)
-def test_same_seed_drops_the_same_points_and_the_permutation_says_which(capacity, sizes, seed):
+def test_same_seed_drops_the_same_points(capacity, sizes, seed):
     first, second = (sampler_after(capacity, sizes, np.random.default_rng(seed))[0] for _ in range(2))
     before = first.z.copy()
     for sampler in (first, second):
         sampler.soft_clear()
-    dropped = before[np.random.default_rng(seed).permutation(len(before))[: len(before) // 2]]
     np.testing.assert_array_equal(first.z, second.z)
-    np.testing.assert_array_equal(np.sort(np.append(first.z, dropped)), before)
+    np.testing.assert_array_equal(first.z, before[half(np.random.default_rng(seed), len(before))])
+
+
+@given(st.integers(0, 3000), seeds)
+def test_half_is_half(n, seed):
+    assert np.count_nonzero(half(np.random.default_rng(seed), n)) == n - n // 2
+
+
+@given(st.integers(0, 3000), st.integers(0, 2**32 - 1))
+def test_of_a_legacy_generator_those_first_in_its_permutation_are_dropped(n, seed):
+    dropped = np.random.RandomState(seed).permutation(n)[: n // 2]
+    np.testing.assert_array_equal(np.flatnonzero(~half(np.random.RandomState(seed), n)), np.sort(dropped))
+
+
+@pytest.mark.parametrize("n", [1, 4, 5, 6])
+def test_any_half_is_as_likely_as_another(n):
+    rng, drawn, count = np.random.default_rng(7), Counter(), 20_000
+    for _ in range(count):
+        drawn[half(rng, n).tobytes()] += 1
+    wanted = count / math.comb(n, n // 2)
+    assert len(drawn) == math.comb(n, n // 2)
+    assert sum((found - wanted) ** 2 / wanted for found in drawn.values()) < 45  # chi squared of 19 degrees: one in a thousand above 43.8
+
+
+def test_of_many_each_and_each_pair_stays_as_often():
+    rng, n, count = np.random.default_rng(8), 300, 4000
+    stay = np.array([half(rng, n) for _ in range(count)], np.float64)
+    together = stay.T @ stay / count
+    assert abs(np.diag(together) - 0.5).max() < 5 * 0.5 / math.sqrt(count)
+    apart = together[np.triu_indices(n, 1)]
+    assert abs(apart - (n / 2 - 1) / (n - 1) / 2).max() < 6 * math.sqrt(0.25 * 0.75 / count)
 
 
 def test_clear_forgets_the_points_and_keeps_the_curve():

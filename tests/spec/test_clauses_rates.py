@@ -90,6 +90,10 @@ def test_half_is_forgotten_after_a_fit(rng: Rng, n: int):
     sampler = sampled(range(n)) if n else AnnSampler()
     sampler.soft_clear(Fixed(order))
     assert sampler.z.tolist() == [k for k in range(n) if k not in order[: n // 2]]
+    sampler = sampled(range(n)) if n else AnnSampler()
+    sampler.soft_clear(rng)
+    assert len(sampler.z) == n - n // 2
+    assert (np.diff(sampler.z) > 0).all()
     block = cuba.Dense(NEURON, 3, 5, rng=rng)
     block.forward(np.ones((3, 3, 2), np.float32), Mode.SAMPLE)
     block.forward(np.ones((3, 3, 1), np.float32), Mode.FIT)

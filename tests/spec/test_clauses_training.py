@@ -276,29 +276,30 @@ def test_initial_weights_and_the_order_of_draws():
 
 
 def test_draws_of_a_pass_come_block_by_block(rng: Rng):
-    """TRN-8: the permutation of a block's fit, then its mask, then the next block."""
+    """TRN-8: the half of a block's fit, then its mask, then the next block."""
     drawn: list[str] = []
 
-    class Watched:
+    class Watched(np.random.Generator):
         """A generator that says what was drawn."""
 
         def __init__(self, name):
-            self.name, self.inner = name, np.random.default_rng(0)
+            super().__init__(np.random.PCG64(0))
+            self.name = name
 
-        def permutation(self, n):
-            drawn.append(f"{self.name} order")
-            return self.inner.permutation(n)
+        def bytes(self, length):
+            drawn.append(f"{self.name} half")
+            return super().bytes(length)
 
         def random(self, *args):
             drawn.append(f"{self.name} mask")
-            return self.inner.random(*args)
+            return super().random(*args)
 
     blocks = [dense(rng), dense(rng, 4, 4)]
     for name, block in zip("ab", blocks, strict=True):
         block.neuron.drop = Dropout(0.5, np.random.default_rng(0))
         block.neuron.drop.rng = block.f.rng = Watched(name)
     Network(blocks, (6,), T).forward(np.ones((2, 6)), LayerMode(0, Mode.FIT))
-    assert drawn == ["a order", "a mask", "b order", "b mask"]
+    assert drawn == ["a half", "a mask", "b half", "b mask"]
 
 
 @pytest.mark.parametrize("requires_grad", [False, True])

@@ -1,4 +1,4 @@
-"""Fits: which points stay is drawn as NumPy draws permutations, medians are NumPy's, and all layers at once fit as one by one."""
+"""Fits: medians are those of the definition, and all layers at once fit as one by one."""
 
 import numpy as np
 import pytest
@@ -6,73 +6,65 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refboot import Network, block, network, ops, reference, threads
-from refboot.ann_sampler import AnnSampler
 from refboot.block import fitting
-from refboot.kernels import fit, forgetting
+from refboot.kernels import fit, medians
 from refboot.neuron import Dropout
 from refboot.routine import LayerMode, Mode
 
 NEURON = {"threshold": 1.25, "current_decay": 1, "voltage_decay": 0.03}
 SNN, SAMPLE, FIT, ANN = (LayerMode(0, mode) for mode in (Mode.SNN, Mode.SAMPLE, Mode.FIT, Mode.ANN))
-BITS = (np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64)
 
 
-def stay(rng, n):
-    kept = np.ones(n, bool)
-    kept[rng.permutation(n)[: n // 2]] = False
-    return kept
+def points(n, seed, z_step, a_step):
+    """Many points along a curve, z and a on grids or not, and levels."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(0.3, 0.6, n)
+    a = np.clip(z * rng.uniform(0.5, 1) + rng.normal(0, 0.1, n), 0, 1)
+    z, a = (np.round(x / step) * step if step else x for x, step in ((z, z_step), (a, a_step)))
+    return z.astype(np.float32), a.astype(np.float32), np.sort(rng.uniform(0, 1.1, rng.integers(2, 9)))
 
 
-@given(st.integers(0, 5000), st.integers(0, 2**32), st.sampled_from(BITS), st.integers(0, 3))
-def test_what_stays_is_what_the_permutation_leaves_and_the_generator_is_left_alike(n, seed, bits, before):
-    theirs, ours = np.random.Generator(bits(seed)), np.random.Generator(bits(seed))
-    for rng in (theirs, ours):
-        rng.random(before, dtype=np.float32)  # half of a word may be left over
-    np.testing.assert_array_equal(forgetting.stays(ours, n), stay(theirs, n))
-    np.testing.assert_array_equal(ours.integers(1 << 32, size=3, dtype=np.uint32), theirs.integers(1 << 32, size=3, dtype=np.uint32))
+@given(st.integers(fit.MANY, 4 * fit.MANY), st.integers(0, 99), st.sampled_from([0, 1 / 64, 1]), st.sampled_from([0, 1 / 16, 1]))
+def test_medians_of_many_are_those_of_the_definition(n, seed, z_step, a_step):
+    z, a, levels = points(n, seed, z_step, a_step)
+    np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
 
 
-@pytest.mark.parametrize("n", [65_535, 65_536, 65_537, 300_001])
-def test_of_many_too(n):
-    assert forgetting._draws_alike()
-    np.testing.assert_array_equal(forgetting.stays(np.random.default_rng(3), n), stay(np.random.default_rng(3), n))
+@pytest.mark.parametrize(
+    "guess", [(9, 9, 9, 9), (-9, -8, -9, -8), (-np.inf, np.inf, 0.5, 0.5), (0.3, 0.3, 0.4, 0.5), (-1, 1, np.nan, np.nan)]
+)
+def test_so_they_are_where_they_were_guessed_wrong(monkeypatch, guess):
+    monkeypatch.setattr(medians, "guess", lambda *_: guess)
+    for z_step, a_step in ((0, 0), (1 / 64, 1 / 16)):
+        z, a, _ = points(20_000, 3, z_step, a_step)
+        levels = np.linspace(0.1, 0.9, 6)
+        np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
 
 
-class Reversed:
-    def permutation(self, n):
-        return np.arange(n)[::-1]
+def test_where_some_of_the_points_tell_little():
+    """Those that tell are all alike, and most others are not; and a band that none of them is in."""
+    z, a, levels = np.float32([0.5]).repeat(50_000), np.float32([0.5]).repeat(50_000), np.linspace(0.1, 0.9, 6)
+    z[np.arange(50_000) % 13 > 0], a[7] = 0.6, 0.9
+    np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
 
 
-def drawn(n, rng):
-    """What a sampler of n points draws."""
-    sampler = AnnSampler()
-    sampler.restore(np.zeros((2, n), np.float32))
-    return sampler.draw(rng)
+FAR = [(0.5, 0.5), (-3e38, 3e38), (0.0, 1e-45), (-1e-45, 0.0), (-np.inf, 1.0), (1.0, np.inf)]
 
 
-def test_another_generator_or_another_numpy_is_asked_for_its_permutation(monkeypatch):
-    np.testing.assert_array_equal(drawn(5, Reversed()), [True, True, True, False, False])
-    monkeypatch.setattr(forgetting, "_draws_alike", lambda: False)
-    monkeypatch.setattr(forgetting, "_drawn", lambda *_: pytest.fail("drawn here"))
-    np.testing.assert_array_equal(drawn(99, np.random.default_rng(3)), stay(np.random.default_rng(3), 99))
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize(("low", "high"), FAR)
+def test_two_values_far_apart(monkeypatch, low, high, share):
+    monkeypatch.setattr(medians, "guess", lambda *_: (-np.inf, np.inf, 0.5, 0.5))
+    z, a, levels = np.full(fit.MANY, high, np.float32), np.full(fit.MANY, 0.5, np.float32), np.array([0.4, 0.6])
+    z[: round(share * fit.MANY)] = low
+    np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
 
 
-def test_a_numpy_that_draws_otherwise_is_noticed(monkeypatch):
-    monkeypatch.setattr(forgetting, "_draw", lambda function, state, drawn: drawn.fill(0))
-    assert not forgetting._draws_alike.__wrapped__()
+class Mine(np.random.Generator):
+    """Of somebody's own."""
 
-
-@given(st.integers(1, 9000), st.integers(0, 99), st.sampled_from([0, 1e-3, 0.5, 8]), st.sampled_from([np.float32, np.float64]))
-def test_the_median_is_that_of_numpy(n, seed, step, kind):
-    x = np.random.default_rng(seed).normal(0.1, 1, n)
-    x = (np.round(x / step) * step if step else x).astype(kind)
-    assert fit.median(x) == np.median(x.astype(np.float64))
-
-
-def test_the_median_of_many_that_are_all_one_or_of_two_far_apart():
-    for low, high in ((0.5, 0.5), (-3e38, 3e38), (0.0, 1e-45), (-1e-45, 0.0)):
-        x = np.float32([low, high]).repeat(fit.MANY)
-        assert fit.median(x) == (np.float64(np.float32(low)) + np.float32(high)) / 2
+    def __init__(self):
+        super().__init__(np.random.PCG64(0))
 
 
 @pytest.mark.parametrize("levels", [[0.9, 0.1, 0.95], [0.9, 0.1], [0.5, 0.1, 0.9], [0.2, 0.2, 0.6], [0.5]])
@@ -145,7 +137,7 @@ def own_clear(net):
 
 
 def own_generator(net):
-    net.blocks[1].f.rng = Reversed()
+    net.blocks[1].f.rng = Mine()
 
 
 def one_sampler(net):

@@ -82,11 +82,12 @@ def test_what_is_compiled_is_found_where_numba_puts_it(tmp_path, monkeypatch):
     folder = tmp_path / "kernels_1" / "x"
     folder.mkdir(parents=True)
     version = f"py{sys.version_info.major}{sys.version_info.minor}"
-    for name in ("fit._collect-83.py27.nbi", f"fit._collect-83.{version}.nbi"):
+    one, other = preparing.LAST
+    for name in (f"{one}-83.py27.nbi", f"{one}-83.{version}.nbi"):
         assert not preparing.compiled()
         (folder / name).touch()
     assert not preparing.compiled()
-    (folder / f"fit._near-9.{version}.nbi").touch()
+    (folder / f"{other}-9.{version}.nbi").touch()
     assert preparing.compiled()
 
 

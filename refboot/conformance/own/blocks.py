@@ -10,7 +10,7 @@ from refboot import ops, optim
 from refboot.block import cuba as block
 from refboot.block.base import Block, mean_rate
 from refboot.conformance.own.parts import give, gradient, gradients
-from refboot.conformance.own.replay import SEED, Replay
+from refboot.conformance.own.replay import SEED, Permutations, Replay
 from refboot.exchange.check import check_layer
 from refboot.network import Network
 from refboot.neuron import Dropout
@@ -84,7 +84,7 @@ def training_trace(
     hidden = [make(block.Dense, params, w, g, delay_shift=shift) for w, g in ((v1, g1), (v2, g2))]
     blocks = [block.Input(params, weight, bias, delay_shift=shift, rng=rng), *hidden, make(block.Affine, params, v3, g3)]
     for k in range(3):
-        blocks[k].f.rng = Replay(permutations[:, k])
+        blocks[k].f.rng = Permutations(permutations[:, k])
     network, scheduler = Network(blocks, (x.shape[2],), time_steps), Scheduler(samples, period, crossover.tolist())
     parameters = network.parameters()
     rule = optim.Adam(parameters, lr) if optimizer == "adam" else optim.SGD(parameters, lr, momentum)

@@ -10,7 +10,7 @@ from refboot import arrays, loss
 from refboot.ann_sampler import AnnSampler
 from refboot.block import base
 from refboot.block import cuba as block
-from refboot.conformance.own.replay import SEED, Replay
+from refboot.conformance.own.replay import SEED, Permutations, Replay
 from refboot.network import Network
 from refboot.neuron import Dropout, cuba
 from refboot.parameter import Parameter
@@ -112,9 +112,9 @@ def keep_newest(z: Array, capacity: int) -> Array:
 
 def keep_half(z: Array, permutation: Array) -> Array:
     """What a sampler holds after half of it was forgotten."""
-    sampler = AnnSampler(rng=Replay([permutation]))
+    sampler = AnnSampler()
     sampler.append_means(z, z)
-    sampler.soft_clear()
+    sampler.soft_clear(Permutations([permutation]))
     return sampler.z
 
 

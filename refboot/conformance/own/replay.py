@@ -1,7 +1,8 @@
-"""A generator that hands out what is known beforehand."""
+"""Generators that hand out what is known beforehand."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,18 +11,24 @@ Array = np.ndarray
 SEED = 0
 
 
-class Replay(np.random.Generator):
-    """A generator that hands out what is known beforehand: permutations one after the other, uniform numbers, a dropout's draws."""
+class Permutations:
+    """For `AnnSampler.soft_clear`: permutations, one after the other."""
 
-    def __init__(self, permutations: Any = (), uniform: Array | None = None, kept: Array | None = None) -> None:
+    def __init__(self, known: Iterable[Array]) -> None:
+        self.known = list(known)
+
+    def permutation(self, n: int) -> Array:
+        """The next of them."""
+        return self.known.pop(0)[:n]
+
+
+class Replay(np.random.Generator):
+    """A generator that hands out what is known beforehand: uniform numbers, a dropout's draws."""
+
+    def __init__(self, uniform: Array | None = None, kept: Array | None = None) -> None:
         super().__init__(np.random.PCG64(SEED))
-        self.permutations = list(permutations)
         self.known = uniform
         self.kept = kept
-
-    def permutation(self, n: Any, *_: Any) -> Any:
-        """The next of the permutations."""
-        return self.permutations.pop(0)[:n]
 
     def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
         """The known numbers, from [-1, 1) to [low, high)."""
