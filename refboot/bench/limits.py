@@ -16,10 +16,10 @@ from refboot import threads
 from refboot.bench.measure import Action
 
 
-def limit(action: Action, rounds: int, others: Mapping[str, float]) -> dict[str, Any]:
-    """Milliseconds that one `action` spends in kernels and products on one thread; how long that were if the threads shared it without
-    loss; and how many times as long each of the `others` takes (their milliseconds for the same)."""
-    alone = compiled(action, rounds)
+def limit(prepare: Callable[[], Action], rounds: int, others: Mapping[str, float]) -> dict[str, Any]:
+    """Milliseconds that the action, prepared anew in each round, spends in kernels and products on one thread; how long that were if the
+    threads shared it without loss; and how many times as long each of the `others` takes (their milliseconds for the same)."""
+    alone = compiled(prepare, rounds)
     if not alone:
         return {}
     shared = alone / threads.count()
@@ -28,12 +28,12 @@ def limit(action: Action, rounds: int, others: Mapping[str, float]) -> dict[str,
     }
 
 
-def compiled(action: Action, rounds: int) -> float:
-    """Milliseconds that one `action` spends in kernels and in products of matrices, on one thread: the least of the rounds."""
+def compiled(prepare: Callable[[], Action], rounds: int) -> float:
+    """Milliseconds that the action spends in kernels and in products of matrices, on one thread: the least of the rounds."""
     found = []
     with threads.use(1):
         for _ in range(rounds):
-            action()
+            action = prepare()
             with watched() as times:
                 action()
             found.append(1000 * sum(times))

@@ -59,18 +59,20 @@ class _Fit:
 
 
 def _count(fits: Sequence[_Fit], samplers: Sequence[AnnSampler]) -> list[np.ndarray]:
-    """Begin one fit after the other: while others count for it, draw the curve of that before, and begin the next, or draw which points
-    stay. The last curve is not drawn yet."""
+    """Begin one fit after the other: while others count for it, draw the curve of that before, begin the next, and draw which points of one
+    sampler stay. The last curve is not drawn yet."""
+    left = iter(samplers)
+    stay: list[np.ndarray] = []
     for fit in fits[:1]:
         fit.begin()
     for before, fit, after in zip([None, *fits], fits, [*fits[1:], None], strict=False):
         with fit.medians:
             if before is not None:
                 before.draw(before.medians.found())
-            if after is None:
-                return [sampler.draw() for sampler in samplers]
-            after.begin()
-    return [sampler.draw() for sampler in samplers]
+            if after is not None:
+                after.begin()
+            stay.append(next(left).draw())
+    return stay + [sampler.draw() for sampler in left]
 
 
 def _share(tasks: Sequence[Callable[[], object]]) -> None:

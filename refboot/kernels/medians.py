@@ -25,9 +25,11 @@ PIECES = 8  # of all points, to be shared by the threads
 SOME = 1 << 12  # points that tell, or up to twice as many
 SURE = 1.5  # times the root of their number: thrice the standard deviation of how many of them lie below a median of all
 MOST = 255  # bands: their numbers are bytes
+FEW = 0.4  # of the points, so many that are not silent: these alone are looked at
 CLASSES = 64
-# What a layer's tasks are told: how many points and bands there are, and where lie points, levels, guesses, what is counted, and results.
-POINTS, BANDS, Z, A, LEVELS, GUESSES, COUNTS, ASIDE, WHICH, NEAR, FOUND, ROW = range(12)
+# What a layer's tasks are told: how many points and bands there are, whether few points are not silent, and where lie points, levels,
+# guesses, what is counted, and results.
+POINTS, BANDS, SPARSE, Z, A, LEVELS, GUESSES, COUNTS, ASIDE, WHICH, NEAR, FOUND, ROW = range(13)
 # What is counted in each band: all; with z below the guess; with z as guessed; of the two guesses for a what is below, and up to it; and
 # where those with z as guessed end in NEAR.
 INSIDE, UNDER, WITHIN, BELOW_ONE, TO_ONE, BELOW_OTHER, TO_OTHER, END, COLUMNS = range(9)
@@ -45,10 +47,11 @@ class Medians(Going):
         self.points, self.levels = (z, a), floor(levels, a.dtype)
         some_z, some_a = z[::step].copy(), a[::step].copy()
         guesses = np.array([guess(some_z, some_a, low, high) for low, high in pairwise(self.levels)], np.float32)
+        sparse = self.levels[0] >= 0 and np.count_nonzero(some_a) < FEW * some_a.size
         self.counts, self.middle = np.zeros((PIECES * bands, COLUMNS), np.int64), np.full((bands, 4), np.nan)
         own = (memory.empty((n,), kind) for kind in (np.float32, np.uint8, np.float32))
         self.arrays: tuple[np.ndarray, ...] = (z, a, self.levels, guesses, self.counts, *own, self.middle)
-        super().__init__(KINDS, _plan(bands), np.array([n, bands, *(x.ctypes.data for x in self.arrays)], np.int64))
+        super().__init__(KINDS, _plan(bands), np.array([n, bands, sparse, *(x.ctypes.data for x in self.arrays)], np.int64))
 
     def found(self) -> Doubles:
         """The medians of z and a (B, 2), float64; NaN in empty bands. Where they were guessed wrong, they are found without a guess."""
@@ -107,9 +110,14 @@ def _count(work, _, part, __, ___):  # type: ignore[no-untyped-def]
     aside, which = between(own[ASIDE], low, high), plain_bytes(own[WHICH] + low, (high - low,))
     levels, guesses = between(own[LEVELS], 0, count + 1), floats2(own[GUESSES], (count, 4))
     counts = numbers2(own[COUNTS] + 8 * COLUMNS * count * part, (count, COLUMNS))
-    places, band, total = new_numbers((PIECE + 1,)), new_bytes((PIECE,)), 0
+    places, band, loud_z, loud_a, total = new_numbers((PIECE + 1,)), new_bytes((PIECE,)), new_floats((PIECE,)), new_floats((PIECE,)), 0
     for start in range(0, a.size, PIECE):
         some_z, some_a = z[start : start + PIECE], a[start : start + PIECE]
+        if own[SPARSE] > 0:
+            loud = others(some_a, np.float32(0), places)
+            for j in range(loud):
+                loud_z[j], loud_a[j] = some_z[places[j]], some_a[places[j]]
+            some_z, some_a = loud_z[:loud], loud_a[:loud]
         those = band[: some_a.size]
         for i in range(those.size):
             those[i] = 0

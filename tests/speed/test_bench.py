@@ -72,7 +72,7 @@ def test_limits_are_of_kernels_alone_and_of_one_thread():
         time.sleep(0.05)
 
     with workers.use(2):
-        found = limits.limit(action, 3, {"other": 100.0})
+        found = limits.limit(lambda: action, 3, {"other": 100.0})
     assert 0 < found["kernels on one thread, ms"] < 40
     assert found["shared without loss, ms"] == found["kernels on one thread, ms"] / 2
     assert found["other, times as long"] == 100 / found["shared without loss, ms"]
