@@ -1,4 +1,5 @@
-"""What kernels take by themselves: the least that a task could take with them, were there no Python and no loss in sharing."""
+"""What kernels take by themselves, and what of a fit is NumPy's: the least that a task could take with them, were there no Python and no
+loss in sharing."""
 
 from __future__ import annotations
 
@@ -12,8 +13,9 @@ from unittest.mock import patch
 
 import numpy as np
 
-from refboot import threads
+from refboot import ann_sampler, threads
 from refboot.bench.measure import Action
+from refboot.block import fitting
 
 
 def limit(prepare: Callable[[], Action], rounds: int, others: Mapping[str, float]) -> dict[str, Any]:
@@ -29,7 +31,7 @@ def limit(prepare: Callable[[], Action], rounds: int, others: Mapping[str, float
 
 
 def compiled(prepare: Callable[[], Action], rounds: int) -> float:
-    """Milliseconds that the action spends in kernels and in products of matrices, on one thread: the least of the rounds."""
+    """Milliseconds that the action spends in kernels, products and parts of a fit, on one thread: the least of the rounds."""
     found = []
     with threads.use(1):
         for _ in range(rounds):
@@ -42,15 +44,16 @@ def compiled(prepare: Callable[[], Action], rounds: int) -> float:
 
 @contextmanager
 def watched() -> Iterator[list[float]]:
-    """Within the `with` block the seconds of each call of a kernel and of a product are noted."""
+    """Within the `with` block the seconds of each call of a kernel, of a product and of a part of a fit are noted."""
     from refboot import kernels, waiting  # noqa: PLC0415 (needs numba)
-    from refboot.kernels import synapse  # noqa: PLC0415
+    from refboot.kernels import medians, synapse  # noqa: PLC0415
 
     modules = [import_module(f"{kernels.__name__}.{module.name}") for module in pkgutil.iter_modules(kernels.__path__)]
     places = [(module, name) for module in modules for name, thing in vars(module).items() if hasattr(thing, "py_func")]
     times: list[float] = []
     with ExitStack() as stack:
-        for module, name in [*places, (waiting, "lead"), (synapse, "turned_product"), (np, "matmul")]:
+        fits = (medians, "guess"), (fitting, "curve_through"), (ann_sampler, "half")
+        for module, name in [*places, *fits, (waiting, "lead"), (synapse, "turned_product"), (np, "matmul")]:
             stack.enter_context(patch.object(module, name, noting(getattr(module, name), times)))
         yield times
 
