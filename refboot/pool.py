@@ -78,17 +78,17 @@ class Pool:
             job.work()
         job.check()
 
-    def begin(self, entry: int, job: np.ndarray, frame: FrameType) -> list[_Helper]:
+    def begin(self, entry: int, job: np.ndarray, frame: FrameType, owner: object = None) -> list[_Helper]:
         """Let the helpers begin with a compiled job, the function at `entry` with its numbers; returns them, for `finish` or `end`.
 
         No helpers where there are none, where they help one who has not ended yet, or where others want the processors. What the job
-        works on is held by the call `frame`, which is to end it.
+        works on is held by the call `frame`, which is to end it, or by the `owner`, until the helpers are done.
         """
         if self.count < 2 or self.inside.active or self.crowd.there() or not self._leads(frame):
             return []
         helpers = self._first(self.count - 1)
         for helper in helpers:
-            helper.begin(entry, job, frame)
+            helper.begin(entry, job, frame, owner)
         return helpers
 
     def finish(self, entry: int, job: np.ndarray, helpers: list[_Helper]) -> None:
@@ -214,7 +214,7 @@ class _Helper:
         pace = waiting.per_second()
         self.tries, self.delay = int(AWAKE * pace), int(DELAY * pace)
         self.job, self.asleep = _Job([]), False
-        self.held: tuple[np.ndarray, FrameType] | None = None  # what a compiled job works on, until it is done
+        self.held: tuple[object, ...] | None = None  # what a compiled job works on, until it is done
         self.asked: SimpleQueue[None] = SimpleQueue()
         threading.Thread(target=self._serve, name="refboot", daemon=True).start()
 
@@ -224,9 +224,9 @@ class _Helper:
         self.cells[self.waiting.ASKED] += 1
         self._wake()
 
-    def begin(self, entry: int, job: np.ndarray, frame: FrameType) -> None:
+    def begin(self, entry: int, job: np.ndarray, frame: FrameType, owner: object) -> None:
         """Say that there is a compiled job."""
-        self.held = job, frame
+        self.held = job, frame, owner
         self.waiting.ask(self.cells, entry, job)
         self._wake()
 

@@ -83,9 +83,9 @@ def share(tasks: Sequence[Task], alone: bool = False) -> None:
         _pool.run(tasks)
 
 
-def begin(entry: int, job: np.ndarray, frame: FrameType) -> list[Any]:
+def begin(entry: int, job: np.ndarray, frame: FrameType, owner: object) -> list[Any]:
     """Let other threads begin with a compiled job that the call `frame` is to end; those that do, for `finish` or `end`. See pool.Pool."""
-    return _pool.begin(entry, job, frame)
+    return _pool.begin(entry, job, frame, owner)
 
 
 def finish(entry: int, job: np.ndarray, helpers: list[Any]) -> None:

@@ -114,7 +114,7 @@ class Bench:
         sides = {name: side for name, side in self.sides.items() if hasattr(side, "fit")}
         times: dict[str, list[Time]] = {name: [] for name in sides}
         for side in sides.values():
-            settled_fit(side)
+            settled_fit(side)()
         for _ in range(max(3, self.rounds // 4)):
             for name, side in sides.items():
                 fit = side.fit()

@@ -36,7 +36,7 @@ def fit_together(blocks: Sequence[Any], mode: LayerMode) -> LayerMode:
     fits = [_Fit(sampler) for sampler in few_first if sampler.count or sampler.curve is None]
     stay = _count(fits, samplers)
     keep = [partial(sampler.keep, own) for sampler, own in zip(samplers, stay, strict=True)]
-    last = [partial(fit.draw, fit.medians.found()) for fit in fits[-1:]]
+    last = [partial(fit.draw, fit.found()) for fit in fits[-1:]]
     _share([*keep[:1], *last, *keep[1:]])
     return LayerMode(mode.crossover, Mode.ANN)
 
@@ -53,6 +53,12 @@ class _Fit:
         self.levels = levels_to(self.top, own.num_centers, own.sample_range)
         self.medians = ops.shortcuts().Medians(points[0], points[1], self.levels)
 
+    def found(self) -> np.ndarray:
+        """The medians, when all is counted; what was needed to count is let go."""
+        found: np.ndarray = self.medians.found()
+        del self.medians
+        return found
+
     def draw(self, medians: np.ndarray) -> None:
         own = self.sampler
         own.curve = curve_through(medians, self.top, self.levels, own.curve, own.alpha, own.eps)
@@ -68,7 +74,7 @@ def _count(fits: Sequence[_Fit], samplers: Sequence[AnnSampler]) -> list[np.ndar
     for before, fit, after in zip([None, *fits], fits, [*fits[1:], None], strict=False):
         with fit.medians:
             if before is not None:
-                before.draw(before.medians.found())
+                before.draw(before.found())
             if after is not None:
                 after.begin()
             stay.append(next(left).draw())

@@ -1,4 +1,4 @@
-"""Kernels of refboot.reference.fit; equal to it in every bit but the mean in `saturation` (summation order, 1e-12)
+"""Kernels of refboot.reference.fit; equal to it in every bit, of finite points, but the mean in `saturation` (summation order, 1e-12)
 and the sign of a median that is zero. And what moves the points that a fit leaves."""
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from refboot import arrays
 from refboot.arrays import Floats
 from refboot.kernels.jit import COMPILED, jit, jit_sum
 from refboot.kernels.medians import MOST, Medians, floor, plain
@@ -26,7 +27,9 @@ def saturation(a: Doubles, high: float) -> float:
 def band_medians(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:
     """See reference.band_medians."""
     z, a = (x if x.dtype in (np.float32, np.float64) else x.astype(np.float64) for x in (z, a))
-    if COMPILED and a.size >= MANY and z.dtype == a.dtype == np.float32 and 2 <= len(levels) <= MOST + 1 and (np.diff(levels) >= 0).all():
+    arrays.check_shape("z", z, a.shape)
+    rising = 2 <= len(levels) <= MOST + 1 and bool((levels[1:] >= levels[:-1]).all())
+    if COMPILED and rising and a.ndim == 1 and a.size >= MANY and z.dtype == a.dtype == np.float32:
         with Medians(np.ascontiguousarray(z), np.ascontiguousarray(a), levels) as medians:
             pass
         return medians.found()

@@ -129,9 +129,10 @@ def _count(work, _, part, __, ___):  # type: ignore[no-untyped-def]
     for k in range(1, count):
         counts[k, END] = counts[k - 1, END] + counts[k - 1, WITHIN]
     for j in range(total):
-        at = counts[which[j]]
-        near[at[END]] = aside[j]
-        at[END] += 1
+        at = counts[min(which[j], count - 1)]
+        if at[END] < near.size:  # always, unless somebody changes the points meanwhile
+            near[at[END]] = aside[j]
+            at[END] += 1
 
 
 @inlined
@@ -241,7 +242,7 @@ def _middle(x, low, high):  # type: ignore[no-untyped-def]
 
 @inlined
 def _class(x, first, scale):  # type: ignore[no-untyped-def]
-    return np.int64((np.float64(x) - np.float64(first)) * scale)
+    return np.int64((np.float64(x) - np.float64(first)) * scale) & (CLASSES - 1)  # whatever x is
 
 
 KINDS: Kinds = (_count,), (_select,)

@@ -137,7 +137,8 @@ class Going:
     """Within the `with` block other threads go through the tasks of a plan, while this one does something else; at its end it joins them.
 
     Of each kind of tasks there are one or two works, one after the other; they find the `work` numbers behind each other in one array.
-    What these are places of is held by the call in which the block is. Raises MemoryError: nothing else in works can fail.
+    What these are places of is held by the call in which the block is, or by this object. Raises MemoryError: nothing else in works can
+    fail.
     """
 
     def __init__(self, kinds: Kinds, plan: np.ndarray, *work: Ints, alone: bool = False) -> None:
@@ -147,7 +148,7 @@ class Going:
         self.held, self.alone = (plan, addresses), alone
 
     def __enter__(self: Own) -> Own:
-        self.helpers = [] if self.alone else threads.begin(go_through.address, self.job, sys._getframe(1))
+        self.helpers = [] if self.alone else threads.begin(go_through.address, self.job, sys._getframe(1), self)
         return self
 
     def __exit__(self, error: object, *_: object) -> None:

@@ -1,5 +1,7 @@
 """Fits: medians are those of the definition, and all layers at once fit as one by one."""
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,8 +9,10 @@ from hypothesis import strategies as st
 
 from refboot import Network, block, network, ops, reference, threads
 from refboot.block import fitting
+from refboot.errors import ShapeError
 from refboot.kernels import fit, medians
 from refboot.neuron import Dropout
+from refboot.reference.fit import curve_through
 from refboot.routine import LayerMode, Mode
 
 NEURON = {"threshold": 1.25, "current_decay": 1, "voltage_decay": 0.03}
@@ -149,6 +153,10 @@ def own_generator(net):
     net.blocks[1].f.rng = Mine()
 
 
+def many_bands(net):
+    net.blocks[1].f.num_centers = medians.MOST + 1
+
+
 def one_sampler(net):
     net.blocks[2].f = net.blocks[1].f
 
@@ -186,7 +194,7 @@ def foreign(net):
     net.blocks[1] = Foreign()
 
 
-OTHERS = [own_fit, own_clear, own_generator, one_sampler]
+OTHERS = [own_fit, own_clear, own_generator, many_bands, one_sampler]
 
 
 @pytest.mark.parametrize("change", [dropout, foreign, own_block, *OTHERS], ids=lambda change: change.__name__)
@@ -217,8 +225,58 @@ def test_only_what_is_to_be_fitted_is():
     assert [b.f.curve is None for b in net.blocks] == [True, False, False, False, True]
 
 
-def test_an_error_of_a_fit_is_raised():
+@pytest.mark.parametrize("failing", [1, 3], ids=["while others count", "the last curve"])
+def test_an_error_of_a_fit_is_raised_and_the_next_fit_goes_on(monkeypatch, failing):
     net, _ = build()
-    net.blocks[2].f.num_centers = None
-    with pytest.raises(TypeError):
+    net(pictures(), SAMPLE)
+    calls = []
+
+    def fails(*args):
+        calls.append(args)
+        if len(calls) == failing:
+            raise ArithmeticError("none")
+        return curve_through(*args)
+
+    monkeypatch.setattr(fitting, "curve_through", fails)
+    with threads.use(2), pytest.raises(ArithmeticError):
         net(pictures(), FIT)
+    assert len(calls) == failing
+    with threads.use(2):
+        net(pictures(), FIT)
+    assert len(calls) == failing + 4
+    assert all(b.f.curve is not None for b in net.blocks[:-1])
+
+
+@pytest.mark.parametrize("bands", [1, medians.MOST, medians.MOST + 1])
+def test_as_many_bands_as_a_byte_has_numbers_and_more(bands):
+    z, a, _ = points(2 * fit.MANY, 5, 0, 0)
+    levels = np.linspace(0.05, 0.95, bands + 1)
+    np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
+
+
+def test_z_and_a_of_different_sizes_are_refused():
+    z, a, levels = points(fit.MANY, 5, 0, 0)
+    for other in (z[1:], np.append(z, z)):
+        with pytest.raises(ShapeError, match="z"):
+            fit.band_medians(other, a, levels)
+
+
+@pytest.mark.parametrize("kind", ["bands", "points"])
+def test_points_that_somebody_changes_meanwhile_break_nothing(kind):
+    """The result is whatever it is."""
+    z, a, _ = points(1 << 18, 6, 0, 0)
+    levels, over = np.linspace(0.05, 0.95, (5, 200)[kind == "bands"] + 1), threading.Event()
+    others = [points(1 << 18, seed, 0, 0)[1] for seed in (7, 8)]
+
+    def change():
+        while not over.is_set():
+            for other in others:
+                a[...] = other
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    for _ in range(20):
+        fit.band_medians(z, a, levels)
+    over.set()
+    changing.join()
+    np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))

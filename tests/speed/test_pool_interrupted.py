@@ -10,8 +10,8 @@ import threading
 import numpy as np
 import pytest
 
-from refboot import waiting
-from refboot.kernels import together
+from refboot import reference, threads, waiting
+from refboot.kernels import fit, medians, together
 from refboot.pool import Crowd, Pool, _Helper
 
 
@@ -42,6 +42,29 @@ def test_an_interruption_leaves_nothing_to_the_helpers(monkeypatch):
     found = []
     pool.run([lambda i=i: found.append(i) for i in range(5)])
     assert sorted(found) == list(range(5))
+
+
+@pytest.mark.parametrize("again", range(5))
+def test_what_a_going_owns_is_held_while_helpers_work_though_nobody_got_it_yet(monkeypatch, again):
+    """Ctrl-C may come when helpers have begun and `with` has not given the object a name."""
+    rng = np.random.default_rng(again)
+    z, a, levels = rng.normal(size=1 << 19).astype(np.float32), rng.random(1 << 19, np.float32), np.linspace(0.1, 0.9, 6)
+    begin, seen = threads.begin, []
+
+    def interrupted(*args):
+        seen.extend(begin(*args))
+        owner = args[-1]
+        assert isinstance(owner, medians.Medians)
+        assert all(helper.held is not None and helper.held[-1] is owner for helper in seen)
+        raise KeyboardInterrupt
+
+    with threads.use(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(threads, "begin", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                fit.band_medians(z, a, levels)
+        assert seen
+        np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
 
 
 @together.Work
