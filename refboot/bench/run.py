@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from typing import Any
@@ -15,7 +16,7 @@ from refboot.bench import growth, neurons
 from refboot.bench.lava import LavaTutorial
 from refboot.bench.limits import limit
 from refboot.bench.machine import machine, roofline
-from refboot.bench.measure import Action, Time, compare, in_turn, summaries, summary, timed
+from refboot.bench.measure import PAUSE, Action, Time, compare, in_turn, summaries, summary, timed
 from refboot.bench.opponent import Opponent
 from refboot.bench.start import starts
 from refboot.bench.tutorial import BATCH, Tutorial, batches, images
@@ -117,6 +118,7 @@ class Bench:
             settled_fit(side)()
         for _ in range(max(3, self.rounds // 4)):
             for name, side in sides.items():
+                time.sleep(PAUSE)
                 fit = side.fit()
                 times[name].append(timed(fit))
         found = summaries(times)

@@ -37,7 +37,7 @@ def fit_together(blocks: Sequence[Any], mode: LayerMode) -> LayerMode:
     stay = _count(fits, samplers)
     keep = [partial(sampler.keep, own) for sampler, own in zip(samplers, stay, strict=True)]
     last = [partial(fit.draw, fit.found()) for fit in fits[-1:]]
-    _share([*keep[:1], *last, *keep[1:]])
+    _share([*keep[:1], *last, *keep[1:]])  # a curve keeps Python's lock: drawn first, it would keep others from beginning
     return LayerMode(mode.crossover, Mode.ANN)
 
 
