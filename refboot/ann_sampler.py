@@ -158,16 +158,16 @@ class AnnSampler:
         self._points[:, : self._seen] = points
 
     def forward(self, z: Floats) -> Floats:
-        """The fitted rate at z (any shape), float32; raises OrderError before a fit. Spec: ACT-7."""
+        """The fitted rate at z (any shape), float32; raises OrderError before a fit, TypeMismatchError. Spec: ACT-7."""
         curve = self._fitted()
-        self._z = z
-        return ops.active().pwl_forward(z, curve.knots, curve.slopes)
+        self._z = z if isinstance(z, np.ndarray) and z.dtype == np.float32 else arrays.floats("z", z)
+        return ops.active().pwl_forward(self._z, curve.knots, curve.slopes)
 
     def backward(self, grad: Floats) -> Floats:
-        """Gradient for the z of the last `forward`, given that of its rates; raises OrderError before one."""
+        """Gradient for the z of the last `forward`, given that of its rates, of its shape; raises OrderError before one, ShapeError."""
         if self._z is None:
             raise OrderError("AnnSampler.backward", "called first", "a forward pass before it")
-        curve = self._fitted()
+        curve, grad = self._fitted(), arrays.gradient(grad, self._z.shape)
         return ops.active().pwl_backward(grad, self._z, curve.knots, curve.slopes, curve.scale, self.eps)
 
     def plot(self, ax: Any = None, figsize: tuple[float, float] = (5, 3.5)) -> Any:

@@ -47,6 +47,13 @@ def moving(name: str, value: object) -> Floats:
     return array
 
 
+def weighted(value: object) -> Floats:
+    """`value` as a weighted input z (N, C, ..., T), float32; raises as `moving` does, but float32 arrays are not searched for NaN."""
+    if isinstance(value, np.ndarray) and value.dtype == np.float32 and value.ndim > 2 and value.size:
+        return value
+    return moving("z", value)
+
+
 def labels(name: str, value: object, count: int, classes: int) -> Ints:
     """`value` as `count` int64 class numbers in [0, classes); raises TypeMismatchError, ShapeError, RangeError. Spec: TRN-14."""
     array = numeric(name, value)

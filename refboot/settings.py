@@ -16,9 +16,10 @@ NEURONS = ("cuba", "if", "alif")
 NORMS = ("none", "mean", "scale")
 
 
-def option(default: Any, text: str) -> Any:
-    """A field with its default and the line of help that the command shows."""
-    return field(default=default, metadata={"help": text})
+def option(default: Any, text: str, **acts: tuple[Any, ...]) -> Any:
+    """A field with its default and the line of help that the command shows; `acts` names another field and its values without which
+    this one does nothing."""
+    return field(default=default, metadata={"help": text, "acts": acts})
 
 
 @dataclass(frozen=True)
@@ -29,23 +30,29 @@ class Settings:
     epochs: int = option(100, "passes over the training set")
     network: str = option("dense", "dense, or conv: convolution and pooling layers before the dense ones")
     hidden: tuple[int, ...] = option((512, 512), "neurons of each hidden dense layer")
-    channels: tuple[int, ...] = option((16, 32), "conv: channels of each convolution, each followed by pooling over 2 x 2 pixels")
-    kernel: int = option(5, "conv: height and width of the kernels")
-    padding: int = option(0, "conv: zeros on each side of a convolution's input")
-    pool_scale: float = option(1.3, "conv: weight of the pooling; just above the threshold, one spike in a window makes one")
+    channels: tuple[int, ...] = option(
+        (16, 32), "conv: channels of each convolution, each followed by pooling over 2 x 2 pixels", network=("conv",)
+    )
+    kernel: int = option(5, "conv: height and width of the kernels", network=("conv",))
+    padding: int = option(0, "conv: zeros on each side of a convolution's input", network=("conv",))
+    pool_scale: float = option(
+        1.3, "conv: weight of the pooling; just above the threshold, one spike in a window makes one", network=("conv",)
+    )
     time_steps: int = option(16, "steps T of the spiking network")
     batch_size: int = option(32, "images a training step")
     lr: float = option(0.001, "step size of Adam")
     lr_halvings: tuple[int, ...] = option((), "epochs from which the step size is halved once more")
     seed: int = option(0, "seed of everything drawn: weights, order, augmentation, samples kept")
     threshold: float = option(1.25, "firing threshold, rounded down to 1/64")
-    current_decay: float = option(1.0, "decay of the current, 0..1")
-    voltage_decay: float = option(0.03, "decay of the voltage, 0..1")
+    current_decay: float = option(1.0, "decay of the current, 0..1", neuron=("cuba", "alif"))
+    voltage_decay: float = option(0.03, "decay of the voltage, 0..1", neuron=("cuba", "alif"))
     neuron: str = option("cuba", "cuba, if (integrate-and-fire: no decays) or alif (adaptive threshold)")
-    reset: str = option("zero", "what a spike does to the voltage of cuba and if: zero, subtract (the threshold) or none")
-    threshold_step: float = option(0.25, "alif: what a spike adds to the threshold")
-    threshold_decay: float = option(0.1, "alif: decay of what spikes added to the threshold, 0..1")
-    refractory_decay: float = option(0.5, "alif: decay of the refractory response, 0..1")
+    reset: str = option(
+        "zero", "what a spike does to the voltage of cuba and if: zero, subtract (the threshold) or none", neuron=("cuba", "if")
+    )
+    threshold_step: float = option(0.25, "alif: what a spike adds to the threshold", neuron=("alif",))
+    threshold_decay: float = option(0.1, "alif: decay of what spikes added to the threshold, 0..1", neuron=("alif",))
+    refractory_decay: float = option(0.5, "alif: decay of the refractory response, 0..1", neuron=("alif",))
     norm: str = option("none", "batch norm of hidden layers: none, mean (mean only) or scale (also a power of two)")
     tau_grad: float = option(1.0, "width of the surrogate gradient")
     scale_grad: float = option(1.0, "height of the surrogate gradient")
@@ -58,10 +65,10 @@ class Settings:
     num_sample_iter: int = option(10, "iterations that sample, at the start of a sampled epoch")
     sample_period: int = option(10, "epochs from one sampling to the next")
     crossover_epochs: tuple[int, ...] = option((), "epochs from which one more layer stays spiking (hybrid training)")
-    degrees: float = option(10.0, "augmentation: largest rotation")
-    translate: float = option(0.05, "augmentation: largest shift, as a share of the size")
-    scale: float = option(0.05, "augmentation: largest change of size")
-    shear: float = option(5.0, "augmentation: largest shear, degrees")
+    degrees: float = option(10.0, "augmentation: largest rotation", augment=(True,))
+    translate: float = option(0.05, "augmentation: largest shift, as a share of the size", augment=(True,))
+    scale: float = option(0.05, "augmentation: largest change of size", augment=(True,))
+    shear: float = option(5.0, "augmentation: largest shear, degrees", augment=(True,))
     augment: bool = option(True, "augment the training images")
 
     def __post_init__(self) -> None:

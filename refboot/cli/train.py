@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from refboot.arrays import extra
@@ -53,6 +53,7 @@ def run(chosen: argparse.Namespace) -> int:
         raise RangeError("--resume with --overwrite", "both", "one of them: go on, or begin anew")
     folder = chosen.run or os.path.join("runs", chosen.data)
     settings = resumed_settings(folder, _named(chosen)) if chosen.resume else Settings(**_given(chosen))
+    _check_that_they_act(settings, _named(chosen))
     options = {name: getattr(chosen, name) for name in ("resume", "overwrite", "checkpoint_steps", "on_trouble")}
     training = Run(settings, folder, chosen.data_root, chosen.download, **options)
     show, line = progress()
@@ -102,7 +103,7 @@ def progress() -> tuple[Track, Callable[[str], None]]:
 
 
 def _setting(command: argparse.ArgumentParser, field: dataclasses.Field[Any]) -> None:
-    flag = f"--{field.name.replace('_', '-')}"
+    flag = _flag(field.name)
     others = {"digits": DIGITS, "conv": CONV, "digits conv": DIGITS_CONV}
     differs = "".join(f"; {name}: {_shown(given[field.name])}" for name, given in others.items() if field.name in given)
     text = f"{field.metadata['help']} (default: {_shown(field.default)}{differs})"
@@ -122,6 +123,26 @@ def _named(chosen: argparse.Namespace) -> dict[str, Any]:
     """The settings that the command line names."""
     named = {f.name: getattr(chosen, f.name) for f in dataclasses.fields(Settings)}
     return {name: tuple(v) if isinstance(v, list) else v for name, v in named.items() if v is not None}
+
+
+def _check_that_they_act(settings: Settings, named: Collection[str]) -> None:
+    """Raises RangeError for a setting that is named and does nothing, because of another one."""
+    for field in dataclasses.fields(Settings):
+        for other, values in field.metadata["acts"].items():
+            if field.name in named and getattr(settings, other) not in values:
+                now, wanted = _as_given(other, getattr(settings, other)), " or ".join(_as_given(other, value) for value in values)
+                raise RangeError(_flag(field.name), f"of no effect with {now}", f"{wanted} beside it")
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _as_given(name: str, value: Any) -> str:
+    """A setting as one gives it on the command line."""
+    if isinstance(value, bool):
+        return _flag(name if value else f"no_{name}")
+    return f"{_flag(name)} {value}"
 
 
 def _shown(value: Any) -> str:

@@ -123,7 +123,11 @@ class Neuron(Spiking):
         return {name: decay.parameter for name, decay in self.decays.items()} | super().parameters()
 
     def forward(self, z: Floats) -> Floats:
-        """Spikes (N, C, ..., T) for weighted input z of that shape, float32; raises RangeError where z could overflow the state."""
+        """Spikes (N, C, ..., T) for weighted input z of that shape, float32; raises RangeError where z could overflow the state.
+
+        Raises ShapeError, TypeMismatchError, too.
+        """
+        z = arrays.weighted(z)
         state = self._initial(z)
         spikes, last = self._run(z, state, check_range(z, *state))
         if self.persistent_state:

@@ -39,6 +39,17 @@ def neuron(**changes):
     return Neuron(**{**PARAMS, **changes})
 
 
+def sampler():
+    found = AnnSampler()
+    found.fit()
+    return found
+
+
+def run_back(layer, x, grad):
+    layer.forward(x)
+    layer.backward(grad)
+
+
 def dense(**options):
     return block.cuba.Dense(PARAMS, 3, 2, **{"rng": rng(), **options})
 
@@ -91,6 +102,11 @@ NEURON = [
     (lambda: neuron(voltage_decay="fast"), Type, "voltage_decay", "'fast'"),
     (lambda: neuron(tau_grad=0), Range, "tau_grad", "0"),
     (lambda: neuron(scale_grad=-2), Range, "scale_grad", "-2"),
+    (lambda: neuron().forward([[["a"]]]), Type, "z", "dtype"),
+    (lambda: neuron().forward([1.0, 2.0]), Shape, "z", "(2,)"),
+    (lambda: neuron().forward(ones(2, 3, 0)), Shape, "z", "(2, 3, 0)"),
+    (lambda: sampler().forward(["a"]), Type, "z", "dtype"),
+    (lambda: run_back(sampler(), ones(2, 3), ones(2, 1)), Shape, "grad", "(2, 1)"),
     (lambda: Dropout(1, rng()), Range, "dropout p", "1"),
     (lambda: Dropout(-0.1, rng()), Range, "dropout p", "-0.1"),
     (lambda: Dropout(0.5, 7), Type, "dropout rng", "7"),
