@@ -160,7 +160,7 @@ class AnnSampler:
     def forward(self, z: Floats) -> Floats:
         """The fitted rate at z (any shape), float32; raises OrderError before a fit, TypeMismatchError. Spec: ACT-7."""
         curve = self._fitted()
-        self._z = z if isinstance(z, np.ndarray) and z.dtype == np.float32 else arrays.floats("z", z)
+        self._z = arrays.unsearched("z", z)
         return ops.active().pwl_forward(self._z, curve.knots, curve.slopes)
 
     def backward(self, grad: Floats) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -33,25 +33,24 @@ def floats(name: str, value: object, axes: Axes | None = None) -> Floats:
     return result
 
 
-def gradient(value: object, shape: tuple[int, ...]) -> Floats:
-    """`value` as a float32 gradient of `shape`; raises as `floats` does, but float32 arrays are not searched for NaN."""
-    if isinstance(value, np.ndarray) and value.dtype == np.float32 and value.shape == shape:
+def unsearched(name: str, value: object, axes: Axes | None = None) -> Floats:
+    """As `floats`, but float32 arrays are not searched for NaN: of those that refboot itself made, or looks through later."""
+    if isinstance(value, np.ndarray) and value.dtype == np.float32:
+        check_shape(name, value, axes)
         return value
-    return floats("grad", value, shape)
+    return floats(name, value, axes)
 
 
-def moving(name: str, value: object) -> Floats:
-    """`value` as a finite float32 array (N, C, ..., T), no axis of it empty; raises as `floats` does."""
-    array = floats(name, value)
+def gradient(value: object, shape: tuple[int, ...]) -> Floats:
+    """`value` as a float32 gradient of `shape`; raises as `unsearched` does."""
+    return unsearched("grad", value, shape)
+
+
+def moving(name: str, value: object, taken: Callable[[str, object], Floats] = floats) -> Floats:
+    """`value`, `taken` as a float32 array, (N, C, ..., T), no axis of it empty; raises as `floats` does."""
+    array = taken(name, value)
     check_shape(name, array, ("N", "C", *["..."] * (array.ndim - 3), "T"))
     return array
-
-
-def weighted(value: object) -> Floats:
-    """`value` as a weighted input z (N, C, ..., T), float32; raises as `moving` does, but float32 arrays are not searched for NaN."""
-    if isinstance(value, np.ndarray) and value.dtype == np.float32 and value.ndim > 2 and value.size:
-        return value
-    return moving("z", value)
 
 
 def labels(name: str, value: object, count: int, classes: int) -> Ints:
@@ -68,7 +67,7 @@ def labels(name: str, value: object, count: int, classes: int) -> Ints:
 
 def check_shape(name: str, array: NDArray[Any], axes: Axes | None) -> None:
     """Raise ShapeError unless `array.shape` fits `axes` and no axis is empty."""
-    if axes is None:
+    if axes is None or array.shape == axes:
         return
     fits = len(array.shape) == len(axes) and all(
         size == wanted if isinstance(wanted, int) else size > 0 for size, wanted in zip(array.shape, axes, strict=True)

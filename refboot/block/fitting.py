@@ -69,14 +69,14 @@ def _count(fits: Sequence[_Fit], samplers: Sequence[AnnSampler]) -> list[np.ndar
     sampler stay. The last curve is not drawn yet."""
     left = iter(samplers)
     stay: list[np.ndarray] = []
-    for fit in fits[:1]:
-        fit.begin()
-    for before, fit, after in zip([None, *fits], fits, [*fits[1:], None], strict=False):
+    if fits:
+        fits[0].begin()
+    for i, fit in enumerate(fits):
         with fit.medians:
-            if before is not None:
-                before.draw(before.found())
-            if after is not None:
-                after.begin()
+            if i > 0:
+                fits[i - 1].draw(fits[i - 1].found())
+            if i + 1 < len(fits):
+                fits[i + 1].begin()
             stay.append(next(left).draw())
     return stay + [sampler.draw() for sampler in left]
 

@@ -86,7 +86,7 @@ def later() -> list[tuple[Any, Any]]:
         (coded_rates.gathered, (float64[:, :, ::1], int64)),
         (source.through_rates, (f1,) * 4),
         (fit._above, (f1, float64)),
-        (fit._keep, (f2, flags, f2)),
+        (fit.keep, (f2, flags, f2)),
         *works(medians._select, medians._count),
     ]
 

@@ -36,11 +36,6 @@ def band_medians(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:
     return np.array([plain(z, a, low, high) for low, high in pairwise(floor(levels, a.dtype))], np.float64).reshape(-1, 2)
 
 
-def keep(points: Floats, stay: np.ndarray, kept: Floats) -> None:
-    """Move the columns of `points` that stay to the start of `kept`, in order; both (2, n or more), contiguous; they may be one array."""
-    _keep(points, stay, kept)
-
-
 @jit_sum
 def _above(a, limit):  # type: ignore[no-untyped-def]
     """The sum of what is above the limit, in float64, and of how many."""
@@ -53,7 +48,8 @@ def _above(a, limit):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _keep(points, stay, kept):  # type: ignore[no-untyped-def]
+def keep(points: Floats, stay: np.ndarray, kept: Floats) -> None:
+    """Move the columns of `points` that stay to the start of `kept`, in order; both (2, n or more), contiguous; they may be one array."""
     place = np.int64(0)
     for i in range(stay.size):
         kept[0, place], kept[1, place] = points[0, i], points[1, i]

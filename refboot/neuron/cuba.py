@@ -127,7 +127,7 @@ class Neuron(Spiking):
 
         Raises ShapeError, TypeMismatchError, too.
         """
-        z = arrays.weighted(z)
+        z = arrays.moving("z", z, arrays.unsearched)  # check_range finds NaN
         state = self._initial(z)
         spikes, last = self._run(z, state, check_range(z, *state))
         if self.persistent_state:
