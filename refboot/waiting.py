@@ -174,13 +174,12 @@ def until(cells, number, tries):  # type: ignore[no-untyped-def]
 
 
 @jit
-def take(cells, at, more):  # type: ignore[no-untyped-def]
-    """What cells[at] was before `more` was added to it: each number is given once, whatever the thread."""
-    return _add(cells, at, more)
+def take(cells, at):  # type: ignore[no-untyped-def]
+    """What cells[at] was before it became one more: each number is given once, whatever the thread."""
+    return _add(cells, at, np.int64(1))
 
 
 @jit
-def wait_for(cells, at, number):  # type: ignore[no-untyped-def]
-    """Until cells[at] is `number` or more."""
-    while _load(cells, at) < number:
-        give_way()
+def look(cells, at):  # type: ignore[no-untyped-def]
+    """What cells[at] is now."""
+    return _load(cells, at)

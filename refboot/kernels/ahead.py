@@ -15,13 +15,11 @@ from refboot import waiting
 from refboot.kernels import chain as rate_chain
 from refboot.kernels import (
     coded,
-    coded_rates,
     fit,
     loss,
     medians,
     optim,
     places,
-    pwl,
     rates,
     source,
     spiking_tasks,
@@ -79,12 +77,8 @@ def later() -> list[tuple[Any, Any]]:
     f1, f2, f3, whole, state, flags = float32[::1], float32[:, ::1], float32[:, :, ::1], int64[::1], int32[::1], boolean[::1]
     rows, codes = int8[:, ::1], uint8[:, ::1]
     return [
-        *works(*sum(rate_chain.FORWARD + rate_chain.BACKWARD + rate_chain.LEARNING[:-1], ())),
+        *works(*sum(rate_chain.FORWARD[rate_chain.LOOK :] + rate_chain.BACKWARD[:-1], ())),
         (through._through, (codes, int64, rows, int16[::1], f2, flags, whole, int8[::1], state, state, state, f3)),
-        (source.rates_of, (f1,) * 6),
-        (pwl._pwl_backward, (f1,) * 5 + (float32,) * 2),
-        (coded_rates.gathered, (float64[:, :, ::1], int64)),
-        (source.through_rates, (f1,) * 4),
         (fit._above, (f1, float64)),
         (fit.keep, (f2, flags, f2)),
         *works(medians._select, medians._count),

@@ -15,7 +15,6 @@ import numpy as np
 from refboot.arrays import Floats, Ints
 from refboot.kernels import memory
 from refboot.kernels import weight_tasks as tasks
-from refboot.kernels.coded import Picture
 from refboot.kernels.events import LARGEST, UNIT, Rows
 from refboot.kernels.layout import FEW, SMALL
 from refboot.kernels.places import places
@@ -29,11 +28,10 @@ Shape = tuple[int, int]
 Normed = tuple[Floats, Floats]  # v (O, I) and g (O,)
 
 
-def numbers_of(picture: Picture, layers: int) -> Ints:
-    """The numbers of a pass of so many layers, those of a chain's own left open."""
+def numbers_of(samples: int, pixels: int, layers: int) -> Ints:
+    """The numbers of a pass, the place of its codes and what a chain has of its own left open."""
     numbers = np.zeros(tasks.HEAD, np.int64)
-    given = *picture.codes.shape, len(picture.values), layers, picture.usual, tasks.along.address, picture.codes.ctypes.data
-    numbers[: tasks.OWN_NUMBERS] = given
+    numbers[: tasks.CODES] = samples, pixels, layers, tasks.along.address
     return numbers
 
 
@@ -129,29 +127,38 @@ class WeightsGoing(Going):
     """While what is in the `with` block is done, lengths and bytes of all weights are, or are begun with."""
 
     def __init__(self, shapes: tuple[Shape, ...], layers: Ints) -> None:
-        super().__init__(WEIGHTS, _weights_plan(shapes), np.zeros(tasks.HEAD, np.int64), layers.reshape(-1))
+        super().__init__(WEIGHTS, _weights_plan(shapes), np.zeros(tasks.HEAD, np.int64), layers.reshape(-1), patience=0)
 
 
 @cache
 def _weights_plan(shapes: tuple[Shape, ...]) -> np.ndarray:
-    plan = [Task(0, i, *part, 0, -1) for i, shape in enumerate(shapes) for part in as_normed(shape)]
-    return plan_of(plan + [Task(1, i, *part, 1, 0) for i, shape in enumerate(shapes) for part in by_inputs(shape)])
+    return plan_of(lengths(shapes) + as_bytes(shapes))
+
+
+def lengths(shapes: tuple[Shape, ...]) -> list[Task]:
+    """The tasks for the lengths of all weights, the first of WEIGHTS."""
+    return [Task(0, i, *part, "lengths", None) for i, shape in enumerate(shapes) for part in as_normed(shape)]
+
+
+def as_bytes(shapes: tuple[Shape, ...]) -> list[Task]:
+    """Those that make bytes of them, the second: stage "weights"."""
+    return [Task(1, i, *part, "weights", "lengths") for i, shape in enumerate(shapes) for part in by_inputs(shape)]
 
 
 @cache
 def samples_plan(samples: int, unit: int, count: int) -> np.ndarray:
     """All samples, a few at a time, in so many parts: forward behind the weights, and backward before them."""
-    return plan_of([Task(0, 0, *part, 0, -1) for part in parts(samples, unit, count)])
+    return plan_of([Task(0, 0, *part, "", None) for part in parts(samples, unit, count)])
 
 
-def weights_last(learn: Sequence[int], finish: int, shapes: tuple[Shape, ...]) -> np.ndarray:
-    """The tasks that learn each weight, of its own kind, and that finish it, behind those that learn the next; by inputs."""
-    plan: list[Task] = []
-    last: list[Task] = []
-    for i, (kind, shape) in enumerate(zip(learn, shapes, strict=True)):
-        plan += [Task(kind, i, *part, i, -1) for part in by_inputs(shape)] + last
-        last = [Task(finish, i, *part, i + len(shapes), i) for part in by_inputs(shape)]
-    return plan_of(plan + last)
+def learned(kind: int, i: int, shape: Shape) -> list[Task]:
+    """The tasks that learn the weight of layer i, by inputs, once there are the gradients "given" for that layer."""
+    return [Task(kind, i, *part, ("learned", i), ("given", i)) for part in by_inputs(shape)]
+
+
+def finished(kind: int, i: int, shape: Shape) -> list[Task]:
+    """Those that finish it."""
+    return [Task(kind, i, *part, "finished", ("learned", i)) for part in by_inputs(shape)]
 
 
 def as_normed(shape: Shape) -> list[Part]:

@@ -78,7 +78,7 @@ def _width(context: Any, signature: Any) -> int:
 
 
 floats, floats2, floats3 = (_cut(types.float32, axes) for axes in (1, 2, 3))
-doubles, doubles2 = (_cut(types.float64, axes) for axes in (1, 2))
+doubles, doubles2, doubles3 = (_cut(types.float64, axes) for axes in (1, 2, 3))
 numbers, numbers2, shorts3 = _cut(types.int64, 1), _cut(types.int64, 2), _cut(types.int16, 3)
 signed_bytes2, plain_bytes2 = _cut(types.int8, 2), _cut(types.uint8, 2)
 plain_bytes = _cut(types.uint8, 1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from refboot.kernels.coded import _replace
 from refboot.kernels.coded_rates import AT_ONCE, add_pixels, samples_at, with_sum
 from refboot.kernels.events import UNIT
 from refboot.kernels.gather import gather_rows
@@ -20,6 +21,7 @@ from refboot.kernels.places import (
     new_floats2,
     new_numbers,
     numbers,
+    plain_bytes,
     plain_bytes2,
     signed_bytes2,
 )
@@ -33,7 +35,6 @@ from refboot.kernels.weight_tasks import (
     CODES,
     GV,
     INPUTS,
-    KINDS,
     LAYERS,
     OUTPUTS,
     OWN_NUMBERS,
@@ -44,7 +45,6 @@ from refboot.kernels.weight_tasks import (
     SUMS,
     TOTALS,
     TURNED,
-    USUAL,
     WIDTH,
     of_layer,
     of_pass,
@@ -52,112 +52,149 @@ from refboot.kernels.weight_tasks import (
 )
 from refboot.waiting import call
 
-# Of a pass, besides what weight_tasks has: the places of the rate of each code (K,), and of sums for their gradients (FEW, K + 1, LANES).
-RATES, FOR_RATES = range(OWN_NUMBERS, OWN_NUMBERS + 2)
-# Of a layer: how many pieces its curve has; and the places of weighted input, rate, and the gradient for the weighted input (N, O); of the
-# curve's edges, rates there (P + 1,) and slopes (P,), one behind the other, and of scale and eps of its gradient.
-PIECES, INPUT, RATE, GIVEN, _, CURVE, STEEP = range(OWN_PLACES, OWN_PLACES + 7)
+# Of a pass, besides what weight_tasks has: the places of the value of each code (WHOLE,), of the code of each value on the grid (WHOLE,)
+# uint8, of which values are there (FEW, WHOLE) and how often (FEW, WHOLE) int64, of how many codes there are and which is background's,
+# of sums for the gradients of their rates (FEW, K + 1, LANES) in float64, and of x (N, I).
+VALUES, LEVELS, SEEN, COUNTS, FOUND, FOR_RATES, X = range(OWN_NUMBERS, OWN_NUMBERS + 7)
+WHOLE = 256  # values on the grid
+# Of a layer: how many pieces its curve has; and the places of what both halves of its inputs give, of which the first becomes the weighted
+# input, of rate, and of the gradient for the weighted input (N, O); of the curve's edges, rates there (P + 1,) and slopes (P,), one behind
+# the other, and of scale and eps of its gradient. Behind the last is the input layer: V and G are its weight and bias, INPUT and RATE (K,).
+PIECES, INPUT, MORE, RATE, GIVEN, _, CURVE, STEEP = range(OWN_PLACES, OWN_PLACES + 8)
 MANY = 64  # samples at once: what a product reads again for each tile stays in the second cache
 
 
 @Work
-def from_pictures(work, i, part, low, high):  # type: ignore[no-untyped-def]
-    """The first layer of the samples in [low, high): what differs from background is added to what background alone would give."""
+def from_pictures(work, i, half, low, high):  # type: ignore[no-untyped-def]
+    """The codes of half the pixels, and what these give the first layer, of the samples in [low, high): what differs from background is
+    added to what that alone would give, which is with the first half."""
     run, own = of_pass(work), of_layer(work, 0)
-    pixels, outputs, usual, rates = run[PIXELS], own[OUTPUTS], run[USUAL], floats(run[RATES], (run[KINDS],))
-    beyond, base, found, by = (
-        new_floats((rates.size,)),
+    pixels, outputs, width = run[PIXELS], own[OUTPUTS], own[WIDTH]
+    kinds, usual = found(run)
+    rates, levels = floats(of_layer(work, run[LAYERS])[RATE], (kinds,)), plain_bytes(run[LEVELS], (WHOLE,))
+    first, end = half_of(pixels, half)
+    rows = signed_bytes2(own[BYTES] + first * width, (end - first, width))
+    beyond, base, others, by = (
+        new_floats((kinds,)),
         new_floats((outputs,)),
         new_numbers((pixels + AT_ONCE,)),
         new_floats((pixels + AT_ONCE,)),
     )
-    codes, rows = plain_bytes2(run[CODES], (run[SAMPLES], pixels)), signed_bytes2(own[BYTES], (own[INPUTS], own[WIDTH]))
     for o in range(outputs):
         total = np.int64(0)
-        for p in range(own[PARTS]):
+        for p in range(own[PARTS] if half == 0 else 0):
             total += numbers(own[TOTALS], (FEW * outputs,))[p * outputs + o]
-        base[o] = np.float32(total) * (rates[usual] * UNIT)
-    for k in range(beyond.size):
-        beyond[k] = (rates[k] - rates[usual]) * UNIT
+        base[o] = np.float32(total) * rates[usual]
+    for k in range(kinds):
+        beyond[k] = rates[k] - rates[usual]
     for n in range(low, high):
-        out = floats(own[INPUT] + 4 * n * outputs, (outputs,))
+        out, codes = floats(own[INPUT + half] + 4 * n * outputs, (outputs,)), plain_bytes(run[CODES] + n * pixels + first, (end - first,))
         for o in range(outputs):
             out[o] = base[o]
-        add_pixels(codes[n], usual, beyond, rows, found, by, out)
-        bend(own, n, out)
-
-
-@Work
-def onward(work, i, part, low, high):  # type: ignore[no-untyped-def]
-    """All layers behind the first, of the samples in [low, high)."""
-    run = of_pass(work)
-    for k in range(1, run[LAYERS]):
-        own, below = of_layer(work, k), of_layer(work, k - 1)
-        inputs, outputs, rows = own[INPUTS], own[OUTPUTS], signed_bytes2(own[BYTES], (own[INPUTS], own[WIDTH]))
-        for first in range(low, high, MANY):
-            count = min(MANY, high - first)
-            x, z = floats2(below[RATE] + 4 * first * inputs, (count, inputs)), floats2(own[INPUT] + 4 * first * outputs, (count, outputs))
-            tiles(x, ZERO, inputs, ONE, count, rows, inputs, ZERO, outputs, z)
-        for n in range(low, high):
-            z = floats(own[INPUT] + 4 * n * outputs, (outputs,))
-            for o in range(outputs):
-                z[o] *= UNIT
-            bend(own, n, z)
+        _replace(levels, codes)
+        add_pixels(codes, usual, beyond, rows, others, by, out)
 
 
 @inlined
-def bend(own, n, z):  # type: ignore[no-untyped-def]
-    """The rates of a sample by the layer's curve, or, where there is none, z itself."""
-    pieces, outputs = own[PIECES], own[OUTPUTS]
-    rates = floats(own[RATE] + 4 * n * outputs, (outputs,))
+def found(run):  # type: ignore[no-untyped-def]
+    """How many codes there are, and that of background."""
+    both = numbers(run[FOUND], (2,))
+    return both[0], both[1]
+
+
+@Work
+def onward(work, i, half, low, high):  # type: ignore[no-untyped-def]
+    """The rates of half the inputs of layer i, and what these give it, of the samples in [low, high)."""
+    own, below = of_layer(work, i), of_layer(work, i - 1)
+    inputs, outputs, width = own[INPUTS], own[OUTPUTS], own[WIDTH]
+    first, end = half_of(inputs, half)
+    rows = signed_bytes2(own[BYTES] + first * width, (end - first, width))
+    for start in range(low, high, MANY):
+        count = min(MANY, high - start)
+        for n in range(start, start + count):
+            bend(below, n, first, end)
+        x = floats2(below[RATE] + 4 * start * inputs, (count, inputs))
+        out = floats2(own[INPUT + half] + 4 * start * outputs, (count, outputs))
+        tiles(x, first, inputs, ONE, count, rows, end - first, ZERO, outputs, out)
+
+
+@Work
+def outward(work, i, part, low, high):  # type: ignore[no-untyped-def]
+    """What layer i gives, of the samples in [low, high)."""
+    own = of_layer(work, i)
+    for n in range(low, high):
+        bend(own, n, ZERO, own[OUTPUTS])
+
+
+@inlined
+def bend(own, n, first, end):  # type: ignore[no-untyped-def]
+    """The weighted input of some neurons, from what both halves of the inputs gave, and their rates by the layer's curve, or, where there
+    is none, the same again."""
+    at, size = 4 * (n * own[OUTPUTS] + first), (end - first,)
+    z, more, rates = floats(own[INPUT] + at, size), floats(own[MORE] + at, size), floats(own[RATE] + at, size)
+    for o in range(end - first):
+        z[o] = (z[o] + more[o]) * UNIT
+    by_curve(own, z, rates)
+
+
+@inlined
+def by_curve(own, z, rates):  # type: ignore[no-untyped-def]
+    """The rates by a layer's curve, or, where there is none, z itself."""
+    pieces = own[PIECES]
     if pieces > 0:
         edges, bases = floats(own[CURVE], (pieces + 1,)), floats(own[CURVE] + 4 * (pieces + 1), (pieces + 1,))
         _pwl(z, edges, bases, floats(own[CURVE] + 8 * (pieces + 1), (pieces,)), rates)
     else:
-        for o in range(outputs):
+        for o in range(z.size):
             rates[o] = z[o]
 
 
 @Work
-def back(work, i, part, low, high):  # type: ignore[no-untyped-def]
-    """The gradients for the weighted input of all layers but the last, from the last on, for the samples in [low, high)."""
-    run = of_pass(work)
-    for k in range(run[LAYERS] - 2, -1, -1):
-        own, above = of_layer(work, k), of_layer(work, k + 1)
-        width, outputs, pieces = own[OUTPUTS], above[OUTPUTS], own[PIECES]
-        edges, slopes = floats(own[CURVE], (pieces + 1,)), floats(own[CURVE] + 8 * (pieces + 1), (pieces,))
-        steep, turned = floats(own[STEEP], (2,)), signed_bytes2(above[TURNED], (outputs, turned_width(width)))
-        for first in range(low, high, MANY):
-            count = min(MANY, high - first)
-            given, of_rates = floats2(above[GIVEN] + 4 * first * outputs, (count, outputs)), new_floats2((count, width))
-            tiles(given, ZERO, outputs, ONE, count, turned, outputs, ZERO, width, of_rates)
-            for n in range(count):
-                at = 4 * (first + n) * width
-                _pwl_backward(
-                    of_rates[n], floats(own[INPUT] + at, (width,)), floats(own[GIVEN] + at, (width,)), edges, slopes, steep[0], steep[1]
-                )
+def back(work, i, half, low, high):  # type: ignore[no-untyped-def]
+    """The gradients for the weighted input of half the neurons of layer i, from those of the layer above, of the samples in [low, high)."""
+    own, above = of_layer(work, i), of_layer(work, i + 1)
+    width, outputs, pieces = own[OUTPUTS], above[OUTPUTS], own[PIECES]
+    first, end = half_of(width, half)
+    edges, slopes = floats(own[CURVE], (pieces + 1,)), floats(own[CURVE] + 8 * (pieces + 1), (pieces,))
+    steep, turned = floats(own[STEEP], (2,)), signed_bytes2(above[TURNED], (outputs, turned_width(width)))
+    for start in range(low, high, MANY):
+        count = min(MANY, high - start)
+        given, of_rates = floats2(above[GIVEN] + 4 * start * outputs, (count, outputs)), new_floats2((count, width))
+        tiles(given, ZERO, outputs, ONE, count, turned, outputs, first, end, of_rates)
+        for n in range(count):
+            at, size = 4 * ((start + n) * width + first), (end - first,)
+            z, gz = floats(own[INPUT] + at, size), floats(own[GIVEN] + at, size)
+            _pwl_backward(of_rates[n][first:end], z, gz, edges, slopes, steep[0], steep[1])
+
+
+@inlined
+def half_of(size, half):  # type: ignore[no-untyped-def]
+    """Where a half of a layer's inputs or neurons begins and ends: two of the four parts in which a weight is learned."""
+    middle = min(2 * ((size + FEW - 1) // FEW), size)
+    return (ZERO, middle) if half == 0 else (middle, size)
 
 
 @Work
 def learn_pictures(work, i, part, low, high):  # type: ignore[no-untyped-def]
     """The gradients of the pixels' weights in [low, high), and of the codes' rates by way of these."""
     run, own = of_pass(work), of_layer(work, 0)
-    samples, kinds, usual, outputs = run[SAMPLES], run[KINDS], run[USUAL], own[OUTPUTS]
+    samples, outputs = run[SAMPLES], own[OUTPUTS]
+    kinds, usual = found(run)
     codes, rates, gv = (
         plain_bytes2(run[CODES], (samples, run[PIXELS])),
-        floats(run[RATES], (kinds,)),
+        floats(of_layer(work, run[LAYERS])[RATE], (kinds,)),
         floats2(own[GV], (own[INPUTS], outputs)),
     )
     rows, given = signed_bytes2(own[BYTES], (own[INPUTS], own[WIDTH])), with_sum(floats2(own[GIVEN], (samples, outputs)))
-    found, by, kind = new_numbers((samples + 1,)), new_floats((samples + 1,)), new_numbers((samples + 1,))
+    others, by, kind = new_numbers((samples + 1,)), new_floats((samples + 1,)), new_numbers((samples + 1,))
     sums = doubles2(run[FOR_RATES] + 8 * part * (kinds + 1) * LANES, (kinds + 1, LANES))
     sums[:, :] = 0
     doubles2(own[SUMS], (FEW, outputs))[part][:] = 0
     for r in range(low, high, ROWS):
         stop = min(r + ROWS, high)
         for pixel in range(r, stop):
-            count = samples_at(codes, pixel, usual, rates, found, by, kind)
-            gather_rows(given, found, by, kind, count, rows[pixel], gv[pixel], sums)
+            count = samples_at(codes, pixel, usual, rates, others, by, kind)
+            gather_rows(given, others, by, kind, count, rows[pixel], gv[pixel], sums)
         call(run[ALONG], work, i, part, r, stop)
 
 

@@ -1,4 +1,4 @@
-"""The input layer behind still pictures, once for each code: forward as rates or spikes, and backward.
+"""The input layer of spikes behind still pictures, once for each code, forward and backward.
 
 Letters: K codes, T steps, P parts.
 """
@@ -10,30 +10,7 @@ import numpy as np
 from refboot.kernels.cuba import gradient_step, narrow_step
 from refboot.kernels.fixed_point import quantised
 from refboot.kernels.jit import jit
-from refboot.kernels.pwl import _pwl
-from refboot.kernels.synapse import _input_sums
 from refboot.kernels.weight import unclipped
-
-
-@jit
-def rates_of(values, weight, bias, edges, bases, slopes):  # type: ignore[no-untyped-def]
-    """Weighted input and rate of each code (K,)."""
-    w, b = quantised(weight[0]), quantised(bias[0])
-    drive, rates = np.empty(values.size, np.float32), np.empty(values.size, np.float32)
-    for k in range(values.size):
-        drive[k] = values[k] * w
-        drive[k] += b
-    _pwl(drive, edges, bases, slopes, rates)
-    return drive, rates
-
-
-@jit
-def through_rates(grad, values, weight, bias):  # type: ignore[no-untyped-def]
-    """Gradients of weight and bias, given that of the weighted input of each code (K,)."""
-    gw, gb = np.empty(1, np.float32), np.empty(1, np.float32)
-    along, total = _input_sums(grad, values)
-    gw[0], gb[0] = unclipped(np.float32(along), weight[0]), unclipped(np.float32(total), bias[0])
-    return gw, gb
 
 
 @jit

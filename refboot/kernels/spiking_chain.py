@@ -24,7 +24,7 @@ from refboot.kernels.leaky import DECAY_SCALE
 from refboot.kernels.passes import Normed, Shape
 from refboot.kernels.places import places
 from refboot.kernels.source import through_trains, trains_of
-from refboot.kernels.together import Going, Kinds, parts, share
+from refboot.kernels.together import Going, Kinds, Task, parts, plan_of, share
 
 # Kinds of tasks, and the works of each, one after the other: what one leaves the next finds in its cache.
 FORWARD: Kinds = ((tasks.code_sums, tasks.spike),)
@@ -117,7 +117,10 @@ def spiking_backward(grad: Floats, ran: Run) -> tuple[Normed, list[Normed]]:
 @cache
 def weights_plan(shapes: tuple[Shape, ...], often: tuple[bool, ...]) -> np.ndarray:
     """All weights, by inputs, backward; the inputs of some of those behind the first spike `often`."""
-    return passes.weights_last([PICTURES, *(LEARN_DENSE if dense else LEARN for dense in often)], FINISH, shapes)
+    kinds, plan = [PICTURES, *(LEARN_DENSE if dense else LEARN for dense in often)], list[Task]()
+    for i, shape in enumerate(shapes):
+        plan += passes.learned(kinds[i], i, shape) + (passes.finished(FINISH, i - 1, shapes[i - 1]) if i else [])
+    return plan_of(plan + passes.finished(FINISH, len(shapes) - 1, shapes[-1]))
 
 
 def _of_pass(picture: Picture, steps: int, shapes: tuple[Shape, ...], out: Floats, sample: bool) -> tuple[Ints, Floats, Floats, Floats]:
@@ -125,10 +128,11 @@ def _of_pass(picture: Picture, steps: int, shapes: tuple[Shape, ...], out: Float
     (samples, pixels), kinds, width = picture.codes.shape, len(picture.values), shapes[0][1]
     sizes = steps * kinds, kinds // 4 + 1, kinds // 4 + 1, samples * kinds * width // 2 + 1, samples * kinds // 4 + 1
     *begun, size = passes.starts((*sizes, samples * kinds * width, 2 * AT_ONCE * kinds * steps))
-    numbers, room = passes.numbers_of(picture, len(shapes)), passes.room_of(size)
+    numbers, room = passes.numbers_of(samples, pixels, len(shapes)), passes.room_of(size)
     means, of_pixels = np.empty((2, kinds), np.float32), np.empty((2, samples, pixels if sample else 0), np.float32)
     first, *others = places([[room, means, of_pixels, out]])[0]
-    numbers[weight_tasks.OWN_NUMBERS : tasks.OUTPUT + 1] = steps, sample, *(first + 4 * start for start in begun), *others
+    of_picture = picture.codes.ctypes.data, kinds, picture.usual
+    numbers[weight_tasks.CODES : tasks.OUTPUT + 1] = *of_picture, steps, sample, *(first + 4 * start for start in begun), *others
     return numbers, room, means, of_pixels
 
 

@@ -42,7 +42,6 @@ from refboot.kernels.weight_tasks import (
     CODES,
     GV,
     INPUTS,
-    KINDS,
     LAYERS,
     OUTPUTS,
     OWN_NUMBERS,
@@ -53,7 +52,6 @@ from refboot.kernels.weight_tasks import (
     SUMS,
     TOTALS,
     TURNED,
-    USUAL,
     WIDTH,
     of_layer,
     of_pass,
@@ -61,12 +59,12 @@ from refboot.kernels.weight_tasks import (
 )
 from refboot.waiting import call
 
-# Of a pass, besides what weight_tasks has: its steps, whether means are asked for; and the places of the codes' trains (T, K), which ever
-# spike (K,), as many truths (K,), the sums of weights of each code in each sample (N, K, O) int16, which codes there are (N, K), the
-# gradient by their trains (N, K, O) and for them (P, T, K) float64, the means over time of spikes and weighted input of each code (2, K)
-# and of each pixel (2, N, I), and the output (N, T, O).
-STEPS, MEANT, TRAINS, FIRES, EVERY, OF_CODES, THERE, BY_TRAINS, FOR_TRAINS, CODE_MEANS, PIXEL_MEANS, OUTPUT = range(
-    OWN_NUMBERS, OWN_NUMBERS + 12
+# Of a pass, besides what weight_tasks has: how many codes there are, that of background, its steps, whether means are asked for; and the
+# places of the codes' trains (T, K), which ever spike (K,), as many truths (K,), the sums of weights of each code in each sample (N, K, O)
+# int16, which codes there are (N, K), the gradient by their trains (N, K, O) and for them (P, T, K) float64, the means over time of spikes
+# and weighted input of each code (2, K) and of each pixel (2, N, I), and the output (N, T, O).
+KINDS, USUAL, STEPS, MEANT, TRAINS, FIRES, EVERY, OF_CODES, THERE, BY_TRAINS, FOR_TRAINS, CODE_MEANS, PIXEL_MEANS, OUTPUT = range(
+    OWN_NUMBERS, OWN_NUMBERS + 14
 )
 # Of a layer: its threshold; and the places of what decays leave (2, O), the surrogate's constants (3,), voltages, spikes (uint8) and
 # gradients of the weighted input (R, O), means over time of spikes and weighted input (2 N, O), and how many spikes there are (N,) int64.

@@ -1,15 +1,15 @@
 """A list of tasks that the threads go through together, within kernels: no Python between two tasks.
 
-Tasks that follow each other with one kind, layer and stage to wait for are a group. One thread takes from its front, the other from its
-end, so that each finds the same parts of an array in its cache again, from group to group and from call to call; both go on to the next
-group when nothing is left. A thread waits where it needs what another is not done with. A task is its own sums from end to end: what comes
-out does not depend on who does what. One thread alone does all; one that comes late finds less to do, or nothing.
+Tasks that follow each other with one kind, layer and stage to wait for are a group. One thread does its first half, from the front, the
+other its second, from the end, so that each finds the same parts of an array in its cache again, from group to group and from call to call.
+A thread waits where it needs what the other is not done with; after a while it does itself what the other has not begun: one thread alone
+does all. A task is its own sums from end to end: what comes out does not depend on who does what.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import cache, cached_property
 from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
@@ -18,18 +18,19 @@ import numpy as np
 
 from refboot import threads
 from refboot.arrays import Ints
-from refboot.kernels.jit import ONE, ZERO, helper, jit
+from refboot.kernels.jit import ZERO, helper, jit
 from refboot.kernels.layout import SMALL
 from refboot.kernels.places import numbers, numbers2
-from refboot.waiting import NUMBERS, attempt, take, wait_for
+from refboot.waiting import NUMBERS, attempt, give_way, look, take
 
 CELL = 16  # numbers from one count to the next: each has a line of the cache
-FROM_END = 1 << 32  # a count holds what was taken from the front in its lower half, from the end in its upper
 ALL = 1 << 20  # more than any group or stage has
 STAGE, AFTER, NEEDED, MEMBERS, COLUMNS = 5, 6, 7, 8, 9  # of a plan
-# The beginning of a job: where the plan is, how many tasks it has, where the addresses of works are, for how many kinds, and whether a task
-# failed. Behind it is of each group what was taken, then of each stage what is done; then what the works are told.
-PLAN, TASKS, WORKS, KINDS, FAILED, HEAD = 0, 1, 2, 3, 4, 8
+PATIENCE = 100  # times that a thread looks whether the other is done: some 40 us
+# The beginning of a job: where the plan is, how many tasks it has, where the addresses of works are, for how many kinds, whether a task
+# failed, and the patience of either side. Behind it is of both halves of each group what was taken, then of each stage what each side has
+# done; then what the works are told.
+PLAN, TASKS, WORKS, KINDS, FAILED, LOOKS, HEAD = 0, 1, 2, 3, 4, 5, 8
 
 Part = tuple[int, int, int]
 Own = TypeVar("Own", bound="Going")
@@ -43,8 +44,8 @@ class Task(NamedTuple):
     part: int
     low: int
     high: int
-    stage: int
-    after: int
+    stage: Hashable
+    after: Hashable
 
 
 def parts(size: int, unit: int, count: int) -> list[Part]:
@@ -53,11 +54,11 @@ def parts(size: int, unit: int, count: int) -> list[Part]:
 
 
 def plan_of(tasks: Sequence[Task]) -> np.ndarray:
-    """The tasks as rows of numbers, in an order in which none waits for a later one; stages get numbers from 0 on.
+    """The tasks as rows of numbers, in an order in which none waits for a later one; stages get numbers from 0 on, one that is none is -1.
 
     Behind those of the task: how many tasks it waits for, and how many its group has.
     """
-    numbers = {stage: i for i, stage in enumerate(dict.fromkeys(task.stage for task in tasks))}
+    numbers: dict[Hashable, int] = {stage: i for i, stage in enumerate(dict.fromkeys(task.stage for task in tasks))}
     tasks = [task._replace(stage=numbers[task.stage], after=numbers.get(task.after, -1)) for task in tasks]
     needed = [sum(other.stage == task.after for other in tasks) for task in tasks]
     groups = [list(some) for _, some in groupby(tasks, lambda task: (task.kind, task.layer, task.after))]
@@ -69,30 +70,69 @@ def plan_of(tasks: Sequence[Task]) -> np.ndarray:
 def plan_for(*sizes: int) -> np.ndarray:
     """Tasks for arrays of so many elements, each in `threads.PARTS` parts, or, if it is small, in one."""
     counts = [threads.PARTS if size >= SMALL else 1 for size in sizes]
-    return plan_of([Task(0, i, *part, 0, -1) for i, size in enumerate(sizes) for part in parts(size, 16, counts[i])])
+    return plan_of([Task(0, i, *part, "", None) for i, size in enumerate(sizes) for part in parts(size, 16, counts[i])])
 
 
 @jit
-def next_task(plan, cells, side, at):  # type: ignore[no-untyped-def]
-    """The number of the next task, once all that it waits for is done, and of the first of its group; len(plan) if there is none.
+def next_of(plan, cells, at, half):  # type: ignore[no-untyped-def]
+    """The next task of a half of the group whose first task is `at`; -1 if there is none."""
+    members, cell = plan[at, MEMBERS], CELL * (2 * at + half)
+    count = (members + 1 - half) // 2
+    k = take(cells, cell) if look(cells, cell) < count else count
+    if k >= count:
+        return np.int64(-1)
+    return at + members - 1 - k if half else at + k
 
-    The last was of the group whose first task is `at`.
-    """
-    while at < len(plan):
-        before = take(cells, CELL * at, FROM_END if side else ONE)
-        front, end = before % FROM_END, before // FROM_END
-        if front + end < plan[at, MEMBERS]:
-            if plan[at, AFTER] >= 0:
-                wait_for(cells, CELL * (len(plan) + plan[at, AFTER]), plan[at, NEEDED])
-            return (at + plan[at, MEMBERS] - 1 - end if side else at + front), at
+
+@jit
+def begun(plan, cells, half):  # type: ignore[no-untyped-def]
+    """Whether somebody has begun each task of this half of all groups."""
+    at = ZERO
+    while at < len(plan) and look(cells, CELL * (2 * at + half)) >= (plan[at, MEMBERS] + 1 - half) // 2:
         at += plan[at, MEMBERS]
-    return at, at
+    return at >= len(plan)
 
 
 @jit
-def done(plan, cells, k):  # type: ignore[no-untyped-def]
-    """Task k is done."""
-    take(cells, CELL * (len(plan) + plan[k, STAGE]), ONE)
+def left_over(plan, cells, end, half):  # type: ignore[no-untyped-def]
+    """The first task of this half of any group before `end` that nobody has begun; -1 if there is none."""
+    at, k = ZERO, np.int64(-1)
+    while at < end and k < 0:
+        k = next_of(plan, cells, at, half)
+        at += plan[at, MEMBERS]
+    return k
+
+
+@jit
+def ready(plan, cells, k):  # type: ignore[no-untyped-def]
+    """Whether all that task k waits for is done."""
+    cell = 2 * CELL * (len(plan) + plan[k, AFTER])
+    return plan[k, AFTER] < 0 or look(cells, cell) + look(cells, cell + CELL) >= plan[k, NEEDED]
+
+
+@jit
+def do(head, plan, cells, k, side):  # type: ignore[no-untyped-def]
+    """Do task k once it is ready, by the addresses of its kind, one after the other; where one fails, all is over, and the job tells."""
+    while not ready(plan, cells, k):
+        give_way()
+    work = cells.ctypes.data + 8 * cells.size
+    for address in numbers2(head[WORKS], (head[KINDS], 2))[plan[k, 0]]:
+        if address != 0 and not attempt(address, work, plan[k, 1], plan[k, 2], plan[k, 3], plan[k, 4]):
+            head[FAILED] = 1
+            for i in range(4 * len(plan)):
+                cells[CELL * i] = ALL  # no task is left, and nobody waits for what is not done
+    take(cells, 2 * CELL * (len(plan) + plan[k, STAGE]) + CELL * side)
+
+
+@jit
+def meanwhile(head, plan, cells, end, side, patience):  # type: ignore[no-untyped-def]
+    """While this side has to wait: give way, or, without patience, do a task of groups before `end` that the other side has not begun."""
+    k = left_over(plan, cells, end, 1 - side) if patience <= 0 else np.int64(-1)
+    if k >= 0:
+        do(head, plan, cells, k, side)
+    else:
+        give_way()
+    return patience - 1
 
 
 class Work:
@@ -118,19 +158,20 @@ Kinds = tuple[tuple[Work, ...], ...]
 
 @Work
 def go_through(job, side, _, __, ___):  # type: ignore[no-untyped-def]
-    """Do the tasks of a job, each by the addresses of its kind, one after the other; where one fails, all is over, and the job tells."""
+    """Do the tasks of this side's half of each group of a job, and those that the other side leaves for too long."""
     head = numbers(job, (HEAD,))
-    plan, addresses = numbers2(head[PLAN], (head[TASKS], COLUMNS)), numbers2(head[WORKS], (head[KINDS], 2))
-    cells, work = numbers(job + 8 * HEAD, (2 * CELL * len(plan),)), job + 8 * (HEAD + 2 * CELL * len(plan))
-    k, at = next_task(plan, cells, side, ZERO)
-    while k < len(plan):
-        for address in addresses[plan[k, 0]]:
-            if address != 0 and not attempt(address, work, plan[k, 1], plan[k, 2], plan[k, 3], plan[k, 4]):
-                head[FAILED] = 1
-                for i in range(2 * len(plan)):
-                    cells[CELL * i] = ALL  # no task is left, and nobody waits for what is not done
-        done(plan, cells, k)
-        k, at = next_task(plan, cells, side, at)
+    plan, cells = numbers2(head[PLAN], (head[TASKS], COLUMNS)), numbers(job + 8 * HEAD, (4 * CELL * head[TASKS],))
+    patience, at = head[LOOKS + side], ZERO
+    while at < len(plan):
+        k = next_of(plan, cells, at, side)
+        while k >= 0:
+            while not ready(plan, cells, k):
+                patience = meanwhile(head, plan, cells, at, side, patience)
+            do(head, plan, cells, k, side)
+            k = next_of(plan, cells, at, side)
+        at += plan[at, MEMBERS]
+    while not begun(plan, cells, 1 - side):
+        patience = meanwhile(head, plan, cells, at, side, patience)
 
 
 class Going:
@@ -141,9 +182,9 @@ class Going:
     fail.
     """
 
-    def __init__(self, kinds: Kinds, plan: np.ndarray, *work: Ints, alone: bool = False) -> None:
-        addresses, empty = _addresses(kinds), np.zeros(2 * CELL * len(plan), np.int64)
-        head = np.array([plan.ctypes.data, len(plan), addresses.ctypes.data, len(addresses), 0, 0, 0, 0], np.int64)
+    def __init__(self, kinds: Kinds, plan: np.ndarray, *work: Ints, alone: bool = False, patience: int = PATIENCE) -> None:
+        addresses, empty = _addresses(kinds), np.zeros(4 * CELL * len(plan), np.int64)
+        head = np.array([plan.ctypes.data, len(plan), addresses.ctypes.data, len(addresses), 0, patience, patience, 0], np.int64)
         self.job = np.concatenate([head, empty, *work])
         self.held, self.alone = (plan, addresses), alone
 
@@ -153,9 +194,11 @@ class Going:
 
     def __exit__(self, error: object, *_: object) -> None:
         if error is not None:
-            self.job[HEAD : HEAD + 2 * CELL * len(self.held[0]) : CELL] = ALL
+            self.job[HEAD : HEAD + 4 * CELL * len(self.held[0]) : CELL] = ALL
             threads.end(self.helpers)
         else:
+            if not self.helpers:
+                self.job[LOOKS] = 0
             threads.finish(go_through.address, self.job, self.helpers)
             if self.job[FAILED]:
                 raise MemoryError("too little memory for a kernel's own arrays")

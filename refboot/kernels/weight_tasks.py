@@ -21,8 +21,8 @@ from refboot.kernels.turn import turn
 from refboot.kernels.weight import _along
 from refboot.kernels.weight import _backward as _unnorm
 
-# Of a pass: its sizes, the code of background, the address of `along`, and where the codes (N, I) uint8 are; then what each chain needs.
-SAMPLES, PIXELS, KINDS, LAYERS, USUAL, ALONG, CODES, OWN_NUMBERS = range(8)
+# Of a pass: its sizes, the address of `along`, and where the codes (N, I) uint8 are; then what each chain needs.
+SAMPLES, PIXELS, LAYERS, ALONG, CODES, OWN_NUMBERS = range(6)
 HEAD = 20  # numbers of a pass
 # Of a layer: its sizes (WIDTH: its outputs, of the last layer with what fills up a vector), in how many parts of the inputs lengths are
 # summed, as layout.over_rows cuts them, and in how many all else; the places of v (I, O), g (O,), their gradients, the lengths of v (O,),

@@ -41,6 +41,9 @@ def fitted(*args, **options):
     network = build(*args, **options)
     for mode in (SAMPLE, SAMPLE, FIT):
         network(pictures(), mode)
+    for b in network.blocks:  # a curve bends at sums of its samples: there the last bit of a sum would decide
+        if getattr(b, "f", None) is not None and b.f.curve is not None:
+            b.f.curve = b.f.curve._replace(knots=b.f.curve.knots + np.array([0.0003, 0]))
     return network
 
 
@@ -106,12 +109,12 @@ def test_weights_are_those_of_the_spiking_modes_in_every_bit(widths):
     network = fitted(widths)
     network(pictures(), ANN)
     ran = network._chain.ran
-    for b, own in zip(network.blocks[1:], layout(shapes_of(ran.held[:3]), (9,) * 3)[0], strict=True):
+    for b, own in zip(network.blocks[1:], layout(shapes_of(ran.held[:3]), (9,) * 4)[0], strict=True):
         weight, (inputs, outputs, width) = b.synapse.weight, own[:3]
         used, whole = normed_8bit(weight.v.data, weight.g.data)
-        rows = view(ran.room, own[weight_tasks.BYTES], inputs * width, np.int8).reshape(inputs, width)
+        rows = view(ran.rooms[0], own[weight_tasks.BYTES], inputs * width, np.int8).reshape(inputs, width)
         np.testing.assert_array_equal(rows[:, :outputs].T / np.float32(32), used)
-        np.testing.assert_array_equal(view(ran.room, own[weight_tasks.LENGTH], outputs), whole)
+        np.testing.assert_array_equal(view(ran.rooms[0], own[weight_tasks.LENGTH], outputs), whole)
         np.testing.assert_array_equal(used, weight.quantised())
 
 

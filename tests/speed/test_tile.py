@@ -12,7 +12,7 @@ from refboot.kernels.magnitude import squares
 from refboot.kernels.places import numbers
 from refboot.optim import SGD
 from refboot.parameter import Parameter
-from refboot.waiting import give_way, take
+from refboot.waiting import call, give_way, take
 
 SIZES = st.tuples(*[st.integers(1, 80)] * 3)
 UNTOUCHED = np.float32(7)
@@ -145,7 +145,7 @@ STAGES = [together.Task(stage, layer, i, 0, 0, stage, stage - 1) for stage in ra
 def note(work, layer, part, low, high):
     """Behind the count of those begun, when each task began, and by how many works it was done."""
     count, begun = numbers(work, (1,)), numbers(work + 8, (200,))
-    begun[20 * low + 10 * layer + part] = take(count, 0, np.int64(1))
+    begun[20 * low + 10 * layer + part] = take(count, 0)
     begun[100 + 20 * low + 10 * layer + part] += 1
 
 
@@ -202,12 +202,29 @@ def test_numbers_of_stages_are_counts_that_there_is_room_for():
 
 
 def test_of_each_group_one_side_takes_the_first_tasks_and_the_other_the_last():
-    plan = together.plan_of(STAGES[:20])
-    cells, at, taken = np.zeros(2 * together.CELL * len(plan), np.int64), [0, 0], ([], [])
-    for side in (0, 1, 1, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 1):
-        k, at[side] = together.next_task(plan, cells, side, at[side])
-        taken[side].append(int(k))
-    assert taken == ([0, 1, 2, 3, 4, 5, 10, 11], [9, 8, 7, 6, 19, 18])
+    plan = together.plan_of(STAGES[:20])  # two groups of ten
+    cells, taken = np.zeros(4 * together.CELL * len(plan), np.int64), ([], [])
+    for side in (0, 1, 1, 0, 0, 1, 0, 0, 0):
+        taken[side].append(int(together.next_of(plan, cells, 0, side)))
+    assert taken == ([0, 1, 2, 3, 4, -1], [9, 8, 7])
+    assert [together.begun(plan, cells, side) for side in (0, 1)] == [False, False]
+    assert [together.left_over(plan, cells, 10, 1) for _ in range(3)] == [6, 5, -1]
+    assert [together.left_over(plan, cells, 20, 0) for _ in range(6)] == [10, 11, 12, 13, 14, -1]
+    assert [together.begun(plan, cells, side) for side in (0, 1)] == [True, False]
+
+
+@numba.njit
+def one_side(entry, job, side):
+    call(entry, job, side, side, side, side)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_one_side_does_in_the_end_what_the_other_never_begins(side):
+    going, halves = going_on(), ([0, 1, 2, 3, 4], [9, 8, 7, 6, 5])
+    one_side(together.go_through.address, going.job.ctypes.data, side)
+    begun, times = going.job[-200:-100].reshape(5, 2, 10), going.job[-100:]
+    assert (times == 1).all()
+    assert begun[0].argsort(axis=1).tolist() == [halves[side] + halves[1 - side]] * 2
 
 
 @pytest.mark.parametrize("count", [1, 2])
