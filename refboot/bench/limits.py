@@ -34,6 +34,7 @@ def compiled(prepare: Callable[[], Action], rounds: int) -> float:
     """Milliseconds that the action spends in kernels, products and parts of a fit, on one thread: the least of the rounds."""
     found = []
     with threads.use(1):
+        prepare()()  # a kernel that is not compiled yet could not be, while those it calls are watched
         for _ in range(rounds):
             action = prepare()
             with watched() as times:
