@@ -123,13 +123,6 @@ def _fits(room: Floats, own: Ints, bound: int) -> bool:
     return bool(bound < tasks.ODD and sizes.max() * UNIT < LARGEST)
 
 
-class WeightsGoing(Going):
-    """While what is in the `with` block is done, lengths and bytes of all weights are, or are begun with."""
-
-    def __init__(self, shapes: tuple[Shape, ...], layers: Ints) -> None:
-        super().__init__(WEIGHTS, _weights_plan(shapes), np.zeros(tasks.HEAD, np.int64), layers.reshape(-1), patience=0)
-
-
 @cache
 def _weights_plan(shapes: tuple[Shape, ...]) -> np.ndarray:
     return plan_of(lengths(shapes) + as_bytes(shapes))
@@ -143,12 +136,6 @@ def lengths(shapes: tuple[Shape, ...]) -> list[Task]:
 def as_bytes(shapes: tuple[Shape, ...]) -> list[Task]:
     """Those that make bytes of them, the second: stage "weights"."""
     return [Task(1, i, *part, "weights", "lengths") for i, shape in enumerate(shapes) for part in by_inputs(shape)]
-
-
-@cache
-def samples_plan(samples: int, unit: int, count: int) -> np.ndarray:
-    """All samples, a few at a time, in so many parts: forward behind the weights, and backward before them."""
-    return plan_of([Task(0, 0, *part, "", None) for part in parts(samples, unit, count)])
 
 
 def learned(kind: int, i: int, shape: Shape) -> list[Task]:
@@ -171,14 +158,15 @@ def by_inputs(shape: Shape) -> list[Part]:
     return parts(shape[0], 1, FEW)
 
 
-class NormedRows(WeightsGoing):
+class NormedRows(Going):
     """normed_8bit of each weight as bytes, as events.rows_of gives them, made while what is in the `with` block is done: `found` behind it,
     or nothing, where a weight gives none."""
 
     def __init__(self, weights: Sequence[Normed]) -> None:
         self.weights, self.found = placed(weights, (1,)), list[Rows]()
         self.weights.layers[:, tasks.TURNED] = 0
-        super().__init__(self.weights.shapes, self.weights.layers)
+        told = np.zeros(tasks.HEAD, np.int64), self.weights.layers.reshape(-1)
+        super().__init__(WEIGHTS, _weights_plan(self.weights.shapes), *told, patience=0)
 
     def __exit__(self, *error: object) -> None:
         super().__exit__(*error)

@@ -20,7 +20,7 @@ from refboot.kernels.vectors import INDEX, intrinsic
 
 def places(arrays: Sequence[Sequence[Floats]]) -> Ints:
     """Where each float32 array, without gaps, begins, in rows; whoever asks holds them as long as the numbers are used."""
-    return np.array([[_place(x.ravel(order="K")) for x in some] for some in arrays], np.int64)
+    return np.array([[_place(x if x.ndim == 1 else x.ravel(order="K")) for x in some] for some in arrays], np.int64)
 
 
 @jit

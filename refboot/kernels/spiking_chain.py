@@ -27,7 +27,7 @@ from refboot.kernels.source import through_trains, trains_of
 from refboot.kernels.together import Going, Kinds, Task, parts, plan_of, share
 
 # Kinds of tasks, and the works of each, one after the other: what one leaves the next finds in its cache.
-FORWARD: Kinds = ((tasks.code_sums, tasks.spike),)
+FORWARD: Kinds = (*passes.WEIGHTS, (tasks.code_sums, tasks.spike))
 BACKWARD: Kinds = ((tasks.give, tasks.to_codes),)
 LEARNING: Kinds = (tasks.learn_pictures,), (tasks.learn,), (tasks.learn_dense,), (weight_tasks.finish,)
 PICTURES, LEARN, LEARN_DENSE, FINISH = range(len(LEARNING))
@@ -87,14 +87,13 @@ def spiking_forward(
             return None
     z, out = empty((samples, len(weights[-1][1]), steps))
     held, shapes, where, layers, room = passes.placed(weights, *_own(samples, steps))
-    with passes.WeightsGoing(shapes, layers):
-        picture = picture or encode(x)
-        numbers, of_codes, means, of_pixels = _of_pass(picture, steps, shapes, out, sample)
-        reached = _enter(picture, source, numbers, of_codes, means)
-        _tell(neurons, layers, where, room)
+    picture = picture or encode(x)
+    numbers, of_codes, means, of_pixels = _of_pass(picture, steps, shapes, out, sample)
+    reached = _enter(picture, source, numbers, of_codes, means)
+    _tell(neurons, layers, where, room)
+    share(FORWARD, forward_plan(shapes, samples), numbers, layers.reshape(-1))
     if not (np.isfinite(means[1].sum()) and passes.fit_16_bits(room, where)):
         return None
-    share(FORWARD, passes.samples_plan(samples, 1, AT_ONCE), numbers, layers.reshape(-1))
     sampled = [(of_pixels[0], of_pixels[1]), *(_means(room, of_layer, samples) for of_layer in where[:-1])] if sample else []
     return Run(z, sampled, picture, source, reached, held, (of_codes, room), numbers, layers)
 
@@ -104,7 +103,7 @@ def spiking_backward(grad: Floats, ran: Run) -> tuple[Normed, list[Normed]]:
     (N, O, T). float32."""
     samples, steps, layers, shapes, given = len(grad), grad.shape[2], ran.layers.copy(), passes.shapes_of(ran.held), time_major(grad)
     layers[-1, tasks.GIVEN] = places([[given]])[0, 0]
-    with Going(BACKWARD, passes.samples_plan(samples, 1, AT_ONCE), ran.numbers, layers.reshape(-1)):
+    with Going(BACKWARD, backward_plan(samples), ran.numbers, layers.reshape(-1)):
         found, where = passes.gradients_for(ran.held), passes.layout(shapes, *_own(samples, steps))[0]
         layers[:, weight_tasks.GV : weight_tasks.GG + 1] = places(found)
         spikes = passes.view(ran.rooms[1], where[0, tasks.COUNTS], len(shapes) * samples, np.int64).reshape(-1, samples).sum(axis=1)
@@ -112,6 +111,19 @@ def spiking_backward(grad: Floats, ran: Run) -> tuple[Normed, list[Normed]]:
     with Going(LEARNING, weights_plan(shapes, often), ran.numbers, layers.reshape(-1)):
         first = _leave(ran)
     return first, [(gv.T, gg) for gv, gg in found]
+
+
+@cache
+def forward_plan(shapes: tuple[Shape, ...], samples: int) -> np.ndarray:
+    """All weights, then all samples, a few at a time."""
+    spike = [Task(len(passes.WEIGHTS), 0, *part, "", "weights") for part in parts(samples, 1, AT_ONCE)]
+    return plan_of(passes.lengths(shapes) + passes.as_bytes(shapes) + spike)
+
+
+@cache
+def backward_plan(samples: int) -> np.ndarray:
+    """All samples, a few at a time."""
+    return plan_of([Task(0, 0, *part, "", None) for part in parts(samples, 1, AT_ONCE)])
 
 
 @cache

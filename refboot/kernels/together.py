@@ -28,8 +28,8 @@ ALL = 1 << 20  # more than any group or stage has
 STAGE, AFTER, NEEDED, MEMBERS, COLUMNS = 5, 6, 7, 8, 9  # of a plan
 PATIENCE = 100  # times that a thread looks whether the other is done: some 40 us
 # The beginning of a job: where the plan is, how many tasks it has, where the addresses of works are, for how many kinds, whether a task
-# failed, and the patience of either side. Behind it is of both halves of each group what was taken, then of each stage what each side has
-# done; then what the works are told.
+# failed or all was given up, and the patience of either side. Behind it is of both halves of each group what was taken, then of each stage
+# what each side has done; then what the works are told.
 PLAN, TASKS, WORKS, KINDS, FAILED, LOOKS, HEAD = 0, 1, 2, 3, 4, 5, 8
 
 Part = tuple[int, int, int]
@@ -117,8 +117,9 @@ def do(head, plan, cells, k, side):  # type: ignore[no-untyped-def]
         give_way()
     work = cells.ctypes.data + 8 * cells.size
     for address in numbers2(head[WORKS], (head[KINDS], 2))[plan[k, 0]]:
-        if address != 0 and not attempt(address, work, plan[k, 1], plan[k, 2], plan[k, 3], plan[k, 4]):
-            head[FAILED] = 1
+        over = look(head, FAILED) != 0  # then what the task waited for may never have been done
+        if address != 0 and not over and not attempt(address, work, plan[k, 1], plan[k, 2], plan[k, 3], plan[k, 4]):
+            take(head, FAILED)
             for i in range(4 * len(plan)):
                 cells[CELL * i] = ALL  # no task is left, and nobody waits for what is not done
     take(cells, 2 * CELL * (len(plan) + plan[k, STAGE]) + CELL * side)
@@ -194,6 +195,7 @@ class Going:
 
     def __exit__(self, error: object, *_: object) -> None:
         if error is not None:
+            take(self.job, FAILED)
             self.job[HEAD : HEAD + 4 * CELL * len(self.held[0]) : CELL] = ALL
             threads.end(self.helpers)
         else:

@@ -233,6 +233,17 @@ def test_a_task_that_fails_leaves_nobody_waiting(count):
         noted(count, ((fail,),))
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_waits_for_a_task_that_fails_is_not_done(count):
+    plan = together.plan_of([task._replace(kind=min(task.stage, 1), low=task.stage) for task in STAGES])
+    going = together.Going(((fail,), (note,)), plan, np.zeros(201, np.int64))
+    for _ in range(20):
+        with pytest.raises(MemoryError), threads.use(count), going:
+            pass
+        assert not going.job[-200:].any()
+        going = together.Going(((fail,), (note,)), plan, np.zeros(201, np.int64))
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("shape", [(600, 400), (17, 5)])
 @pytest.mark.parametrize("turned", [False, True])
