@@ -183,3 +183,9 @@ def take(cells, at):  # type: ignore[no-untyped-def]
 def look(cells, at):  # type: ignore[no-untyped-def]
     """What cells[at] is now."""
     return _load(cells, at)
+
+
+@jit
+def put(cells, at, value):  # type: ignore[no-untyped-def]
+    """cells[at] = value; who sees it sees what was written before."""
+    _store(cells, at, value)

@@ -54,8 +54,10 @@ def chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Chain | 
         return None
     if not follow(blocks[1:], held):
         return None
-    ways = ops.shortcuts()
-    entry = ways.Entry(*scalars(first), _curve(first))
+    ways, given = ops.shortcuts(), scalars(first)
+    if any(x.dtype != np.float32 for x in given):
+        return None
+    entry = ways.Entry(*given, _curve(first))
     ran = ways.chain_forward(held.x[..., 0], entry, [_layer(block) for block in blocks[1:]])
     return None if ran is None else Chain(held, blocks, ran)
 

@@ -61,6 +61,7 @@ def first() -> list[tuple[Any, Any]]:
         (loss._cross_entropy, (f2, whole, f2)),
         (rates._mean, (f3, f2)),
         (loss._cross_entropy_backward, (f2, whole, f2)),
+        # Of pixels that may be written to, too, the same process compiles it, within the first of the others.
         (coded._quantise, (given, uint8[::1], boolean[::1], whole)),
         (coded._number, (boolean[:, ::1], int64[:, ::1], uint8[::1], f1)),
         (coded._replace, (uint8[::1], uint8[::1])),

@@ -111,7 +111,7 @@ def _entered(x: Floats, layers: int) -> tuple[Ints, Ints, Floats]:
     """The numbers of a pass, and of the input layer (1, KNOWN), those of curve, weight and gradients left open; the array they tell of."""
     begun, size = _layout(len(x), x.shape[1])
     told, own, room = passes.numbers_of(len(x), x.shape[1], layers), np.zeros((1, weight_tasks.KNOWN), np.int64), passes.room_of(size)
-    base, told[tasks.X] = places([[room, x]])[0]
+    base, told[tasks.X] = places([[room]])[0, 0], x.ctypes.data
     told[weight_tasks.CODES : tasks.X], own[0, tasks.INPUT], own[0, tasks.RATE] = base + begun[:-2], base + begun[-2], base + begun[-1]
     return told, own, room
 

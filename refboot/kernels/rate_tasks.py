@@ -1,4 +1,4 @@
-"""The tasks of `chain`, which see weight_tasks for how they are told what there is to do.
+"""The tasks of `chain` on layers; see weight_tasks for how they are told what there is to do.
 
 Letters: N samples, I inputs, K codes, O outputs, P pieces of a curve.
 """
@@ -169,7 +169,7 @@ def back(work, i, half, low, high):  # type: ignore[no-untyped-def]
 
 @inlined
 def half_of(size, half):  # type: ignore[no-untyped-def]
-    """Where a half of a layer's inputs or neurons begins and ends: two of the four parts in which a weight is learned."""
+    """Where a half of a layer's inputs or neurons begins and ends: that of the thread which learns these parts of a weight, too."""
     middle = min(2 * ((size + FEW - 1) // FEW), size)
     return (ZERO, middle) if half == 0 else (middle, size)
 

@@ -90,9 +90,11 @@ def spiking_forward(
     picture = picture or encode(x)
     numbers, of_codes, means, of_pixels = _of_pass(picture, steps, shapes, out, sample)
     reached = _enter(picture, source, numbers, of_codes, means)
+    if not np.isfinite(means[1].sum()):
+        return None
     _tell(neurons, layers, where, room)
     share(FORWARD, forward_plan(shapes, samples), numbers, layers.reshape(-1))
-    if not (np.isfinite(means[1].sum()) and passes.fit_16_bits(room, where)):
+    if not passes.fit_16_bits(room, where):
         return None
     sampled = [(of_pixels[0], of_pixels[1]), *(_means(room, of_layer, samples) for of_layer in where[:-1])] if sample else []
     return Run(z, sampled, picture, source, reached, held, (of_codes, room), numbers, layers)

@@ -18,19 +18,20 @@ import numpy as np
 
 from refboot import threads
 from refboot.arrays import Ints
-from refboot.kernels.jit import ZERO, helper, jit
+from refboot.kernels.jit import ZERO, helper, inlined, jit
 from refboot.kernels.layout import SMALL
 from refboot.kernels.places import numbers, numbers2
-from refboot.waiting import NUMBERS, attempt, give_way, look, take
+from refboot.waiting import NUMBERS, attempt, give_way, look, put, take
 
 CELL = 16  # numbers from one count to the next: each has a line of the cache
-ALL = 1 << 20  # more than any group or stage has
+NONE = np.int64(-1)  # no task
+ALL = np.int64(1 << 20)  # more than any group or stage has
 STAGE, AFTER, NEEDED, MEMBERS, COLUMNS = 5, 6, 7, 8, 9  # of a plan
-PATIENCE = 100  # times that a thread looks whether the other is done: some 40 us
-# The beginning of a job: where the plan is, how many tasks it has, where the addresses of works are, for how many kinds, whether a task
+PATIENCE = 100  # looks, in all of a job, at what the other is not done with: some 40 us where nobody else wants the processor
+# The beginning of a job: where the plan is, how many tasks it has, where the addresses of works are, two of each kind, whether a task
 # failed or all was given up, and the patience of either side. Behind it is of both halves of each group what was taken, then of each stage
 # what each side has done; then what the works are told.
-PLAN, TASKS, WORKS, KINDS, FAILED, LOOKS, HEAD = 0, 1, 2, 3, 4, 5, 8
+PLAN, TASKS, WORKS, FAILED, LOOKS, HEAD = 0, 1, 2, 3, 4, 8
 
 Part = tuple[int, int, int]
 Own = TypeVar("Own", bound="Going")
@@ -80,7 +81,7 @@ def next_of(plan, cells, at, half):  # type: ignore[no-untyped-def]
     count = (members + 1 - half) // 2
     k = take(cells, cell) if look(cells, cell) < count else count
     if k >= count:
-        return np.int64(-1)
+        return NONE
     return at + members - 1 - k if half else at + k
 
 
@@ -93,17 +94,17 @@ def begun(plan, cells, half):  # type: ignore[no-untyped-def]
     return at >= len(plan)
 
 
-@jit
+@inlined
 def left_over(plan, cells, end, half):  # type: ignore[no-untyped-def]
     """The first task of this half of any group before `end` that nobody has begun; -1 if there is none."""
-    at, k = ZERO, np.int64(-1)
+    at, k = ZERO, NONE
     while at < end and k < 0:
         k = next_of(plan, cells, at, half)
         at += plan[at, MEMBERS]
     return k
 
 
-@jit
+@inlined
 def ready(plan, cells, k):  # type: ignore[no-untyped-def]
     """Whether all that task k waits for is done."""
     cell = 2 * CELL * (len(plan) + plan[k, AFTER])
@@ -111,29 +112,25 @@ def ready(plan, cells, k):  # type: ignore[no-untyped-def]
 
 
 @jit
+def give_up(head, cells):  # type: ignore[no-untyped-def]
+    """Let the job tell that all is over: no task is left, and nobody waits for what is not done."""
+    take(head, FAILED)
+    for i in range(0, cells.size, CELL):
+        put(cells, i, ALL)
+
+
+@inlined
 def do(head, plan, cells, k, side):  # type: ignore[no-untyped-def]
     """Do task k once it is ready, by the addresses of its kind, one after the other; where one fails, all is over, and the job tells."""
     while not ready(plan, cells, k):
         give_way()
     work = cells.ctypes.data + 8 * cells.size
-    for address in numbers2(head[WORKS], (head[KINDS], 2))[plan[k, 0]]:
+    for i in range(2):
+        address = numbers(head[WORKS] + 8 * (2 * plan[k, 0] + i), (1,))[0]
         over = look(head, FAILED) != 0  # then what the task waited for may never have been done
         if address != 0 and not over and not attempt(address, work, plan[k, 1], plan[k, 2], plan[k, 3], plan[k, 4]):
-            take(head, FAILED)
-            for i in range(4 * len(plan)):
-                cells[CELL * i] = ALL  # no task is left, and nobody waits for what is not done
+            give_up(head, cells)
     take(cells, 2 * CELL * (len(plan) + plan[k, STAGE]) + CELL * side)
-
-
-@jit
-def meanwhile(head, plan, cells, end, side, patience):  # type: ignore[no-untyped-def]
-    """While this side has to wait: give way, or, without patience, do a task of groups before `end` that the other side has not begun."""
-    k = left_over(plan, cells, end, 1 - side) if patience <= 0 else np.int64(-1)
-    if k >= 0:
-        do(head, plan, cells, k, side)
-    else:
-        give_way()
-    return patience - 1
 
 
 class Work:
@@ -159,33 +156,40 @@ Kinds = tuple[tuple[Work, ...], ...]
 
 @Work
 def go_through(job, side, _, __, ___):  # type: ignore[no-untyped-def]
-    """Do the tasks of this side's half of each group of a job, and those that the other side leaves for too long."""
+    """Do the tasks of this side's half of each group of a job, and those that the other side leaves for too long.
+
+    Task k is this side's next, from when it is taken until it is done.
+    """
     head = numbers(job, (HEAD,))
     plan, cells = numbers2(head[PLAN], (head[TASKS], COLUMNS)), numbers(job + 8 * HEAD, (4 * CELL * head[TASKS],))
-    patience, at = head[LOOKS + side], ZERO
-    while at < len(plan):
-        k = next_of(plan, cells, at, side)
-        while k >= 0:
-            while not ready(plan, cells, k):
-                patience = meanwhile(head, plan, cells, at, side, patience)
-            do(head, plan, cells, k, side)
+    patience, at, k = head[LOOKS + side], ZERO, NONE
+    while at < len(plan) or not begun(plan, cells, 1 - side):
+        if k < 0 and at < len(plan):
             k = next_of(plan, cells, at, side)
-        at += plan[at, MEMBERS]
-    while not begun(plan, cells, 1 - side):
-        patience = meanwhile(head, plan, cells, at, side, patience)
+            at += plan[at, MEMBERS] if k < 0 else ZERO
+            continue
+        mine, now = k >= 0 and ready(plan, cells, k), k
+        if not mine:
+            now = left_over(plan, cells, at, 1 - side) if patience <= 0 else NONE
+        if now >= 0:
+            do(head, plan, cells, now, side)
+        else:
+            give_way()
+            patience -= 1
+        k = NONE if mine else k
 
 
 class Going:
     """Within the `with` block other threads go through the tasks of a plan, while this one does something else; at its end it joins them.
 
     Of each kind of tasks there are one or two works, one after the other; they find the `work` numbers behind each other in one array.
-    What these are places of is held by the call in which the block is, or by this object. Raises MemoryError: nothing else in works can
-    fail.
+    What these are places of is held by the call in which the block is, or by this object. `patience` is how often a thread looks before it
+    does what the other has not begun. Raises MemoryError: nothing else in works can fail.
     """
 
     def __init__(self, kinds: Kinds, plan: np.ndarray, *work: Ints, alone: bool = False, patience: int = PATIENCE) -> None:
         addresses, empty = _addresses(kinds), np.zeros(4 * CELL * len(plan), np.int64)
-        head = np.array([plan.ctypes.data, len(plan), addresses.ctypes.data, len(addresses), 0, patience, patience, 0], np.int64)
+        head = np.array([plan.ctypes.data, len(plan), addresses.ctypes.data, 0, patience, patience, 0, 0], np.int64)
         self.job = np.concatenate([head, empty, *work])
         self.held, self.alone = (plan, addresses), alone
 
@@ -195,8 +199,7 @@ class Going:
 
     def __exit__(self, error: object, *_: object) -> None:
         if error is not None:
-            take(self.job, FAILED)
-            self.job[HEAD : HEAD + 4 * CELL * len(self.held[0]) : CELL] = ALL
+            give_up(self.job[:HEAD], self.job[HEAD : HEAD + 4 * CELL * len(self.held[0])])
             threads.end(self.helpers)
         else:
             if not self.helpers:

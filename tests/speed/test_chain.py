@@ -237,6 +237,9 @@ def test_a_read_out_in_the_middle_and_parts_of_ones_own_go_block_by_block(monkey
     network = fitted((48, 5))
     network.blocks[2].synapse.weight.g.data.flags.writeable = False
     assert not in_one_go(network)
+    network = fitted((48, 5))
+    network.blocks[0].synapse.weight.data = network.blocks[0].synapse.weight.data.astype(np.float64)
+    assert not in_one_go(network)
 
 
 def test_a_block_that_ran_since_keeps_its_own_run():
