@@ -11,8 +11,7 @@ from refboot.kernels.coded import _number, _quantise
 from refboot.kernels.coded_rates import gathered
 from refboot.kernels.fixed_point import quantised
 from refboot.kernels.places import doubles3, flags, flags2, floats, new_floats, numbers, numbers2, plain_bytes
-from refboot.kernels.pwl import _pwl_backward
-from refboot.kernels.rate_tasks import COUNTS, CURVE, FOR_RATES, FOUND, INPUT, LEVELS, PIECES, RATE, SEEN, STEEP, VALUES, WHOLE, X, by_curve
+from refboot.kernels.rate_tasks import COUNTS, FOR_RATES, FOUND, INPUT, LEVELS, RATE, SEEN, VALUES, WHOLE, X, by_curve, found, through_curve
 from refboot.kernels.synapse import _input_sums
 from refboot.kernels.together import Work
 from refboot.kernels.vectors import LANES
@@ -35,11 +34,11 @@ def look_at(work, i, part, low, high):  # type: ignore[no-untyped-def]
 def enter(work, i, part, low, high):  # type: ignore[no-untyped-def]
     """The code of each value that was looked at, in `high` parts, and weighted input and rate of each code."""
     run = of_pass(work)
-    own, values, found = of_layer(work, run[LAYERS]), floats(run[VALUES], (WHOLE,)), numbers(run[FOUND], (2,))
+    own, values, told = of_layer(work, run[LAYERS]), floats(run[VALUES], (WHOLE,)), numbers(run[FOUND], (2,))
     seen, counts = flags2(run[SEEN], (high, WHOLE)), numbers2(run[COUNTS], (high, WHOLE))
-    found[0], found[1] = _number(seen, counts, plain_bytes(run[LEVELS], (WHOLE,)), values)
+    told[0], told[1] = _number(seen, counts, plain_bytes(run[LEVELS], (WHOLE,)), values)
     w, b = quantised(floats(own[V], (1,))[0]), quantised(floats(own[G], (1,))[0])
-    drive, rates = floats(own[INPUT], (found[0],)), floats(own[RATE], (found[0],))
+    drive, rates = floats(own[INPUT], (told[0],)), floats(own[RATE], (told[0],))
     for k in range(drive.size):
         drive[k] = values[k] * w
         drive[k] += b
@@ -50,12 +49,11 @@ def enter(work, i, part, low, high):  # type: ignore[no-untyped-def]
 def leave(work, i, part, low, high):  # type: ignore[no-untyped-def]
     """The gradients of weight and bias of the input layer, from the sums for the codes' rates."""
     run = of_pass(work)
-    own, found, parts = of_layer(work, run[LAYERS]), numbers(run[FOUND], (2,)), of_layer(work, 0)[PARTS]
-    kinds, pieces = found[0], own[PIECES]
+    own, parts = of_layer(work, run[LAYERS]), of_layer(work, 0)[PARTS]
+    kinds, usual = found(run)
     gd, values = new_floats((kinds,)), floats(run[VALUES], (kinds,))
-    edges, slopes = floats(own[CURVE], (pieces + 1,)), floats(own[CURVE] + 8 * (pieces + 1), (pieces,))
-    of_rates, steep = gathered(doubles3(run[FOR_RATES], (parts, kinds + 1, LANES)), found[1]), floats(own[STEEP], (2,))
-    _pwl_backward(of_rates, floats(own[INPUT], (kinds,)), gd, edges, slopes, steep[0], steep[1])
+    of_rates = gathered(doubles3(run[FOR_RATES], (parts, kinds + 1, LANES)), usual)
+    through_curve(own, of_rates, floats(own[INPUT], (kinds,)), gd)
     along, total = _input_sums(gd, values)
     floats(own[GV], (1,))[0] = unclipped(np.float32(along), floats(own[V], (1,))[0])
     floats(own[GG], (1,))[0] = unclipped(np.float32(total), floats(own[G], (1,))[0])

@@ -149,22 +149,28 @@ def by_curve(own, z, rates):  # type: ignore[no-untyped-def]
             rates[o] = z[o]
 
 
+@inlined
+def through_curve(own, grad, z, gz):  # type: ignore[no-untyped-def]
+    """The gradient for z, given that of the rates by a layer's curve, in units of the weights."""
+    pieces, steep = own[PIECES], floats(own[STEEP], (2,))
+    edges, slopes = floats(own[CURVE], (pieces + 1,)), floats(own[CURVE] + 8 * (pieces + 1), (pieces,))
+    _pwl_backward(grad, z, gz, edges, slopes, steep[0], steep[1])
+
+
 @Work
 def back(work, i, half, low, high):  # type: ignore[no-untyped-def]
     """The gradients for the weighted input of half the neurons of layer i, from those of the layer above, of the samples in [low, high)."""
     own, above = of_layer(work, i), of_layer(work, i + 1)
-    width, outputs, pieces = own[OUTPUTS], above[OUTPUTS], own[PIECES]
+    width, outputs = own[OUTPUTS], above[OUTPUTS]
     first, end = half_of(width, half)
-    edges, slopes = floats(own[CURVE], (pieces + 1,)), floats(own[CURVE] + 8 * (pieces + 1), (pieces,))
-    steep, turned = floats(own[STEEP], (2,)), signed_bytes2(above[TURNED], (outputs, turned_width(width)))
+    turned = signed_bytes2(above[TURNED], (outputs, turned_width(width)))
     for start in range(low, high, MANY):
         count = min(MANY, high - start)
         given, of_rates = floats2(above[GIVEN] + 4 * start * outputs, (count, outputs)), new_floats2((count, width))
         tiles(given, ZERO, outputs, ONE, count, turned, outputs, first, end, of_rates)
         for n in range(count):
             at, size = 4 * ((start + n) * width + first), (end - first,)
-            z, gz = floats(own[INPUT] + at, size), floats(own[GIVEN] + at, size)
-            _pwl_backward(of_rates[n][first:end], z, gz, edges, slopes, steep[0], steep[1])
+            through_curve(own, of_rates[n][first:end], floats(own[INPUT] + at, size), floats(own[GIVEN] + at, size))
 
 
 @inlined

@@ -25,6 +25,7 @@ from refboot.waiting import NUMBERS, attempt, give_way, look, put, take
 
 CELL = 16  # numbers from one count to the next: each has a line of the cache
 NONE = np.int64(-1)  # no task
+COUNTS = 4 * CELL  # numbers of a job for each task of its plan
 ALL = np.int64(1 << 20)  # more than any group or stage has
 STAGE, AFTER, NEEDED, MEMBERS, COLUMNS = 5, 6, 7, 8, 9  # of a plan
 PATIENCE = 100  # looks, in all of a job, at what the other is not done with: some 40 us where nobody else wants the processor
@@ -95,20 +96,22 @@ def begun(plan, cells, half):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def left_over(plan, cells, end, half):  # type: ignore[no-untyped-def]
-    """The first task of this half of any group before `end` that nobody has begun; -1 if there is none."""
-    at, k = ZERO, NONE
-    while at < end and k < 0:
-        k = next_of(plan, cells, at, half)
-        at += plan[at, MEMBERS]
-    return k
-
-
-@inlined
 def ready(plan, cells, k):  # type: ignore[no-untyped-def]
     """Whether all that task k waits for is done."""
     cell = 2 * CELL * (len(plan) + plan[k, AFTER])
     return plan[k, AFTER] < 0 or look(cells, cell) + look(cells, cell + CELL) >= plan[k, NEEDED]
+
+
+@inlined
+def left_over(plan, cells, end, half):  # type: ignore[no-untyped-def]
+    """The first task of this half of any group before `end` that nobody has begun, once it is ready; -1 if there is none."""
+    at, k = ZERO, NONE
+    while at < end and k < 0:
+        k = next_of(plan, cells, at, half)
+        at += plan[at, MEMBERS]
+    while k >= 0 and not ready(plan, cells, k):
+        give_way()
+    return k
 
 
 @jit
@@ -121,9 +124,7 @@ def give_up(head, cells):  # type: ignore[no-untyped-def]
 
 @inlined
 def do(head, plan, cells, k, side):  # type: ignore[no-untyped-def]
-    """Do task k once it is ready, by the addresses of its kind, one after the other; where one fails, all is over, and the job tells."""
-    while not ready(plan, cells, k):
-        give_way()
+    """Do task k by the addresses of its kind, one after the other; where one fails, all is over, and the job tells."""
     work = cells.ctypes.data + 8 * cells.size
     for i in range(2):
         address = numbers(head[WORKS] + 8 * (2 * plan[k, 0] + i), (1,))[0]
@@ -161,16 +162,17 @@ def go_through(job, side, _, __, ___):  # type: ignore[no-untyped-def]
     Task k is this side's next, from when it is taken until it is done.
     """
     head = numbers(job, (HEAD,))
-    plan, cells = numbers2(head[PLAN], (head[TASKS], COLUMNS)), numbers(job + 8 * HEAD, (4 * CELL * head[TASKS],))
+    plan, cells = numbers2(head[PLAN], (head[TASKS], COLUMNS)), numbers(job + 8 * HEAD, (COUNTS * head[TASKS],))
     patience, at, k = head[LOOKS + side], ZERO, NONE
     while at < len(plan) or not begun(plan, cells, 1 - side):
         if k < 0 and at < len(plan):
             k = next_of(plan, cells, at, side)
             at += plan[at, MEMBERS] if k < 0 else ZERO
             continue
-        mine, now = k >= 0 and ready(plan, cells, k), k
-        if not mine:
-            now = left_over(plan, cells, at, 1 - side) if patience <= 0 else NONE
+        mine = k >= 0 and ready(plan, cells, k)
+        now = k if mine else NONE
+        if not mine and patience <= 0:
+            now = left_over(plan, cells, at, 1 - side)
         if now >= 0:
             do(head, plan, cells, now, side)
         else:
@@ -188,7 +190,7 @@ class Going:
     """
 
     def __init__(self, kinds: Kinds, plan: np.ndarray, *work: Ints, alone: bool = False, patience: int = PATIENCE) -> None:
-        addresses, empty = _addresses(kinds), np.zeros(4 * CELL * len(plan), np.int64)
+        addresses, empty = _addresses(kinds), np.zeros(COUNTS * len(plan), np.int64)
         head = np.array([plan.ctypes.data, len(plan), addresses.ctypes.data, 0, patience, patience, 0, 0], np.int64)
         self.job = np.concatenate([head, empty, *work])
         self.held, self.alone = (plan, addresses), alone
@@ -199,7 +201,7 @@ class Going:
 
     def __exit__(self, error: object, *_: object) -> None:
         if error is not None:
-            give_up(self.job[:HEAD], self.job[HEAD : HEAD + 4 * CELL * len(self.held[0])])
+            give_up(self.job[:HEAD], self.job[HEAD : HEAD + COUNTS * len(self.held[0])])
             threads.end(self.helpers)
         else:
             if not self.helpers:
