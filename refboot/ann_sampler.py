@@ -139,12 +139,21 @@ class AnnSampler:
         if stay.dtype != np.bool_:
             raise TypeMismatchError("stay", f"of dtype {stay.dtype}", "bool")
         arrays.check_shape("stay", stay, (self.count,))
-        ways, count = ops.shortcuts(), int(np.count_nonzero(stay))
-        points = self._points if self._seen <= self.capacity else self.points
+        ways, move = ops.shortcuts(), self.move(stay)
         if ways is not None:
-            ways.keep(points, stay, self._points)
+            with ways.Keeping([move]):
+                pass
         else:
-            self._points[:, :count] = points[:, : stay.size][:, stay]
+            points, _, kept = move
+            kept[:, : np.count_nonzero(stay)] = points[:, : stay.size][:, stay]
+        self.moved(int(np.count_nonzero(stay)))
+
+    def move(self, stay: np.ndarray) -> tuple[Floats, np.ndarray, Floats]:
+        """Points, which of them stay, bool (n,), and where to these are to be moved, in order; then they are to be told of by `moved`."""
+        return self._points if self._seen <= self.capacity else self.points, stay, self._points
+
+    def moved(self, count: int) -> None:
+        """So many points are kept from now on, those at the start."""
         self._seen, self.fresh = count, 0
 
     def restore(self, points: Floats) -> None:

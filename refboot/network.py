@@ -86,7 +86,13 @@ class Network:
         T' is `time_steps` (or T) where the last block spikes, else 1. A still x is held for all steps; raises as the blocks do.
         """
         arrays.instance("mode", mode, LayerMode, "a refboot.routine.LayerMode, as Scheduler.mode gives")
-        x, mode = self.over_time(arrays.floats("x", x), mode), fit_together(self.blocks, mode)
+        x = self.over_time(arrays.floats("x", x), mode)
+        with fit_together(self.blocks, mode) as then:
+            return self._forward(x, then)
+
+    __call__ = forward
+
+    def _forward(self, x: Floats, mode: LayerMode) -> Floats:
         held = self._held = hold(self.blocks, x)
         run = self._in_one_go(held, mode)
         if run is not None:
@@ -97,8 +103,6 @@ class Network:
             except RefbootError as error:
                 raise _of_block(i, block, error) from error
         return x
-
-    __call__ = forward
 
     def _in_one_go(self, held: Held | None, mode: LayerMode) -> Floats | None:
         """The output, where there is a way around for the whole network; else None."""

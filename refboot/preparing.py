@@ -18,7 +18,7 @@ NAME = "refboot-preparing"
 PROCESSES = 2
 MEMORY = 2e9  # bytes that the machine should have: each process takes 0.3e9
 LONGEST = 120.0  # seconds that a process is waited for
-LAST = "medians._select", "medians._count"  # the kernels that the processes come to last
+LAST = "fit_tasks.sample", "fit_tasks.keep"  # the kernels that the processes come to last
 INSIDE = "REFBOOT_PREPARING"  # set in the processes
 # Without SciPy, which Numba loads for products of its own, of which kernels have none.
 CODE = (

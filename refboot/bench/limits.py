@@ -47,13 +47,13 @@ def compiled(prepare: Callable[[], Action], rounds: int) -> float:
 def watched() -> Iterator[list[float]]:
     """Within the `with` block the seconds of each call of a kernel, of a product and of a part of a fit are noted."""
     from refboot import kernels, waiting  # noqa: PLC0415 (needs numba)
-    from refboot.kernels import medians, synapse  # noqa: PLC0415
+    from refboot.kernels import synapse  # noqa: PLC0415
 
     modules = [import_module(f"{kernels.__name__}.{module.name}") for module in pkgutil.iter_modules(kernels.__path__)]
     places = [(module, name) for module in modules for name, thing in vars(module).items() if hasattr(thing, "py_func")]
     times: list[float] = []
     with ExitStack() as stack:
-        fits = (medians, "guess"), (fitting, "curve_through"), (ann_sampler, "half")
+        fits = (fitting, "curve_through"), (ann_sampler, "half")
         for module, name in [*places, *fits, (waiting, "lead"), (synapse, "turned_product"), (np, "matmul")]:
             stack.enter_context(patch.object(module, name, noting(getattr(module, name), times)))
         yield times

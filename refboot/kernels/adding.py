@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,7 @@ def _others_code(context: Any, builder: ir.IRBuilder, signature: Any, args: list
         builder.extract_value(x.shape, 0),
         builder.fcmp_unordered if signature.args[0].dtype == types.float32 else builder.icmp_unsigned,
     )
+    unlike = partial(unlike, "!=")
     count, bits = cgutils.alloca_once_value(builder, INDEX(0)), cgutils.alloca_once(builder, INDEX)
     whole = builder.sub(size, builder.srem(size, INDEX(BITS)))
 
@@ -96,13 +98,13 @@ def _others_code(context: Any, builder: ir.IRBuilder, signature: Any, args: list
         builder.store(builder.add(builder.load(count), more), count)
 
     with cgutils.for_range_slice(builder, INDEX(0), whole, INDEX(BITS)) as (i, _):
-        builder.store(_bits(builder, unlike, builder.gep(x.data, [i]), args[1]), bits)
+        builder.store(bits_of(builder, unlike, builder.gep(x.data, [i]), args[1]), bits)
         with _while_any(builder, bits):
             now = builder.load(bits)
             note(builder.add(i, builder.cttz(now, ir.IntType(1)(1))), INDEX(1))
             builder.store(builder.and_(now, builder.sub(now, INDEX(1))), bits)
     with cgutils.for_range_slice(builder, whole, size, INDEX(1)) as (i, _):
-        note(i, builder.zext(unlike("!=", builder.load(builder.gep(x.data, [i])), args[1]), INDEX))
+        note(i, builder.zext(unlike(builder.load(builder.gep(x.data, [i])), args[1]), INDEX))
     return builder.load(count)
 
 
@@ -119,14 +121,14 @@ def _while_any(builder: ir.IRBuilder, bits: ir.Value) -> Iterator[None]:
     builder.position_at_end(end)
 
 
-def _bits(builder: ir.IRBuilder, unlike: Any, first: ir.Value, value: ir.Value) -> ir.Value:
-    """Which of the 64 numbers from `first` on are not `value`: bit i for number i."""
+def bits_of(builder: ir.IRBuilder, compare: Any, first: ir.Value, value: ir.Value) -> ir.Value:
+    """Which of the 64 numbers from `first` on compare so with `value`: bit i for number i."""
     width, found = (32 if isinstance(value.type, ir.FloatType) else 8), INDEX(0)
     lanes = min(ONE * 8 // width, BITS)
     given = splat(builder, value, ir.VectorType(value.type, lanes))
     for k in range(BITS // lanes):
         own = builder.load(_vector(builder, first, k, lanes), align=width // 8)
-        some = builder.bitcast(unlike("!=", own, given), ir.IntType(lanes))
+        some = builder.bitcast(compare(own, given), ir.IntType(lanes))
         found = builder.or_(found, builder.shl(_wide(builder, some, builder.zext), INDEX(k * lanes)))
     return found
 

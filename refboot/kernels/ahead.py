@@ -15,9 +15,8 @@ from refboot import waiting
 from refboot.kernels import chain as rate_chain
 from refboot.kernels import (
     coded,
-    fit,
+    fit_tasks,
     loss,
-    medians,
     optim,
     places,
     rates,
@@ -75,14 +74,12 @@ def first() -> list[tuple[Any, Any]]:
 
 def later() -> list[tuple[Any, Any]]:
     """The same of a fit, of a step in rates and of a test."""
-    f1, f2, f3, whole, state, flags = float32[::1], float32[:, ::1], float32[:, :, ::1], int64[::1], int32[::1], boolean[::1]
+    f2, f3, whole, state, flags = float32[:, ::1], float32[:, :, ::1], int64[::1], int32[::1], boolean[::1]
     rows, codes = int8[:, ::1], uint8[:, ::1]
     return [
         *works(*sum(rate_chain.FORWARD[rate_chain.LOOK :] + rate_chain.BACKWARD[:-1], ())),
         (through._through, (codes, int64, rows, int16[::1], f2, flags, whole, int8[::1], state, state, state, f3)),
-        (fit._above, (f1, float64)),
-        (fit.keep, (f2, flags, f2)),
-        *works(medians._select, medians._count),
+        *works(fit_tasks.count, fit_tasks.guess, fit_tasks.peak, fit_tasks.select, fit_tasks.sample, fit_tasks.keep),
     ]
 
 

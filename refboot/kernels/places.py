@@ -83,6 +83,7 @@ numbers, numbers2, shorts3 = _cut(types.int64, 1), _cut(types.int64, 2), _cut(ty
 signed_bytes2, plain_bytes2 = _cut(types.int8, 2), _cut(types.uint8, 2)
 plain_bytes = _cut(types.uint8, 1)
 flags, flags2 = _cut(types.boolean, 1), _cut(types.boolean, 2)
+ints = _cut(types.int32, 1)
 new_floats, new_floats2, new_floats3 = (_new(types.float32, axes) for axes in (1, 2, 3))
 new_numbers, new_numbers2 = (_new(types.int64, axes) for axes in (1, 2))
 new_bytes = _new(types.uint8, 1)

@@ -5,10 +5,9 @@ from refboot.kernels.coded import coded_backward, coded_forward, encode
 from refboot.kernels.coded_rates import rates_backward, rates_forward
 from refboot.kernels.cuba import cuba_within
 from refboot.kernels.events import rows_of
-from refboot.kernels.fit import keep
 from refboot.kernels.jit import COMPILED
 from refboot.kernels.magnitude import largest, squares
-from refboot.kernels.medians import MOST, Medians
+from refboot.kernels.medians import Keeping, Medians
 from refboot.kernels.optim import adam_steps, sgd_steps
 from refboot.kernels.passes import NormedRows
 from refboot.kernels.rates import mean_over_time
@@ -19,8 +18,8 @@ from refboot.kernels.weight import normed_8bit, normed_8bit_backward
 
 __all__ = [
     "COMPILED",
-    "MOST",
     "Entry",
+    "Keeping",
     "Layer",
     "Medians",
     "Neurons",
@@ -36,7 +35,6 @@ __all__ = [
     "cuba_within",
     "dense_spikes",
     "encode",
-    "keep",
     "largest",
     "mean_over_time",
     "normed_8bit",

@@ -199,16 +199,24 @@ class Going:
         self.helpers = [] if self.alone else threads.begin(go_through.address, self.job, sys._getframe(1), self)
         return self
 
+    def leave(self: Own) -> Own:
+        """Begin, and leave it to the helpers until `join`. Who asks them next waits for them: the call in which this was begun is over."""
+        return self.__enter__()
+
+    def join(self) -> None:
+        """Do what is left, and wait for the helpers."""
+        if not self.helpers:
+            self.job[LOOKS] = 0
+        threads.finish(go_through.address, self.job, self.helpers)
+        if self.job[FAILED]:
+            raise MemoryError("too little memory for a kernel's own arrays")
+
     def __exit__(self, error: object, *_: object) -> None:
-        if error is not None:
+        if error is None:
+            self.join()
+        else:
             give_up(self.job[:HEAD], self.job[HEAD : HEAD + COUNTS * len(self.held[0])])
             threads.end(self.helpers)
-        else:
-            if not self.helpers:
-                self.job[LOOKS] = 0
-            threads.finish(go_through.address, self.job, self.helpers)
-            if self.job[FAILED]:
-                raise MemoryError("too little memory for a kernel's own arrays")
 
 
 def share(kinds: Kinds, plan: np.ndarray, *work: Ints, alone: bool = False) -> None:

@@ -26,6 +26,7 @@ def _registers() -> tuple[int, int]:
 
 
 LANES, REGISTERS = _registers()
+PICKS = LANES == 16  # whether the processor moves some lanes of a vector together
 NUMBER, INDEX = ir.IntType(32), ir.IntType(64)
 FLOATS, DOUBLES = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(ir.DoubleType(), LANES)
 ZERO = ir.Constant(FLOATS, [0.0] * LANES)

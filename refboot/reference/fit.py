@@ -6,7 +6,11 @@ the medians of the points in a band are its centre; straight lines join the cent
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from functools import reduce
+from itertools import pairwise
+from operator import add
 from typing import NamedTuple
 
 import numpy as np
@@ -102,30 +106,29 @@ def blend(medians: Doubles, previous: Curve | None, levels: Doubles, alpha: floa
 
     Spec: FIT-6, FIT-7.
     """
+    knots = [] if previous is None else previous.knots.tolist()
     centers = []
-    for i, new in enumerate(medians):
-        old = np.full(2, np.nan)
-        if previous is not None:
-            inside = (previous.knots[:, 1] > levels[i]) & (previous.knots[:, 1] <= levels[i + 1])
-            old = previous.knots[inside].mean(axis=0) if inside.any() else old
-        if np.isnan(old[0]):
-            centers.append(new)
-        else:
-            centers.append(old if np.isnan(new[0]) else alpha * new + (1 - alpha) * old)
-    kept = np.array(centers).reshape(-1, 2)
-    return kept[~np.isnan(kept[:, 0])]
+    for (low, high), new in zip(pairwise(levels.tolist()), medians.tolist(), strict=True):
+        inside = [knot for knot in knots if low < knot[1] <= high]
+        if not inside:
+            centers += [] if math.isnan(new[0]) else [new]
+            continue
+        old = [reduce(add, numbers) / len(inside) for numbers in zip(*inside, strict=True)]
+        centers.append(old if math.isnan(new[0]) else [alpha * x + (1 - alpha) * y for x, y in zip(new, old, strict=True)])
+    return np.array(centers).reshape(-1, 2)
 
 
 def pool_falling(centers: Doubles, eps: float) -> Doubles:
     """Merge neighbours whose z does not rise by more than eps times their a into their mean, until all rise; (B'', 2). Spec: FIT-8."""
-    pools: list[tuple[Doubles, int]] = []
-    for center in centers:
-        mean, size = center, 1
-        while pools and mean[0] - pools[-1][0][0] <= eps * (mean[1] - pools[-1][0][1]):
-            last, count = pools.pop()
-            mean, size = (last * count + mean * size) / (count + size), count + size
-        pools.append((mean, size))
-    return np.array([mean for mean, _ in pools]).reshape(-1, 2)
+    pools: list[tuple[float, float, int]] = []
+    for center in centers.tolist():
+        (z, a), size = center, 1
+        while pools and z - pools[-1][0] <= eps * (a - pools[-1][1]):
+            last_z, last_a, count = pools.pop()
+            z, a = (last_z * count + z * size) / (count + size), (last_a * count + a * size) / (count + size)
+            size += count
+        pools.append((z, a, size))
+    return np.array([pool[:2] for pool in pools]).reshape(-1, 2)
 
 
 def anchor(centers: Doubles, top: float, eps: float) -> Doubles:
@@ -141,10 +144,9 @@ def anchor(centers: Doubles, top: float, eps: float) -> Doubles:
 
 def draw(centers: Doubles, top: float) -> Curve:
     """Join the centres by lines and prolong the first down to a = 0, the last up to a = top. Spec: FIT-10."""
-    rise = np.diff(centers, axis=0)
-    inner = rise[:, 1] / rise[:, 0]
-    slopes = np.concatenate([inner[:1], inner, inner[-1:]])
-    (z0, a0), (z1, a1) = centers[0], centers[-1]
+    knots = centers.tolist()
+    inner = [(a1 - a0) / (z1 - z0) for (z0, a0), (z1, a1) in pairwise(knots)]
+    (z0, a0), (z1, a1) = knots[0], knots[-1]
     top = max(top, a1)  # with a range up to 1, rounding may bring the last centre an ulp above it
-    first, last = (z0 - a0 / slopes[0], 0.0), (z1 + (top - a1) / slopes[-1], top)
-    return Curve(np.vstack([first, centers, last]), slopes)
+    first, last = (z0 - a0 / inner[0], 0.0), (z1 + (top - a1) / inner[-1], top)
+    return Curve(np.array([first, *knots, last]), np.array([inner[0], *inner, inner[-1]]))

@@ -1,6 +1,7 @@
 """Fits: medians are those of the definition, and all layers at once fit as one by one."""
 
 import threading
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -10,12 +11,14 @@ from hypothesis import strategies as st
 from refboot import Network, block, network, ops, reference, threads
 from refboot.block import fitting
 from refboot.errors import ShapeError
-from refboot.kernels import fit, medians
+from refboot.kernels import fit, fit_tasks, medians
 from refboot.neuron import Dropout
-from refboot.reference.fit import curve_through
+from refboot.reference.fit import curve_through, levels_to
 from refboot.routine import LayerMode, Mode
 
 NEURON = {"threshold": 1.25, "current_decay": 1, "voltage_decay": 0.03}
+MANY = 1 << 14
+MANY = fit_tasks.PIECE
 SNN, SAMPLE, FIT, ANN = (LayerMode(0, mode) for mode in (Mode.SNN, Mode.SAMPLE, Mode.FIT, Mode.ANN))
 
 
@@ -29,7 +32,7 @@ def points(n, seed, z_step, a_step):
 
 
 @given(
-    st.integers(fit.MANY, 4 * fit.MANY),
+    st.integers(MANY, 4 * MANY),
     st.integers(0, 99),
     st.sampled_from([0, 1 / 64, 1]),
     st.sampled_from([0, 1 / 16, 1]),
@@ -39,18 +42,33 @@ def points(n, seed, z_step, a_step):
 def test_medians_of_many_are_those_of_the_definition(n, seed, z_step, a_step, silent, shift):
     z, a, levels = points(n, seed, z_step, a_step)
     a[np.random.default_rng(seed).random(n) < silent] = 0
-    levels -= shift  # a band may hold what is silent
+    levels -= shift  # may be below 0
     np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
 
 
-@pytest.mark.parametrize(
-    "guess", [(9, 9, 9, 9), (-9, -8, -9, -8), (-np.inf, np.inf, 0.5, 0.5), (0.3, 0.3, 0.4, 0.5), (-1, 1, np.nan, np.nan)]
-)
-def test_so_they_are_where_they_were_guessed_wrong(monkeypatch, guess):
-    monkeypatch.setattr(medians, "guess", lambda *_: guess)
-    for z_step, a_step in ((0, 0), (1 / 64, 1 / 16)):
-        z, a, _ = points(20_000, 3, z_step, a_step)
-        levels = np.linspace(0.1, 0.9, 6)
+def deceive(z, a, some_z, some_a):
+    """Let those of the points that tell be others."""
+    step = len(a) // fit_tasks.SOME | 1
+    z[::step], a[::step] = some_z, some_a
+
+
+@pytest.mark.parametrize("some_z", [9, -9, 0.3])
+@pytest.mark.parametrize("some_a", [0, 0.125, 0.25, 0.8, 1])
+@pytest.mark.parametrize("grid", [(0, 0), (1 / 64, 1 / 16)])
+def test_so_they_are_where_they_were_guessed_wrong(grid, some_z, some_a):
+    z, a, _ = points(100_000, 3, *grid)
+    deceive(z, a, some_z, some_a)
+    levels = np.linspace(0.1, 0.9, 6)
+    np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
+
+
+@pytest.mark.parametrize("rates", [(0.5, 0.625, 0.75), (0.5, 0.6875), (0.625,), (0.5, 0.5, 0.75), (0.5, 0.75, 0.75)])
+def test_rates_beside_those_that_were_guessed(rates):
+    """In one band, as often each; those that tell know only of one."""
+    z, a = np.zeros(90_000, np.float32), np.float32(np.resize(rates, 90_000))
+    for told in (0.5, 0.75):
+        deceive(z, a, 0, told)
+        levels = np.array([0.4, 0.8])
         np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
 
 
@@ -61,15 +79,44 @@ def test_where_some_of_the_points_tell_little():
     np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
 
 
+@pytest.mark.parametrize("size", [fit_tasks.PIECE * 3, fit_tasks.PIECE * 3 - 1, fit_tasks.PIECE + 5])
+def test_where_all_is_put_aside_no_piece_meets_the_next(size):
+    z, a, levels = np.arange(size, dtype=np.float32), np.full(size, 0.5, np.float32), np.array([0.4, 0.6])
+    z[::2] = -z[::2]
+    deceive(z, a, np.resize(np.float32([-1e9, 1e9]), len(z[:: size // fit_tasks.SOME | 1])), 0.5)
+    for count in (1, 2):
+        with threads.use(count):
+            np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
+
+
+@pytest.mark.parametrize("told", [0, 0.5, 0.79, 1.0, None])
+@pytest.mark.parametrize("most", [0, 0.5, 0.8, 0.81, 1.0])
+@pytest.mark.parametrize("share", [(0.1, 0.9), (0.0, 1.0), (0.5, 0.7)])
+def test_saturation_and_levels_are_those_of_the_definition(share, most, told):
+    """Whatever rates those that tell have."""
+    z, a, _ = points(60_000, 4, 0, 1 / 128)
+    a *= np.float32(most)
+    if told is not None:
+        deceive(z, a, 0, told)
+    with medians.Medians([(z, a), (z[:0], a[:0])], [(7, *share), (2, *share)]) as counted:
+        pass
+    (top, levels, found), (none, least, nothing) = counted.found()
+    np.testing.assert_allclose(top, reference.saturation(a, share[1]), rtol=1e-12)
+    assert levels.tolist() == levels_to(top, 7, share).tolist()
+    np.testing.assert_array_equal(found, reference.band_medians(z, a, levels))
+    assert (none, least.tolist(), nothing.tolist()) == (0.8, levels_to(0.8, 2, share).tolist(), [[np.nan] * 2] * 2) or np.isnan(
+        nothing
+    ).all()
+
+
 FAR = [(0.5, 0.5), (-3e38, 3e38), (0.0, 1e-45), (-1e-45, 0.0), (-np.inf, 1.0), (1.0, np.inf)]
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize(("low", "high"), FAR)
-def test_two_values_far_apart(monkeypatch, low, high, share):
-    monkeypatch.setattr(medians, "guess", lambda *_: (-np.inf, np.inf, 0.5, 0.5))
-    z, a, levels = np.full(fit.MANY, high, np.float32), np.full(fit.MANY, 0.5, np.float32), np.array([0.4, 0.6])
-    z[: round(share * fit.MANY)] = low
+def test_two_values_far_apart(low, high, share):
+    z, a, levels = np.full(MANY, high, np.float32), np.full(MANY, 0.5, np.float32), np.array([0.4, 0.6])
+    z[: round(share * MANY)] = low
     np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
 
 
@@ -104,7 +151,7 @@ def fits(change=lambda net: None, mode=FIT, together=True, monkeypatch=None):
     net, rng = build()
     change(net)
     if not together:
-        monkeypatch.setattr(network, "fit_together", lambda blocks, mode: mode)
+        monkeypatch.setattr(network, "fit_together", lambda blocks, mode: nullcontext(mode))
     for _ in range(2):
         net(pictures(), SAMPLE)
         rates = net(pictures(), mode)
@@ -153,10 +200,6 @@ def own_generator(net):
     net.blocks[1].f.rng = Mine()
 
 
-def many_bands(net):
-    net.blocks[1].f.num_centers = medians.MOST + 1
-
-
 def one_sampler(net):
     net.blocks[2].f = net.blocks[1].f
 
@@ -194,14 +237,20 @@ def foreign(net):
     net.blocks[1] = Foreign()
 
 
-OTHERS = [own_fit, own_clear, own_generator, many_bands, one_sampler]
+def mode_then(net, mode):
+    """The mode in which the blocks run when those have been fitted that are fitted at once."""
+    with fitting.fit_together(net.blocks, mode) as then:
+        return then
+
+
+OTHERS = [own_fit, own_clear, own_generator, one_sampler]
 
 
 @pytest.mark.parametrize("change", [dropout, foreign, own_block, *OTHERS], ids=lambda change: change.__name__)
 def test_what_draws_otherwise_or_is_somebody_elses_is_fitted_in_its_turn(change):
     net, _ = build()
     change(net)
-    assert fitting.fit_together(net.blocks, FIT) is FIT
+    assert mode_then(net, FIT) is FIT
 
 
 @pytest.mark.parametrize("change", [dropout, foreign, own_block], ids=lambda change: change.__name__)
@@ -209,7 +258,7 @@ def test_so_are_all_behind_one_that_spikes_and_may_draw(change):
     net, _ = build()
     change(net)
     mode = LayerMode(3, Mode.FIT)
-    assert fitting.fit_together(net.blocks, mode) is mode
+    assert mode_then(net, mode) is mode
     net(pictures(), SAMPLE)
     assert net(pictures(), FIT).shape == (400, 4, 1)
 
@@ -217,15 +266,15 @@ def test_so_are_all_behind_one_that_spikes_and_may_draw(change):
 def test_only_what_is_to_be_fitted_is():
     net, _ = build()
     for mode in (SNN, SAMPLE, ANN):
-        assert fitting.fit_together(net.blocks, mode) is mode
+        assert mode_then(net, mode) is mode
     with ops.use("reference"):
-        assert fitting.fit_together(net.blocks, FIT) is FIT
-    after = fitting.fit_together(net.blocks, LayerMode(1, Mode.FIT))
+        assert mode_then(net, FIT) is FIT
+    after = mode_then(net, LayerMode(1, Mode.FIT))
     assert [after.of(i) for i in range(3)] == [Mode.SNN, Mode.ANN, Mode.ANN]
     assert [b.f.curve is None for b in net.blocks] == [True, False, False, False, True]
 
 
-@pytest.mark.parametrize("failing", [1, 3], ids=["while others count", "the last curve"])
+@pytest.mark.parametrize("failing", [1, 3], ids=["the first curve", "the last"])
 def test_an_error_of_a_fit_is_raised_and_the_next_fit_goes_on(monkeypatch, failing):
     net, _ = build()
     net(pictures(), SAMPLE)
@@ -247,15 +296,37 @@ def test_an_error_of_a_fit_is_raised_and_the_next_fit_goes_on(monkeypatch, faili
     assert all(b.f.curve is not None for b in net.blocks[:-1])
 
 
-@pytest.mark.parametrize("bands", [1, medians.MOST, medians.MOST + 1])
-def test_as_many_bands_as_a_byte_has_numbers_and_more(bands):
-    z, a, _ = points(2 * fit.MANY, 5, 0, 0)
+@pytest.mark.parametrize("count", [1, 2])
+def test_points_are_moved_though_the_pass_behind_the_fit_fails(monkeypatch, count):
+    """They move while it runs."""
+
+    def fails(*_):
+        raise ArithmeticError("none")
+
+    nets = [build()[0] for _ in range(2)]
+    with threads.use(count):
+        for net in nets:
+            net(pictures(), SAMPLE)
+        with monkeypatch.context() as patch:
+            patch.setattr(Network, "_forward", fails)
+            with pytest.raises(ArithmeticError):
+                nets[0](pictures(), FIT)
+        nets[1](pictures(), FIT)
+    for ours, theirs in zip(nets[0].blocks[:-1], nets[1].blocks[:-1], strict=True):
+        assert (ours.f.count, ours.f.fresh) == (6000, 0)
+        np.testing.assert_array_equal(ours.f.points, theirs.f.points)
+        np.testing.assert_array_equal(ours.f.centers, theirs.f.centers)
+
+
+@pytest.mark.parametrize("bands", [1, 5, 6, 10, 255, 1024])
+def test_any_number_of_bands(bands):
+    z, a, _ = points(2 * MANY, 5, 0, 0)
     levels = np.linspace(0.05, 0.95, bands + 1)
     np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
 
 
 def test_z_and_a_of_different_sizes_are_refused():
-    z, a, levels = points(fit.MANY, 5, 0, 0)
+    z, a, levels = points(MANY, 5, 0, 0)
     for other in (z[1:], np.append(z, z)):
         with pytest.raises(ShapeError, match="z"):
             fit.band_medians(other, a, levels)
