@@ -40,7 +40,7 @@ class AnnSampler:
         self.alpha = 0.1
         self.rng = None if rng is None else arrays.generator("rng", rng)
         self.curve: Curve | None = None
-        self._points = np.empty((2, self.capacity), np.float32)
+        self.room = np.empty((2, self.capacity), np.float32)  # in which points are kept, those of `points` at its start or around its end
         self._seen = 0
         self.fresh = 0  # of the points kept, those that came since the last `soft_clear`, `clear` or `restore`
         self._z: Floats | None = None
@@ -59,8 +59,8 @@ class AnnSampler:
     def points(self) -> Floats:
         """Both, z then a, (2, n)."""
         if self._seen <= self.capacity:
-            return self._points[:, : self._seen]
-        return np.roll(self._points, -(self._seen % self.capacity), axis=1)
+            return self.room[:, : self._seen]
+        return np.roll(self.room, -(self._seen % self.capacity), axis=1)
 
     @property
     def count(self) -> int:
@@ -98,7 +98,7 @@ class AnnSampler:
         """Keep points that are means already (any one shape, float32, unchecked). Spec: SAM-2."""
         start, count = self._seen % self.capacity, min(z.size, self.capacity)
         head = min(count, self.capacity - start)
-        for kept, means in zip(self._points, (z, a), strict=True):
+        for kept, means in zip(self.room, (z, a), strict=True):
             new = means.reshape(-1)[-count:]
             kept[start : start + head] = new[:head]
             kept[: count - head] = new[head:]
@@ -139,21 +139,16 @@ class AnnSampler:
         if stay.dtype != np.bool_:
             raise TypeMismatchError("stay", f"of dtype {stay.dtype}", "bool")
         arrays.check_shape("stay", stay, (self.count,))
-        ways, move = ops.shortcuts(), self.move(stay)
+        ways, points, count = ops.shortcuts(), self.points, int(np.count_nonzero(stay))
         if ways is not None:
-            with ways.Keeping([move]):
+            with ways.Keeping([(points, stay, self.room)]):
                 pass
         else:
-            points, _, kept = move
-            kept[:, : np.count_nonzero(stay)] = points[:, : stay.size][:, stay]
-        self.moved(int(np.count_nonzero(stay)))
+            self.room[:, :count] = points[:, stay]
+        self.kept(count)
 
-    def move(self, stay: np.ndarray) -> tuple[Floats, np.ndarray, Floats]:
-        """Points, which of them stay, bool (n,), and where to these are to be moved, in order; then they are to be told of by `moved`."""
-        return self._points if self._seen <= self.capacity else self.points, stay, self._points
-
-    def moved(self, count: int) -> None:
-        """So many points are kept from now on, those at the start."""
+    def kept(self, count: int) -> None:
+        """So many points are kept from now on, those at the start of the room."""
         self._seen, self.fresh = count, 0
 
     def restore(self, points: Floats) -> None:
@@ -164,7 +159,7 @@ class AnnSampler:
         if points.shape[-1] > self.capacity:
             raise RangeError("points", points.shape[-1], f"at most the capacity, {self.capacity}")
         self._seen, self.fresh = points.shape[-1], 0
-        self._points[:, : self._seen] = points
+        self.room[:, : self._seen] = points
 
     def forward(self, z: Floats) -> Floats:
         """The fitted rate at z (any shape), float32; raises OrderError before a fit, TypeMismatchError. Spec: ACT-7."""

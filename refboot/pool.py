@@ -42,7 +42,8 @@ class Lead(NamedTuple):
     frame: FrameType
 
     def gave_up(self) -> bool:
-        """Whether that call of this thread is over although nobody waited for the helpers: Ctrl-C may come between any two steps of it."""
+        """Whether that call of this thread is over although nobody waited for the helpers: Ctrl-C may come between any two steps of it, or
+        it left its job to them (together.Going.leave)."""
         frame = sys._getframe() if self.thread == threading.get_ident() else self.frame  # of another thread nothing is known
         while frame is not self.frame and frame.f_back is not None:
             frame = frame.f_back
@@ -104,8 +105,10 @@ class Pool:
             self.end(helpers)
 
     def end(self, helpers: list[_Helper]) -> None:
-        """Wait until these are done with what they began; who did not come in time begins no more."""
-        if helpers:
+        """Wait until these are done with what they began; who did not come in time begins no more. Unless they were asked for something
+        else since then: by this thread, which has waited for them before, or by another, which leads now."""
+        leader = self.leading.get("")
+        if helpers and leader is not None and leader.thread == threading.get_ident():
             _wait_for(helpers)
             self.leading.clear()
 

@@ -30,18 +30,20 @@ def fit_together(blocks: Sequence[Any], mode: LayerMode) -> Iterator[LayerMode]:
     if not samplers:
         yield mode
         return
-    ways, fitted = ops.shortcuts(), [sampler for sampler in samplers if sampler.count or sampler.curve is None]
-    with ways.Medians([own.points for own in fitted], [(own.num_centers, *own.sample_range) for own in fitted]) as medians:
-        keeping = ways.Keeping([sampler.move(sampler.draw()) for sampler in samplers])
-    keeping.leave()
+    ways, points = ops.shortcuts(), [sampler.points for sampler in samplers]
+    fitted = [(sampler, own) for sampler, own in zip(samplers, points, strict=True) if sampler.count or sampler.curve is None]
+    with ways.Medians([own for _, own in fitted], [(sampler.num_centers, *sampler.sample_range) for sampler, _ in fitted]) as medians:
+        keeping = ways.Keeping([(own, sampler.draw(), sampler.room) for sampler, own in zip(samplers, points, strict=True)])
     try:
-        for sampler, own in zip(fitted, medians.found(), strict=True):
+        keeping.leave()
+        for (sampler, _), own in zip(fitted, medians.found(), strict=True):
             sampler.curve = curve_through(own.medians, own.top, own.levels, sampler.curve, sampler.alpha, sampler.eps)
+        del medians  # and what was needed to count
         yield LayerMode(mode.crossover, Mode.ANN)
     finally:
         keeping.join()
         for sampler, count in zip(samplers, keeping.counts.tolist(), strict=True):
-            sampler.moved(count)
+            sampler.kept(count)
 
 
 def _to_be_fitted(blocks: Sequence[Any], mode: LayerMode) -> list[AnnSampler]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refboot import arrays
+from refboot.kernels.fit_tasks import LEAST, above
 from refboot.kernels.jit import COMPILED
 from refboot.kernels.medians import Medians
 
@@ -18,8 +19,10 @@ Doubles = NDArray[np.float64]
 def saturation(a: Doubles, high: float) -> float:
     """See reference.saturation."""
     limit = float(a.max(initial=0))
-    near = a[a.astype(np.float64) > high * limit]
-    return max(float(near.mean(dtype=np.float64)) if near.size else limit, 0.8)
+    if a.dtype != np.float32 or not a.flags.c_contiguous:
+        a = a.astype(np.float64)
+    total, count, _ = above(a, a.view(np.int32), high * limit)
+    return max(total / count if count else limit, LEAST)
 
 
 def band_medians(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:

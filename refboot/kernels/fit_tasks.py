@@ -30,15 +30,17 @@ from refboot.kernels.vectors import LANES
 PARTS = 8  # of a layer's points, to be shared by the threads
 PIECE = 1 << 14  # points that are looked at, again and again, while they are in the first caches
 STRIDE = PIECE + LANES  # from what is put aside of one to that of the next
-SOME = 1 << 12  # points that tell, or up to twice as many
+SOME = 1 << 12  # points that tell, or two thirds to twice as many
 MOST = 2 * SOME
 SURE = 1.5  # times the root of their number: thrice the standard deviation of how many of them lie below a median of all
-LEAST = 0.8  # rate of saturation
+LEAST = 0.8  # rate at saturation
 GROUP = 5  # bands looked at together: their bounds fit in registers
 # What a layer's tasks are told: how many points and bands there are; and where lie z, a, the range of rates, what is found of each part's
 # rates, levels, the float32 next below each, guesses, counts, results, the points that tell, and what is put aside.
 POINTS, BANDS, Z, A, RANGE, PEAKS, LEVELS, EDGES, GUESSES, COUNTS, FOUND, SAMPLE, NEAR, ROW = range(14)
-LOW, HIGH, TOP, PEAK, RANGES = range(5)  # the bands' share of the saturation, NaN where levels are given; the saturation; the largest rate
+LOW, HIGH, TOP, TOLD, RANGES = range(
+    5
+)  # the bands' share of the saturation, NaN where levels are given; the saturation; the largest rate told
 LARGEST, TOTAL, ABOVE, PEAKED = range(4)  # of a part: its largest rate (float32), the sum of those above the limit, and how many they are
 # What is counted of a part in each band: all; with z below those guessed, and from one to the other of them; of the two rates guessed what
 # is below, and not above. And where what is put aside ends.
@@ -85,7 +87,7 @@ def sample(work, _, row, __, ___):  # type: ignore[no-untyped-def]
     for i in range(-(-own[POINTS] // step)):
         some[0, i], some[1, i] = z[step * i], a[step * i]
         largest = max(largest, some[1, i])
-    doubles(own[RANGE], (RANGES,))[PEAK] = largest
+    doubles(own[RANGE], (RANGES,))[TOLD] = largest
 
 
 @inlined
@@ -99,7 +101,7 @@ def peak(work, _, row, part, __):  # type: ignore[no-untyped-def]
     own = _own(work, row)
     (low, high), found, share = _bounds(own, part), doubles(own[PEAKS] + 8 * PEAKED * part, (PEAKED,)), doubles(own[RANGE], (RANGES,))
     bits = ints(own[A] + 4 * low, (high - low,))
-    found[TOTAL], found[ABOVE], largest = above(between(own[A], low, high), bits, share[HIGH] * share[PEAK])
+    found[TOTAL], found[ABOVE], largest = above(between(own[A], low, high), bits, share[HIGH] * share[TOLD])
     ints(own[PEAKS] + 8 * PEAKED * part, (1,))[0] = largest
 
 
@@ -107,16 +109,16 @@ def peak(work, _, row, part, __):  # type: ignore[no-untyped-def]
 def guess(work, _, row, __, ___):  # type: ignore[no-untyped-def]
     """The levels of a layer, and from some of its points what the medians of each band may be."""
     own = _own(work, row)
-    count, levels = own[BANDS], doubles(own[LEVELS], (own[BANDS] + 1,))
-    edges, guesses = between(own[EDGES], 0, count + 1), floats2(own[GUESSES], (count, 4))
+    bands, levels = own[BANDS], doubles(own[LEVELS], (own[BANDS] + 1,))
+    edges, guesses = between(own[EDGES], 0, bands + 1), floats2(own[GUESSES], (bands, 4))
     _find_levels(own, levels)
-    for k in range(count + 1):
+    for k in range(bands + 1):
         edges[k] = levels[k]
         if np.float64(edges[k]) > levels[k]:  # and so above 0
             ints(own[EDGES] + 4 * k, (1,))[0] -= 1
     some, points = -(-own[POINTS] // _step(own)), floats2(own[SAMPLE], (2, MOST))
     mine_z, mine_a = new_floats((some,)), new_floats((some,))
-    for k in range(count):
+    for k in range(bands):
         size = pick_within(points[0, :some], points[1, :some], edges[k], edges[k + 1], mine_z, mine_a)
         last, own_guess = np.int64(size / 2 + SURE * np.sqrt(size)) + 1, guesses[k]
         own_guess[0], own_guess[1], own_guess[2], own_guess[3] = -np.inf, np.inf, np.nan, np.nan
@@ -130,20 +132,20 @@ def guess(work, _, row, __, ___):  # type: ignore[no-untyped-def]
 @inlined
 def _find_levels(own, levels):  # type: ignore[no-untyped-def]
     """See reference.saturation and reference.fit.levels_to; nothing where levels are given."""
-    share, peaks, count = doubles(own[RANGE], (RANGES,)), doubles(own[PEAKS], (PEAKED * PARTS,)), own[BANDS]
+    share, peaks, bands = doubles(own[RANGE], (RANGES,)), doubles(own[PEAKS], (PEAKED * PARTS,)), own[BANDS]
     if share[LOW] >= 0:
         total, above_limit, largest = 0.0, 0.0, np.float32(0)
         for part in range(PARTS):
             total, above_limit = total + peaks[PEAKED * part + TOTAL], above_limit + peaks[PEAKED * part + ABOVE]
             largest = max(largest, between(own[PEAKS] + 8 * PEAKED * part, 0, 1)[0])
-        if largest > share[PEAK]:
+        if largest > share[TOLD]:
             rates, bits = between(own[A], 0, own[POINTS]), ints(own[A], (own[POINTS],))
             total, above_limit, _ = above(rates, bits, share[HIGH] * largest)
         share[TOP] = max(total / above_limit if above_limit > 0 else largest, LEAST)
         low, high = share[LOW] * share[TOP], share[HIGH] * share[TOP]
-        for k in range(count):
-            levels[k] = low + k * ((high - low) / count)
-        levels[count] = high
+        for k in range(bands):
+            levels[k] = low + k * ((high - low) / bands)
+        levels[bands] = high
 
 
 @Work
@@ -173,15 +175,15 @@ def count(work, _, row, part, __):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def _count_band(guess, number, cells, rates, counts):  # type: ignore[no-untyped-def]
+def _count_band(guessed, number, cells, rates, counts):  # type: ignore[no-untyped-def]
     """Count the points of a band, but for what is put aside, which is counted already."""
-    if not guess[0] < guess[1]:
+    if not guessed[0] < guessed[1]:
         counts[WITHIN] = how_many(cells, np.uint8(number + AS_GUESSED))
     counts[UNDER] = how_many(cells, number)
     counts[ALL] = counts[UNDER] + counts[WITHIN] + how_many(cells, np.uint8(number + BEYOND))
     counts[BELOW_ONE], second = how_many(rates, number), how_many(rates, np.uint8(number + 2 * RATE))
     counts[TO_ONE] = counts[BELOW_ONE] + second
-    if guess[2] < guess[3]:
+    if guessed[2] < guessed[3]:
         counts[TO_ONE] = counts[BELOW_ONE] + how_many(rates, np.uint8(number + RATE))
         counts[BELOW_OTHER] = counts[TO_ONE] + second
         counts[TO_OTHER] = counts[BELOW_OTHER] + how_many(rates, np.uint8(number + 3 * RATE))
@@ -229,7 +231,7 @@ def select(work, _, row, band, __):  # type: ignore[no-untyped-def]
     own = _own(work, row)
     bands, found = own[BANDS], doubles(own[FOUND] + 8 * RESULTS * band, (RESULTS,))
     pieces = -(-own[POINTS] // PIECE)
-    counts, guess = numbers2(own[COUNTS], (pieces * bands, COUNTED)), between(own[GUESSES], 4 * band, 4 * band + 4)
+    counts, guessed = numbers2(own[COUNTS], (pieces * bands, COUNTED)), between(own[GUESSES], 4 * band, 4 * band + 4)
     all_, edges = new_numbers((COUNTED,)), between(own[EDGES], band, band + 2)
     for c in range(COUNTED):
         all_[c] = 0
@@ -239,24 +241,24 @@ def select(work, _, row, band, __):  # type: ignore[no-untyped-def]
     low, high = (inside - 1) // 2, inside // 2
     found[INSIDE] = inside
     if inside > 0:
-        found[2], found[3] = _rate(all_, guess, low), _rate(all_, guess, high)
+        found[2], found[3] = _rate(all_, guessed, low), _rate(all_, guessed, high)
         if np.isnan(found[2]) or np.isnan(found[3]):
             found[2], found[3] = middle_of(_of_band(own, edges, 1), low, high)
-        found[0], found[1] = guess[0], guess[1]
+        found[0], found[1] = guessed[0], guessed[1]
         if low < all_[UNDER] or all_[UNDER] + all_[WITHIN] <= high:
             found[0], found[1] = middle_of(_of_band(own, edges, 0), low, high)
-        elif guess[0] < guess[1]:
+        elif guessed[0] < guessed[1]:
             found[0], found[1] = middle_of(_put_aside(own, counts, band, all_[WITHIN]), low - all_[UNDER], high - all_[UNDER])
 
 
 @inlined
-def _rate(counts, guess, rank):  # type: ignore[no-untyped-def]
+def _rate(counts, guessed, rank):  # type: ignore[no-untyped-def]
     """The rate of this rank in the band, if it is one of the two guessed; else NaN."""
     rate = np.float32(np.nan)
     if counts[BELOW_OTHER] <= rank < counts[TO_OTHER]:
-        rate = guess[3]
+        rate = guessed[3]
     if counts[BELOW_ONE] <= rank < counts[TO_ONE]:
-        rate = guess[2]
+        rate = guessed[2]
     return rate
 
 
@@ -287,4 +289,4 @@ def keep(work, _, row, __, ___):  # type: ignore[no-untyped-def]
     own = numbers(work + 8 * MOVE * row, (MOVE,))
     stay = plain_bytes(own[1], (own[0],))
     for i in range(3, 5):
-        numbers(own[2], (1,))[0] = pick(between(own[i], 0, own[0]), stay, np.uint8(1), between(own[i + 2], 0, own[0]))
+        numbers(own[2], (1,))[0] = pick_from(between(own[i], 0, own[0]), stay, np.uint8(1), between(own[i + 2], 0, own[0]))

@@ -55,7 +55,9 @@ class Medians(Going):
             own = [begin + 8 * at for at in self.first[i]]
             rows += [points[i][0].size, self.bands[i], z, a, *own[:-1], near, near + 8 * tasks.MOST]
             near += 4 * sizes[i]
-        super().__init__(KINDS, _plan(tuple(self.bands), not isinstance(bands[0], np.ndarray)), np.array(rows, np.int64), patience=0)
+        super().__init__(
+            KINDS, _plan(tuple(self.bands), not any(isinstance(of, np.ndarray) for of in bands)), np.array(rows, np.int64), patience=0
+        )
 
     def found(self) -> list[Found]:
         """What was found of each layer."""
@@ -79,7 +81,7 @@ def _plan(bands: tuple[int, ...], saturating: bool) -> np.ndarray:
     """Tasks by their stages; of each stage those of all layers in turn, so that each half has as much of each."""
     layers = range(len(bands))
     whole, parts = [(layer, 0) for layer in layers], [(layer, part) for part in range(tasks.PARTS) for layer in layers]
-    each = [(layer, band) for band in range(max(bands)) for layer in layers if band < bands[layer]]
+    each = [(layer, band) for band in range(max(bands, default=0)) for layer in layers if band < bands[layer]]
     stages = [whole, parts if saturating else [], whole, parts, each]
     kinds = [kind for kind, stage in enumerate(stages) if stage]
     return plan_of([Task(kind, 0, *own, 0, kind, after) for after, kind in pairwise([-1, *kinds]) for own in stages[kind]])
@@ -90,10 +92,11 @@ class Keeping(Going):
     the same: z and a of a sampler together, whatever interrupts this. How many stay is told in `counts` afterwards."""
 
     def __init__(self, moves: Sequence[Move]) -> None:
-        self.moves, self.counts = moves, np.zeros(len(moves), np.int64)
+        self.moves = [(points, np.ascontiguousarray(stay), kept) for points, stay, kept in moves]
+        self.counts = np.zeros(len(moves), np.int64)
         rows = [
             (len(stay), stay.ctypes.data, self.counts.ctypes.data + 8 * i, *(x.ctypes.data for x in (*points, *kept)))
-            for i, (points, stay, kept) in enumerate(moves)
+            for i, (points, stay, kept) in enumerate(self.moves)
         ]
         rows.sort()  # a helper begins at the end, while this thread does something else
         super().__init__(KEEP, _keeping(len(rows)), np.array(rows, np.int64).ravel(), patience=0)

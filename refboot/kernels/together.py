@@ -9,6 +9,7 @@ does all. A task is its own sums from end to end: what comes out does not depend
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from functools import cache, cached_property
 from itertools import groupby
@@ -62,7 +63,8 @@ def plan_of(tasks: Sequence[Task]) -> np.ndarray:
     """
     numbers: dict[Hashable, int] = {stage: i for i, stage in enumerate(dict.fromkeys(task.stage for task in tasks))}
     tasks = [task._replace(stage=numbers[task.stage], after=numbers.get(task.after, -1)) for task in tasks]
-    needed = [sum(other.stage == task.after for other in tasks) for task in tasks]
+    sizes = Counter(task.stage for task in tasks)
+    needed = [sizes[task.after] for task in tasks]
     groups = [list(some) for _, some in groupby(tasks, lambda task: (task.kind, task.layer, task.after))]
     members = [len(group) for group in groups for _ in group]
     return np.column_stack([np.array(tasks, np.int64).reshape(-1, STAGE + 2), np.array(needed, np.int64), np.array(members, np.int64)])
@@ -194,14 +196,15 @@ class Going:
         head = np.array([plan.ctypes.data, len(plan), addresses.ctypes.data, 0, patience, patience, 0, 0], np.int64)
         self.job = np.concatenate([head, empty, *work])
         self.held, self.alone = (plan, addresses), alone
+        self.helpers: list[Any] = []
 
     def __enter__(self: Own) -> Own:
         self.helpers = [] if self.alone else threads.begin(go_through.address, self.job, sys._getframe(1), self)
         return self
 
-    def leave(self: Own) -> Own:
-        """Begin, and leave it to the helpers until `join`. Who asks them next waits for them: the call in which this was begun is over."""
-        return self.__enter__()
+    def leave(self) -> None:
+        """Begin, and leave it to the helpers until `join`. Who asks them next waits for them: this call, in which it is begun, is over."""
+        self.__enter__()
 
     def join(self) -> None:
         """Do what is left, and wait for the helpers."""

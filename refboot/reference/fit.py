@@ -145,7 +145,7 @@ def anchor(centers: Doubles, top: float, eps: float) -> Doubles:
 def draw(centers: Doubles, top: float) -> Curve:
     """Join the centres by lines and prolong the first down to a = 0, the last up to a = top. Spec: FIT-10."""
     knots = centers.tolist()
-    inner = [(a1 - a0) / (z1 - z0) for (z0, a0), (z1, a1) in pairwise(knots)]
+    inner = [np.float64(a1 - a0) / (z1 - z0) for (z0, a0), (z1, a1) in pairwise(knots)]
     (z0, a0), (z1, a1) = knots[0], knots[-1]
     top = max(top, a1)  # with a range up to 1, rounding may bring the last centre an ulp above it
     first, last = (z0 - a0 / inner[0], 0.0), (z1 + (top - a1) / inner[-1], top)

@@ -33,12 +33,12 @@ def test_memory_is_flat_over_a_thousand_steps(mode):
 
 def test_a_samplers_buffer_has_its_size_from_the_start_and_keeps_it():
     sampler = AnnSampler(capacity=1000)
-    size = sampler._points.nbytes
+    size = sampler.room.nbytes
     for _ in range(50):
         sampler.append_means(np.ones(70, np.float32), np.ones(70, np.float32))
     assert sampler.count == 1000
-    assert sampler._points.nbytes == size
-    assert AnnSampler()._points.nbytes == 8 * CAPACITY
+    assert sampler.room.nbytes == size
+    assert AnnSampler().room.nbytes == 8 * CAPACITY
 
 
 def test_a_line_of_the_log_is_bounded(tmp_path):

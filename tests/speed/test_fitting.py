@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from refboot import Network, block, network, ops, reference, threads
+from refboot.ann_sampler import AnnSampler
 from refboot.block import fitting
 from refboot.errors import ShapeError
 from refboot.kernels import fit, fit_tasks, medians
@@ -17,7 +18,6 @@ from refboot.reference.fit import curve_through, levels_to
 from refboot.routine import LayerMode, Mode
 
 NEURON = {"threshold": 1.25, "current_decay": 1, "voltage_decay": 0.03}
-MANY = 1 << 14
 MANY = fit_tasks.PIECE
 SNN, SAMPLE, FIT, ANN = (LayerMode(0, mode) for mode in (Mode.SNN, Mode.SAMPLE, Mode.FIT, Mode.ANN))
 
@@ -162,7 +162,7 @@ def fits(change=lambda net: None, mode=FIT, together=True, monkeypatch=None):
 
 def small(net):
     for b in net.blocks:
-        b.f.capacity, b.f._points = 7001, np.empty((2, 7001), np.float32)
+        b.f.capacity, b.f.room = 7001, np.empty((2, 7001), np.float32)
 
 
 def none(net):
@@ -294,6 +294,55 @@ def test_an_error_of_a_fit_is_raised_and_the_next_fit_goes_on(monkeypatch, faili
         net(pictures(), FIT)
     assert len(calls) == failing + 4
     assert all(b.f.curve is not None for b in net.blocks[:-1])
+
+
+@pytest.mark.parametrize("shift", [0, 0.5, 1])
+def test_levels_from_zero_on(shift):
+    """The first bands may hold nothing but what is silent, or not even that."""
+    z, a, levels = points(40_000, 9, 1 / 64, 1 / 16)
+    levels = np.append(0, levels + shift)
+    np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
+
+
+def loaded(net):
+    other, _ = build()
+    other.load_state(net.state())
+    return other
+
+
+def cleared(net):
+    for b in net.blocks[:-1]:
+        b.f.clear()
+    return net
+
+
+@pytest.mark.parametrize("change", [loaded, cleared])
+def test_without_any_points_curves_stay(change):
+    net, _ = build()
+    for mode in (SAMPLE, FIT):
+        net(pictures(), mode)
+    rates, net = net(pictures(), ANN), change(net)
+    np.testing.assert_array_equal(net(pictures(), FIT), rates)
+    assert [b.f.count for b in net.blocks] == [0] * 5
+
+
+@pytest.mark.parametrize("cut", [slice(None, None, 2), slice(None, None, -1)])
+def test_flags_of_what_stays_may_lie_anywhere_and_be_any_bytes(cut):
+    sampler = AnnSampler()
+    rng = np.random.default_rng(0)
+    z, a, flags = *rng.random((2, 500), np.float32), rng.integers(0, 3, 1000).astype(np.uint8).view(np.bool_)[cut][:500]
+    sampler.append_means(a, z)
+    sampler.keep(flags)
+    np.testing.assert_array_equal(sampler.points, np.stack([z, a])[:, flags.astype(np.uint8) > 0])
+
+
+def test_infinite_points_give_some_curve():
+    net, _ = build()
+    net(pictures(), SAMPLE)
+    for b in net.blocks[:-1]:
+        b.f.room[0, : b.f.count : 2] = np.inf
+    with np.errstate(all="ignore"):
+        assert net(pictures(), FIT).shape == (400, 4, 1)
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -12,7 +12,7 @@ import pytest
 
 from refboot import reference, threads, waiting
 from refboot.kernels import fit, medians, together
-from refboot.pool import Crowd, Pool, _Helper
+from refboot.pool import Crowd, Lead, Pool, _Helper
 
 
 @pytest.fixture(autouse=True)
@@ -197,3 +197,19 @@ def test_a_job_that_nobody_began_with_is_taken_back():
     again = np.zeros(1, np.int64)
     pool.finish(slow.address, again, pool.begin(slow.address, again, sys._getframe()))
     assert (other[0], again[0]) == (0, 1)
+
+
+def test_whoever_ends_a_job_that_was_waited_for_leaves_another_threads_lead():
+    """A job left to the helpers may be ended when they were asked for others since then."""
+    pool = Pool(2)
+    job = np.zeros(1, np.int64)
+
+    def left():
+        return pool.begin(slow.address, job, sys._getframe())
+
+    helpers = left()
+    lead(pool, np.zeros(1, np.int64))  # waits for them, or takes back what they have not begun
+    assert not pool.leading
+    pool.leading[""] = other = Lead(-1, sys._getframe())
+    pool.end(helpers)
+    assert pool.leading[""] is other
