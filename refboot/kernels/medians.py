@@ -78,9 +78,10 @@ def _places(bands: int, pieces: int) -> list[int]:
 
 @cache
 def _plan(bands: tuple[int, ...], saturating: bool) -> np.ndarray:
-    """Tasks by their stages; of each stage those of all layers in turn, so that each half has as much of each."""
+    """Tasks by their stages; of each stage those of all layers in turn, so that each half has as much of each. The last points, which the
+    thread that asks has just written, are its own; those in front a helper has moved there (Keeping)."""
     layers = range(len(bands))
-    whole, parts = [(layer, 0) for layer in layers], [(layer, part) for part in range(tasks.PARTS) for layer in layers]
+    whole, parts = [(layer, 0) for layer in layers], [(layer, part) for part in reversed(range(tasks.PARTS)) for layer in layers]
     each = [(layer, band) for band in range(max(bands, default=0)) for layer in layers if band < bands[layer]]
     stages = [whole, parts if saturating else [], whole, parts, each]
     kinds = [kind for kind, stage in enumerate(stages) if stage]
