@@ -53,20 +53,20 @@ def _add_columns(context: Any, builder: ir.IRBuilder, signature: Any, args: list
     kind = ir.VectorType(total.data.type.pointee, lanes)
     sums = [cgutils.alloca_once(builder, kind) for _ in range(vectors)]
     for c in range(vectors):
-        builder.store(builder.load(_vector(builder, own, c, lanes), align=wanted.bitwidth // 8), sums[c])
+        builder.store(builder.load(vector_at(builder, own, c, lanes), align=wanted.bitwidth // 8), sums[c])
     with cgutils.for_range_slice(builder, args[2], args[3], INDEX(1)) as (j, _):
         number = builder.load(builder.gep(found.data, [j]))
         row = builder.gep(begin, [builder.mul(_wide(builder, number, builder.sext), step)])
         for c in range(vectors):
-            terms = builder.load(_vector(builder, row, c, lanes), align=1)
+            terms = builder.load(vector_at(builder, row, c, lanes), align=1)
             terms = terms if terms.type.element == kind.element else builder.sext(terms, kind)
             add = builder.fadd if isinstance(kind.element, ir.FloatType) else builder.add
             builder.store(add(builder.load(sums[c]), terms), sums[c])
     for c in range(vectors):
-        builder.store(builder.load(sums[c]), _vector(builder, own, c, lanes), align=wanted.bitwidth // 8)
+        builder.store(builder.load(sums[c]), vector_at(builder, own, c, lanes), align=wanted.bitwidth // 8)
 
 
-def _vector(builder: ir.IRBuilder, first: ir.Value, number: int, lanes: int) -> ir.Value:
+def vector_at(builder: ir.IRBuilder, first: ir.Value, number: int, lanes: int) -> ir.Value:
     """Where vector `number` of what begins at `first` lies."""
     place = builder.gep(first, [INDEX(lanes * number)])
     return builder.bitcast(place, ir.VectorType(first.type.pointee, lanes).as_pointer())
@@ -85,11 +85,8 @@ def others(typing: Any, x: Any, value: Any, found: Any) -> Any:
 def _others_code(context: Any, builder: ir.IRBuilder, signature: Any, args: list[ir.Value]) -> ir.Value:
     """The bits of 64 comparisons, one after the other; what is left number by number."""
     x, found = (context.make_array(signature.args[i])(context, builder, args[i]) for i in (0, 2))
-    size, unlike = (
-        builder.extract_value(x.shape, 0),
-        builder.fcmp_unordered if signature.args[0].dtype == types.float32 else builder.icmp_unsigned,
-    )
-    unlike = partial(unlike, "!=")
+    size = builder.extract_value(x.shape, 0)
+    unlike = partial(builder.fcmp_unordered if signature.args[0].dtype == types.float32 else builder.icmp_unsigned, "!=")
     count, bits = cgutils.alloca_once_value(builder, INDEX(0)), cgutils.alloca_once(builder, INDEX)
     whole = builder.sub(size, builder.srem(size, INDEX(BITS)))
 
@@ -127,7 +124,7 @@ def bits_of(builder: ir.IRBuilder, compare: Any, first: ir.Value, value: ir.Valu
     lanes = min(ONE * 8 // width, BITS)
     given = splat(builder, value, ir.VectorType(value.type, lanes))
     for k in range(BITS // lanes):
-        own = builder.load(_vector(builder, first, k, lanes), align=width // 8)
+        own = builder.load(vector_at(builder, first, k, lanes), align=width // 8)
         some = builder.bitcast(compare(own, given), ir.IntType(lanes))
         found = builder.or_(found, builder.shl(_wide(builder, some, builder.zext), INDEX(k * lanes)))
     return found

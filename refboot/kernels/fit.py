@@ -31,7 +31,8 @@ def band_medians(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:
     rising = len(levels) > 1 and levels[0] >= 0 and bool((levels[1:] >= levels[:-1]).all())
     if not (COMPILED and rising and a.ndim == 1 and z.dtype == a.dtype == np.float32):
         return plain(z.astype(np.float64), a.astype(np.float64), levels)
-    with Medians([(np.ascontiguousarray(z), np.ascontiguousarray(a))], [levels.astype(np.float64)]) as medians:
+    bands = len(levels) - 1, np.nan, np.nan
+    with Medians([(np.ascontiguousarray(z), np.ascontiguousarray(a))], [bands], [levels]) as medians:
         pass
     return medians.found()[0].medians
 

@@ -26,8 +26,8 @@ from refboot.kernels.places import (
 from refboot.kernels.ranks import keys_of, middle_of, number_of, ranked, two_in_the_middle
 from refboot.kernels.together import Work
 from refboot.kernels.vectors import LANES
+from refboot.threads import PARTS
 
-PARTS = 8  # of a layer's points, to be shared by the threads
 PIECE = 1 << 14  # points that are looked at, again and again, while they are in the first caches
 STRIDE = PIECE + LANES  # from what is put aside of one to that of the next
 SOME = 1 << 12  # points that tell, or two thirds to twice as many
@@ -38,9 +38,8 @@ GROUP = 5  # bands looked at together: their bounds fit in registers
 # What a layer's tasks are told: how many points and bands there are; and where lie z, a, the range of rates, what is found of each part's
 # rates, levels, the float32 next below each, guesses, counts, results, the points that tell, and what is put aside.
 POINTS, BANDS, Z, A, RANGE, PEAKS, LEVELS, EDGES, GUESSES, COUNTS, FOUND, SAMPLE, NEAR, ROW = range(14)
-LOW, HIGH, TOP, TOLD, RANGES = range(
-    5
-)  # the bands' share of the saturation, NaN where levels are given; the saturation; the largest rate told
+# The bands' shares of the saturation, NaN where levels are given; the saturation; the largest rate of the points that tell.
+LOW, HIGH, TOP, TOLD, RANGES = range(5)
 LARGEST, TOTAL, ABOVE, PEAKED = range(4)  # of a part: its largest rate (float32), the sum of those above the limit, and how many they are
 # What is counted of a part in each band: all; with z below those guessed, and from one to the other of them; of the two rates guessed what
 # is below, and not above. And where what is put aside ends.

@@ -15,6 +15,7 @@ from refboot.kernels import fit_tasks as tasks
 from refboot.kernels import memory
 from refboot.kernels.places import places
 from refboot.kernels.together import Going, Kinds, Task, plan_of
+from refboot.threads import PARTS
 
 Doubles = NDArray[np.float64]
 Points = tuple[Floats, Floats]  # z and a (n,), float32, contiguous
@@ -35,29 +36,26 @@ class Found(NamedTuple):
 
 class Medians(Going):
     """The medians of layers' points, finite ones: counted from now on, by other threads while within the `with` block this one does
-    something else; `found` afterwards. All layers' bands are between levels that are given and rise from 0 or more, or none's are."""
+    something else; `found` afterwards. Each layer's levels may be given, rising from 0 or more, in the place of two shares that are NaN."""
 
-    def __init__(self, points: Sequence[Points], bands: Sequence[Doubles | Bands]) -> None:
-        self.points, self.bands = points, [len(of) - 1 if isinstance(of, np.ndarray) else of[0] for of in bands]
+    def __init__(self, points: Sequence[Points], bands: Sequence[Bands], levels: Sequence[Doubles] = ()) -> None:
+        self.points, self.bands = points, [count for count, _, _ in bands]
         pieces = [-(-z.size // tasks.PIECE) for z, _ in points]
         places_of = [_places(*sizes) for sizes in zip(self.bands, pieces, strict=True)]
         starts = [0, *accumulate(last for *_, last in places_of)]
         self.first = [[start + at for at in own] for start, own in zip(starts, places_of, strict=False)]
         sizes = [2 * tasks.MOST + tasks.STRIDE * count for count in pieces]
         self.room, self.near = np.zeros(starts[-1]), memory.empty((sum(sizes),))
-        for (at, _, level, *_), of in zip(self.first, bands, strict=True):
-            given = isinstance(of, np.ndarray)
-            self.room[at : at + 2] = np.nan if given else of[1:]
-            if given:
-                self.room[level : level + len(of)] = of
+        for (at, *_), (_, low, high) in zip(self.first, bands, strict=True):
+            self.room[at : at + 2] = low, high
+        for (_, _, at, *_), given in zip(self.first, levels, strict=False):
+            self.room[at : at + len(given)] = given
         begin, near, rows = self.room.ctypes.data, self.near.ctypes.data, []
         for i, (z, a) in enumerate(places(points).tolist()):
             own = [begin + 8 * at for at in self.first[i]]
             rows += [points[i][0].size, self.bands[i], z, a, *own[:-1], near, near + 8 * tasks.MOST]
             near += 4 * sizes[i]
-        super().__init__(
-            KINDS, _plan(tuple(self.bands), not any(isinstance(of, np.ndarray) for of in bands)), np.array(rows, np.int64), patience=0
-        )
+        super().__init__(KINDS, _plan(tuple(self.bands), not levels), np.array(rows, np.int64), patience=0)
 
     def found(self) -> list[Found]:
         """What was found of each layer."""
@@ -73,7 +71,7 @@ class Medians(Going):
 def _places(bands: int, pieces: int) -> list[int]:
     """Where each of a layer's arrays begins, of so many numbers of 64 bits, and where the last ends."""
     levels = [bands + 1, bands + 1, 2 * bands, tasks.COUNTED * pieces * bands, tasks.RESULTS * bands]
-    return [0, *accumulate([tasks.RANGES, tasks.PEAKED * tasks.PARTS, *levels])]
+    return [0, *accumulate([tasks.RANGES, tasks.PEAKED * PARTS, *levels])]
 
 
 @cache
@@ -81,7 +79,7 @@ def _plan(bands: tuple[int, ...], saturating: bool) -> np.ndarray:
     """Tasks by their stages; of each stage those of all layers in turn, so that each half has as much of each. The last points, which the
     thread that asks has just written, are its own; those in front a helper has moved there (Keeping)."""
     layers = range(len(bands))
-    whole, parts = [(layer, 0) for layer in layers], [(layer, part) for part in reversed(range(tasks.PARTS)) for layer in layers]
+    whole, parts = [(layer, 0) for layer in layers], [(layer, part) for part in reversed(range(PARTS)) for layer in layers]
     each = [(layer, band) for band in range(max(bands, default=0)) for layer in layers if band < bands[layer]]
     stages = [whole, parts if saturating else [], whole, parts, each]
     kinds = [kind for kind, stage in enumerate(stages) if stage]

@@ -10,7 +10,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils
 
-from refboot.kernels.adding import BITS, bits_of
+from refboot.kernels.adding import BITS, bits_of, vector_at
 from refboot.kernels.vectors import INDEX, LANES, NUMBER, PICKS, intrinsic, splat
 
 AHEAD = 1 << 10  # numbers, how far is looked ahead
@@ -97,9 +97,8 @@ def _move(builder: ir.IRBuilder, own: Callable[[Load, ir.Value, Wide], ir.Value]
             mine = own(partial(_vector, builder), i, lambda value: splat(builder, value, ir.VectorType(value.type, LANES)))
             for x, found in moves:
                 _fetch(builder, x, i)
-                some = _together(builder, _vector(builder, x, i), mine)
-                place = builder.gep(found.data, [builder.load(count)])
-                builder.store(some, builder.bitcast(place, some.type.as_pointer()), align=1)
+                some, place = _together(builder, _vector(builder, x, i), mine), builder.gep(found.data, [builder.load(count)])
+                builder.store(some, vector_at(builder, place, 0, LANES), align=1)
             _add(builder, count, builder.zext(builder.ctpop(builder.bitcast(mine, ir.IntType(LANES))), INDEX))
     with cgutils.for_range_slice(builder, begun, size, INDEX(1)) as (i, _):
         for x, found in moves:
@@ -114,8 +113,7 @@ def _number(builder: ir.IRBuilder, x: Any, i: ir.Value) -> ir.Value:
 
 def _vector(builder: ir.IRBuilder, x: Any, i: ir.Value) -> ir.Value:
     """A vector of neighbours from number i on."""
-    place = builder.gep(x.data, [i])
-    return builder.load(builder.bitcast(place, ir.VectorType(place.type.pointee, LANES).as_pointer()), align=1)
+    return builder.load(vector_at(builder, builder.gep(x.data, [i]), 0, LANES), align=1)
 
 
 def _fetch(builder: ir.IRBuilder, x: Any, i: ir.Value) -> None:

@@ -22,12 +22,18 @@ def two_in_the_middle(keys, low, high):  # type: ignore[no-untyped-def]
     return number_of(one), number_of(other)
 
 
+@inlined
+def _turned(bits):  # type: ignore[no-untyped-def]
+    """From bits to a key, and back."""
+    return bits ^ ((bits >> 31) & 0x7FFFFFFF)
+
+
 @helper
 def keys_of(x):  # type: ignore[no-untyped-def]
     """Whole numbers, int32, ordered as the float32 x (I,) are: their bits, but for the sign inverted where they are negative."""
     bits, keys = ints(x.ctypes.data, (x.size,)), new_ints((x.size,))
     for i in range(bits.size):
-        keys[i] = bits[i] ^ ((bits[i] >> 31) & 0x7FFFFFFF)
+        keys[i] = _turned(bits[i])
     return keys
 
 
@@ -35,7 +41,7 @@ def keys_of(x):  # type: ignore[no-untyped-def]
 def number_of(key):  # type: ignore[no-untyped-def]
     """The number of a key."""
     number = new_floats((1,))
-    ints(number.ctypes.data, (1,))[0] = key ^ ((key >> 31) & 0x7FFFFFFF)
+    ints(number.ctypes.data, (1,))[0] = _turned(key)
     return number[0]
 
 

@@ -104,9 +104,8 @@ def test_saturation_and_levels_are_those_of_the_definition(share, most, told):
     np.testing.assert_allclose(top, reference.saturation(a, share[1]), rtol=1e-12)
     assert levels.tolist() == levels_to(top, 7, share).tolist()
     np.testing.assert_array_equal(found, reference.band_medians(z, a, levels))
-    assert (none, least.tolist(), nothing.tolist()) == (0.8, levels_to(0.8, 2, share).tolist(), [[np.nan] * 2] * 2) or np.isnan(
-        nothing
-    ).all()
+    assert (none, least.tolist()) == (0.8, levels_to(0.8, 2, share).tolist())
+    assert np.isnan(nothing).all()
 
 
 FAR = [(0.5, 0.5), (-3e38, 3e38), (0.0, 1e-45), (-1e-45, 0.0), (-np.inf, 1.0), (1.0, np.inf)]
