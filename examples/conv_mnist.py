@@ -1,6 +1,8 @@
-"""A convolutional network on MNIST, 16c5-2p-32c5-2p-128-10, T = 16. Run: python examples/conv_mnist.py [MNIST folder]
+"""A convolutional network on MNIST, 16c5-2p-32c5-2p-128-10, T = 16. Run: python
+examples/conv_mnist.py [MNIST folder]
 
-The network of `refboot train mnist --network conv`, block by block, and its training without the command.
+The network of `refboot train mnist --network conv`, block by block, and its training without the
+command.
 """
 
 import os
@@ -20,7 +22,10 @@ from refboot.training import evaluate, train_epoch
 
 NEURON = {"threshold": 1.25, "current_decay": 1, "voltage_decay": 0.03}
 WEIGHT = {"weight_norm": True, "weight_scale": 2}
-POOL = {"kernel_size": 2, "weight_scale": 1.3}  # just above the threshold: one spike in the window makes one
+POOL = {
+    "kernel_size": 2,
+    "weight_scale": 1.3,
+}  # just above the threshold: one spike in the window makes one
 
 
 def build(rng, time_steps=16):
@@ -42,8 +47,12 @@ def build(rng, time_steps=16):
 def loaders(root, rng):
     still = [ToTensor(), Normalize(0.5, 0.5)]
     moved = RandomAffine(degrees=10, translate=(0.05, 0.05), scale=(0.95, 1.05), shear=5)
-    training, testing = (load_mnist(root, train=train, download=root is None) for train in (True, False))
-    shuffled = DataLoader(training, batch_size=32, shuffle=True, transform=Compose([moved, *still]), rng=rng)
+    training, testing = (
+        load_mnist(root, train=train, download=root is None) for train in (True, False)
+    )
+    shuffled = DataLoader(
+        training, batch_size=32, shuffle=True, transform=Compose([moved, *still]), rng=rng
+    )
     return shuffled, DataLoader(testing, batch_size=32, transform=Compose(still))
 
 
@@ -54,9 +63,15 @@ def main(root=None, trained_folder="Trained", epochs=40, seed=0, limit=None):
     for shape, block in zip(network.shapes, network.blocks, strict=True):
         print(f"{type(block).__name__:8} {shape}")
 
-    optimizer, scheduler, stats = Adam(network.parameters(), lr=0.001), Scheduler(sample_period=5), LearningStats()
+    optimizer, scheduler, stats = (
+        Adam(network.parameters(), lr=0.001),
+        Scheduler(sample_period=5),
+        LearningStats(),
+    )
     for epoch in range(epochs):
-        train_epoch(network, optimizer, islice(train_loader, limit), scheduler, epoch, stats.training)
+        train_epoch(
+            network, optimizer, islice(train_loader, limit), scheduler, epoch, stats.training
+        )
         mode = scheduler.mode(epoch, 0, train=False)
         evaluate(network, islice(test_loader, limit), mode, stats.testing)
         print(f"[Epoch {epoch:2d}/{epochs}] {mode} {stats}", flush=True)

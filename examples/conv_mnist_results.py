@@ -1,7 +1,8 @@
-"""The results page of a convolutional MNIST run. Run: python examples/conv_mnist_results.py RUN MNIST OUT
+"""The results page of a convolutional MNIST run. Run: python examples/conv_mnist_results.py RUN
+MNIST OUT
 
-RUN is the folder of `refboot train mnist --network conv`, MNIST that of the data, OUT the folder that gets results.md, the settings and
-the log of the run, and its pictures.
+RUN is the folder of `refboot train mnist --network conv`, MNIST that of the data, OUT the folder
+that gets results.md, the settings and the log of the run, and its pictures.
 """
 
 import json
@@ -34,7 +35,9 @@ def main(run, root, out):
     out.mkdir(parents=True, exist_ok=True)
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     network, settings, epoch, found = best_network(run, root)
-    (out / "results.md").write_text("\n".join(page(log, settings, epoch, network.shapes, found)) + "\n")
+    (out / "results.md").write_text(
+        "\n".join(page(log, settings, epoch, network.shapes, found)) + "\n"
+    )
     for path in (run / "settings.json", run / "log.jsonl", *plot_run(run, root)):
         if path.suffix != ".png" or path.stem in PICTURES:
             shutil.copy(path, out)

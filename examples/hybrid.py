@@ -1,7 +1,9 @@
-"""Hybrid training on a deep, short network: four hidden layers, T = 4, digits. Run: python examples/hybrid.py [seeds]
+"""Hybrid training on a deep, short network: four hidden layers, T = 4, digits. Run: python
+examples/hybrid.py [seeds]
 
-Both runs of a seed are the same up to epoch 40. Then one goes on as it was (the pure ANN phase); in the other one more layer,
-from the input on, stays spiking every five epochs, until all do. Told: the mean of the last three spiking test accuracies.
+Both runs of a seed are the same up to epoch 40. Then one goes on as it was (the pure ANN phase); in
+the other one more layer, from the input on, stays spiking every five epochs, until all do. Told:
+the mean of the last three spiking test accuracies.
 """
 
 import sys

@@ -1,7 +1,8 @@
-"""The tutorial's own script in refboot: MNIST, 784-512-512-10, T = 16. Run: python examples/mnist.py [MNIST folder]
+"""The tutorial's own script in refboot: MNIST, 784-512-512-10, T = 16. Run: python
+examples/mnist.py [MNIST folder]
 
-As close to lava-dl's notebook as it goes. What differs: gradients are asked for by net.backward, whatever is random takes a generator,
-and a network is saved in HDF5.
+As close to lava-dl's notebook as it goes. What differs: gradients are asked for by net.backward,
+whatever is random takes a generator, and a network is saved in HDF5.
 """
 
 import os
@@ -28,7 +29,9 @@ class Network(refboot.Network):
         }
         block = refboot.block.cuba
         blocks = [
-            block.Input(neuron_params, weight=1, bias=0, rng=rng),  # enable affine transform at input
+            block.Input(
+                neuron_params, weight=1, bias=0, rng=rng
+            ),  # enable affine transform at input
             block.Dense(neuron_params, 28 * 28, 512, weight_norm=True, weight_scale=2, rng=rng),
             block.Dense(neuron_params, 512, 512, weight_norm=True, weight_scale=2, rng=rng),
             block.Affine(neuron_params, 512, 10, weight_norm=True, weight_scale=2, rng=rng),
@@ -59,9 +62,15 @@ def main(root=None, trained_folder="Trained", epochs=100, seed=0, limit=None):
     testing_set = load_mnist(root, train=False, download=root is None)
     augment = RandomAffine(degrees=10, translate=(0.05, 0.05), scale=(0.95, 1.05), shear=5)
     train_loader = DataLoader(
-        training_set, batch_size=32, shuffle=True, transform=Compose([augment, ToTensor(), Normalize(0.5, 0.5)]), rng=data_rng
+        training_set,
+        batch_size=32,
+        shuffle=True,
+        transform=Compose([augment, ToTensor(), Normalize(0.5, 0.5)]),
+        rng=data_rng,
     )
-    test_loader = DataLoader(testing_set, batch_size=32, transform=Compose([ToTensor(), Normalize(0.5, 0.5)]))
+    test_loader = DataLoader(
+        testing_set, batch_size=32, transform=Compose([ToTensor(), Normalize(0.5, 0.5)])
+    )
 
     stats = refboot.stats.LearningStats()
     scheduler = refboot.routine.Scheduler()
@@ -85,7 +94,9 @@ def main(root=None, trained_folder="Trained", epochs=100, seed=0, limit=None):
 
             optimizer.zero_grad()
             steps = output.shape[-1]
-            net.backward(np.repeat(grad[..., None] / np.float32(steps), steps, axis=-1))  # the gradient of the mean
+            net.backward(
+                np.repeat(grad[..., None] / np.float32(steps), steps, axis=-1)
+            )  # the gradient of the mean
             optimizer.step()
         print(f"\r[Epoch {epoch:2d}/{epochs}] {stats}", end="")
 

@@ -1,6 +1,8 @@
-"""The results page of an MNIST run: table beside the tutorial's, learning curves, fits. Run: python examples/mnist_results.py RUN MNIST OUT
+"""The results page of an MNIST run: table beside the tutorial's, learning curves, fits. Run: python
+examples/mnist_results.py RUN MNIST OUT
 
-RUN is the folder of `refboot train mnist`, MNIST that of the data, OUT the folder that gets results.md, loss.png, accuracy.png, fit.png.
+RUN is the folder of `refboot train mnist`, MNIST that of the data, OUT the folder that gets
+results.md, loss.png, accuracy.png, fit.png.
 """
 
 import json
@@ -19,7 +21,18 @@ from refboot.stats import LearningStat, LearningStats
 from refboot.training import build, evaluate, evaluation_loader
 
 # SNN test accuracy (%) by epoch, as printed in lava-dl's tutorial.
-TUTORIAL = {0: 96.08, 10: 98.46, 20: 98.95, 30: 98.87, 40: 98.86, 50: 98.50, 60: 99.22, 70: 99.19, 80: 99.09, 90: 99.15}
+TUTORIAL = {
+    0: 96.08,
+    10: 98.46,
+    20: 98.95,
+    30: 98.87,
+    40: 98.86,
+    50: 98.50,
+    60: 99.22,
+    70: 99.19,
+    80: 99.09,
+    90: 99.15,
+}
 TUTORIAL_ANN = 99.15  # its ANN-mode test accuracy at epoch 99
 
 
@@ -33,7 +46,9 @@ def table(log):
 
 
 def best_network(run, root, name="best.h5"):
-    """The network of best.h5 (or last.h5), its settings and epoch, and its accuracies by mode and number of steps."""
+    """The network of best.h5 (or last.h5), its settings and epoch, and its accuracies by mode and
+    number of steps.
+    """
     notes = state.read(run / name)[1]
     settings = Settings.from_dict(notes["settings"])
     network = build(settings, np.random.default_rng(0))
@@ -52,7 +67,9 @@ def fits(network, settings, root):
     images, _ = next(iter(evaluation_loader(settings, root)))
     network.forward(images, LayerMode(0, Mode.SAMPLE))
     figure = Figure(figsize=(12, 3.6), layout="constrained")
-    for i, (block, ax) in enumerate(zip(network.blocks, figure.subplots(1, len(network.blocks) - 1), strict=False)):
+    for i, (block, ax) in enumerate(
+        zip(network.blocks, figure.subplots(1, len(network.blocks) - 1), strict=False)
+    ):
         block.f.plot(ax)
         ax.set_title(f"layer {i} ({type(block).__name__})")
     return figure
@@ -69,15 +86,31 @@ def main(run, root, out):
     stats.plot(path=out, figsize=(7, 4))
     best, last = (best_network(run, root, name) for name in ("best.h5", "last.h5"))
     fits(last[0], last[1], root).savefig(out / "fit.png", dpi=110)
-    lines = [f"Seed {last[1].seed}; settings in settings.json, every epoch in log.jsonl.", "", *table(log), ""]
-    lines.append(f"| test accuracy (%) | best scheduled SNN test (epoch {best[2]}) | last epoch ({last[2]}) |\n|---|---|---|")
-    lines += [f"| {name} | {100 * best[3][name]:.2f} | {100 * last[3][name]:.2f} |" for name in best[3]]
+    lines = [
+        f"Seed {last[1].seed}; settings in settings.json, every epoch in log.jsonl.",
+        "",
+        *table(log),
+        "",
+    ]
+    lines.append(
+        f"| test accuracy (%) | best scheduled SNN test (epoch {best[2]}) | last epoch ({last[2]}) |\n|---|---|---|"
+    )
+    lines += [
+        f"| {name} | {100 * best[3][name]:.2f} | {100 * last[3][name]:.2f} |" for name in best[3]
+    ]
     seconds = sum(line["seconds"] for line in log), sum(line["test_seconds"] for line in log)
     lines += [
         "",
         f"Seconds for {len(log)} epochs: training {seconds[0]:.0f}, evaluation {seconds[1]:.0f} (two cores, shared with other work).",
     ]
-    lines += ["", "![accuracy](accuracy.png)", "", "![loss](loss.png)", "", "![samples of the last network and their curves](fit.png)"]
+    lines += [
+        "",
+        "![accuracy](accuracy.png)",
+        "",
+        "![loss](loss.png)",
+        "",
+        "![samples of the last network and their curves](fit.png)",
+    ]
     (out / "results.md").write_text("\n".join(lines) + "\n")
 
 

@@ -1,6 +1,8 @@
-"""Every neuron and reset, bootstrapped on the digits: accuracies and curves. Run: python examples/neurons.py [folder] [epochs]
+"""Every neuron and reset, bootstrapped on the digits: accuracies and curves. Run: python
+examples/neurons.py [folder] [epochs]
 
-The folder (examples/results/neurons) gets results.md, results.json with every setting, and curves.png.
+The folder (examples/results/neurons) gets results.md, results.json with every setting, and
+curves.png.
 """
 
 import json
@@ -44,13 +46,23 @@ def bootstrap(kind, epochs):
         run, begun = Run(settings, folder), time.perf_counter()
         found = run.run(report=lambda line: None)
         state.load(run.network, Path(folder) / "best.h5")
-    knots = {name: block.f.centers.tolist() for name, block in zip(LAYERS, run.network.blocks, strict=False)}
+    knots = {
+        name: block.f.centers.tolist()
+        for name, block in zip(LAYERS, run.network.blocks, strict=False)
+    }
     seconds = round(time.perf_counter() - begun, 1)
-    return run, {"settings": settings.to_dict(), "accuracy": found, "knots": knots, "seconds": seconds}
+    return run, {
+        "settings": settings.to_dict(),
+        "accuracy": found,
+        "knots": knots,
+        "seconds": seconds,
+    }
 
 
 def samples(run):
-    """Mean weighted input and rate of the neurons of the first hidden layer, for 100 test images."""
+    """Mean weighted input and rate of the neurons of the first hidden layer, for 100 test
+    images.
+    """
     images, _ = next(iter(run.testing))
     sampler = run.network.blocks[1].f
     sampler.clear()
@@ -65,7 +77,13 @@ def draw(ax, kind, result, points):
     ax.plot(*points, ".", markersize=3, alpha=0.12, color="tab:blue", rasterized=True)
     for name, colour in zip(LAYERS, ("tab:green", "tab:orange", "tab:red"), strict=True):
         z, a = np.array(result["knots"][name]).T
-        ax.plot([z[0] - 9, *z, z[-1] + 9], [0, *a, a[-1]], color=colour, linewidth=2 if name == "hidden 1" else 1, label=name)
+        ax.plot(
+            [z[0] - 9, *z, z[-1] + 9],
+            [0, *a, a[-1]],
+            color=colour,
+            linewidth=2 if name == "hidden 1" else 1,
+            label=name,
+        )
     z = np.array(result["knots"]["hidden 1"])[:, 0]
     ax.set(title=kind, xlim=(min(-1, z[0] - 0.5), max(2.2, z[-1] + 0.5)), ylim=(-0.05, 1.05))
     ax.set(xlabel="mean weighted input z", ylabel="spikes per step")

@@ -1,7 +1,9 @@
-"""The last cells of the tutorial: input pictures beside animations of the network's output, as a page with GIFs in a run folder.
+"""The last cells of the tutorial: input pictures beside animations of the network's output, as a
+page with GIFs in a run folder.
 
 Needs the extra viz. Run: python examples/tutorial_pictures.py [--run DIR] [--count N]
-Without a run in DIR (default runs/digits) the small digits network is trained first, which takes some seconds.
+Without a run in DIR (default runs/digits) the small digits network is trained first, which takes
+some seconds.
 """
 
 import argparse
@@ -60,7 +62,9 @@ def save_output(output: np.ndarray, path: Path, dpi: int) -> None:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--run", type=Path, default=Path("runs/digits"), help="folder of the run")
-    options.add_argument("--data-root", type=Path, help="folder with the MNIST files, for a run on MNIST")
+    options.add_argument(
+        "--data-root", type=Path, help="folder with the MNIST files, for a run on MNIST"
+    )
     options.add_argument("--count", type=int, default=5, help="how many images")
     options.add_argument("--dpi", type=int, default=60, help="resolution of the GIFs")
     chosen = options.parse_args()
@@ -68,7 +72,9 @@ def main() -> None:
     settings, network = best_network(chosen.run)
     images, labels = next(iter(evaluation_loader(settings, chosen.data_root)))
     output = network.forward(images[: chosen.count], LayerMode(0, Mode.SNN))
-    print(f"labels {labels[: chosen.count].tolist()}, SNN says {output.mean(axis=-1).argmax(axis=1).tolist()}")
+    print(
+        f"labels {labels[: chosen.count].tolist()}, SNN says {output.mean(axis=-1).argmax(axis=1).tolist()}"
+    )
 
     folder = chosen.run / "gifs"
     folder.mkdir(exist_ok=True)
@@ -76,7 +82,9 @@ def main() -> None:
     for i, (image, values) in enumerate(zip(images[: chosen.count], output, strict=True)):
         save_input(image, folder / f"inp{i}.png")
         save_output(values, folder / f"out{i}.gif", chosen.dpi)
-        cells = CELL.format(file=f"gifs/inp{i}.png", text=f"input {i}") + CELL.format(file=f"gifs/out{i}.gif", text=f"output {i}")
+        cells = CELL.format(file=f"gifs/inp{i}.png", text=f"input {i}") + CELL.format(
+            file=f"gifs/out{i}.gif", text=f"output {i}"
+        )
         rows.append(f"<tr>{cells}</tr>")
     page = chosen.run / "pictures.html"
     files.replace(page, PAGE.format(rows="\n".join(rows)).encode())

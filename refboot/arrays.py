@@ -22,8 +22,8 @@ Kind = TypeVar("Kind")
 def floats(name: str, value: object, axes: Axes | None = None) -> Floats:
     """`value` as a finite float32 array whose shape fits `axes` (an int is a size, a str any size).
 
-    Raises TypeMismatchError for complex, text or object data, ShapeError for a shape that does not fit, and
-    RangeError for NaN, infinity and numbers beyond float32. Spec: NUM-9.
+    Raises TypeMismatchError for complex, text or object data, ShapeError for a shape that does not
+    fit, and RangeError for NaN, infinity and numbers beyond float32. Spec: NUM-9.
     """
     array = numeric(name, value)
     check_shape(name, array, axes)
@@ -34,7 +34,9 @@ def floats(name: str, value: object, axes: Axes | None = None) -> Floats:
 
 
 def unsearched(name: str, value: object, axes: Axes | None = None) -> Floats:
-    """As `floats`, but float32 arrays are not searched for NaN: of those that refboot itself made, or looks through later."""
+    """As `floats`, but float32 arrays are not searched for NaN: of those that refboot itself made,
+    or looks through later.
+    """
     if isinstance(value, np.ndarray) and value.dtype == np.float32:
         check_shape(name, value, axes)
         return value
@@ -47,14 +49,18 @@ def gradient(value: object, shape: tuple[int, ...]) -> Floats:
 
 
 def moving(name: str, value: object, taken: Callable[[str, object], Floats] = floats) -> Floats:
-    """`value`, `taken` as a float32 array, (N, C, ..., T), no axis of it empty; raises as `floats` does."""
+    """`value`, `taken` as a float32 array, (N, C, ..., T), no axis of it empty; raises as `floats`
+    does.
+    """
     array = taken(name, value)
     check_shape(name, array, ("N", "C", *["..."] * (array.ndim - 3), "T"))
     return array
 
 
 def labels(name: str, value: object, count: int, classes: int) -> Ints:
-    """`value` as `count` int64 class numbers in [0, classes); raises TypeMismatchError, ShapeError, RangeError. Spec: TRN-14."""
+    """`value` as `count` int64 class numbers in [0, classes); raises TypeMismatchError, ShapeError,
+    RangeError. Spec: TRN-14.
+    """
     array = numeric(name, value)
     if array.dtype.kind not in "iu":
         raise TypeMismatchError(name, f"of dtype {array.dtype}", "whole numbers")
@@ -70,7 +76,8 @@ def check_shape(name: str, array: NDArray[Any], axes: Axes | None) -> None:
     if axes is None or array.shape == axes:
         return
     fits = len(array.shape) == len(axes) and all(
-        size == wanted if isinstance(wanted, int) else size > 0 for size, wanted in zip(array.shape, axes, strict=True)
+        size == wanted if isinstance(wanted, int) else size > 0
+        for size, wanted in zip(array.shape, axes, strict=True)
     )
     if not fits:
         wanted = ", ".join(str(a) for a in axes) + ("," if len(axes) == 1 else "")
@@ -86,7 +93,9 @@ def check_finite(name: str, array: NDArray[Any]) -> None:
 
 
 def whole(name: str, value: object, low: int = 1, high: int = 2**31 - 1) -> int:
-    """`value` as an int in [low, high]; raises TypeMismatchError (bool and float included) or RangeError."""
+    """`value` as an int in [low, high]; raises TypeMismatchError (bool and float included) or
+    RangeError.
+    """
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
         raise TypeMismatchError(name, repr(value), "a whole number")
     if not low <= value <= high:
@@ -94,9 +103,15 @@ def whole(name: str, value: object, low: int = 1, high: int = 2**31 - 1) -> int:
     return int(value)
 
 
-def number(name: str, value: object, low: float = -np.inf, high: float = np.inf, *, above: bool = False) -> float:
-    """`value` as a finite float in [low, high], or in (low, high] with `above`; raises TypeMismatchError, RangeError."""
-    scalar = isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.complexfloating))
+def number(
+    name: str, value: object, low: float = -np.inf, high: float = np.inf, *, above: bool = False
+) -> float:
+    """`value` as a finite float in [low, high], or in (low, high] with `above`; raises
+    TypeMismatchError, RangeError.
+    """
+    scalar = isinstance(value, (int, float, np.number)) and not isinstance(
+        value, (bool, np.complexfloating)
+    )
     if not scalar:
         raise TypeMismatchError(name, repr(value), "a number")
     try:
@@ -124,8 +139,12 @@ def choice(name: str, value: object, allowed: Sequence[str]) -> str:
 
 
 def items(name: str, value: object) -> list[Any]:
-    """The items of a sequence (a list, a tuple, a range, an array with one axis), not of a text; raises TypeMismatchError."""
-    if not isinstance(value, (list, tuple, range, np.ndarray)) or (isinstance(value, np.ndarray) and value.ndim != 1):
+    """The items of a sequence (a list, a tuple, a range, an array with one axis), not of a text;
+    raises TypeMismatchError.
+    """
+    if not isinstance(value, (list, tuple, range, np.ndarray)) or (
+        isinstance(value, np.ndarray) and value.ndim != 1
+    ):
         raise TypeMismatchError(name, _shown(value), "a sequence")
     return list(value)
 
@@ -153,19 +172,25 @@ def mapping(name: str, value: object, what: str) -> Mapping[Any, Any]:
 
 
 def notes(name: str, value: object) -> dict[str, Any]:
-    """`value`, a mapping of plain values (None: an empty one), as JSON keeps it; raises TypeMismatchError for what JSON cannot keep."""
+    """`value`, a mapping of plain values (None: an empty one), as JSON keeps it; raises
+    TypeMismatchError for what JSON cannot keep.
+    """
     given = {} if value is None else dict(mapping(name, value, "a mapping of plain values"))
     try:
         kept: dict[str, Any] = json.loads(json.dumps(given))
     except (TypeError, ValueError, RecursionError) as error:
-        raise TypeMismatchError(name, f"a mapping with {error}", "plain values, as JSON has them") from error
+        raise TypeMismatchError(
+            name, f"a mapping with {error}", "plain values, as JSON has them"
+        ) from error
     return kept
 
 
 def generator(name: str, value: object) -> np.random.Generator:
     """`value` if it is a numpy.random.Generator; raises TypeMismatchError."""
     if not isinstance(value, np.random.Generator):
-        raise TypeMismatchError(name, repr(value), "a numpy.random.Generator (numpy.random.default_rng(seed))")
+        raise TypeMismatchError(
+            name, repr(value), "a numpy.random.Generator (numpy.random.default_rng(seed))"
+        )
     return value
 
 
@@ -184,7 +209,9 @@ def _shown(value: object) -> str:
 
 
 def numeric(name: str, value: object) -> NDArray[Any]:
-    """`value` as an array of real numbers of any dtype; raises ShapeError for ragged sequences, TypeMismatchError."""
+    """`value` as an array of real numbers of any dtype; raises ShapeError for ragged sequences,
+    TypeMismatchError.
+    """
     try:
         array = np.asarray(value)
     except ValueError as error:

@@ -1,4 +1,6 @@
-"""The classifier of spike trains by their rates: rate, confidence and prediction, with the gradients of the first two."""
+"""The classifier of spike trains by their rates: rate, confidence and prediction, with the
+gradients of the first two.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ MODES = ("probability", "softmax", "logsoftmax")
 
 
 class Rate:
-    """Reads a class from spikes (N, ..., T): the one that fires most over all steps; space counts as classes. Has no state."""
+    """Reads a class from spikes (N, ..., T): the one that fires most over all steps; space counts
+    as classes. Has no state.
+    """
 
     def __call__(self, spikes: Floats) -> Ints:
         """See `predict`."""
@@ -19,12 +23,16 @@ class Rate:
 
     @staticmethod
     def rate(spikes: Floats) -> Floats:
-        """The mean over time of spikes (N, ..., T), float32; raises ShapeError, TypeMismatchError, RangeError."""
+        """The mean over time of spikes (N, ..., T), float32; raises ShapeError, TypeMismatchError,
+        RangeError.
+        """
         return _checked(spikes).mean(axis=-1)
 
     @staticmethod
     def rate_backward(grad: Floats, steps: int) -> Floats:
-        """Gradient of `rate` for the spikes (N, ..., T), T = `steps`, given that of the rates (N, ...): an equal share for each step."""
+        """Gradient of `rate` for the spikes (N, ..., T), T = `steps`, given that of the rates (N,
+        ...): an equal share for each step.
+        """
         grad, steps = arrays.floats("grad", grad), arrays.whole("steps", steps)
         return np.repeat((grad / np.float32(steps))[..., None], steps, axis=-1)
 
@@ -32,7 +40,8 @@ class Rate:
     def confidence(spikes: Floats, mode: str = "probability", eps: float = 1e-6) -> Floats:
         """How sure the rates of spikes (N, ..., T) are of each class (N, K), float32.
 
-        `mode` "probability": the rate's share of the sample's sum (plus `eps`); "softmax" or "logsoftmax" of the rates. Raises as `rate`.
+        `mode` "probability": the rate's share of the sample's sum (plus `eps`); "softmax" or
+        "logsoftmax" of the rates. Raises as `rate`.
         """
         rates = _flat(Rate.rate(spikes))
         if _mode(mode) == "probability":
@@ -41,8 +50,12 @@ class Rate:
         return softmax if mode == "softmax" else np.log(softmax)
 
     @staticmethod
-    def confidence_backward(grad: Floats, spikes: Floats, mode: str = "probability", eps: float = 1e-6) -> Floats:
-        """Gradient of `confidence` for the spikes (N, ..., T), given that of the confidence (N, K); float32."""
+    def confidence_backward(
+        grad: Floats, spikes: Floats, mode: str = "probability", eps: float = 1e-6
+    ) -> Floats:
+        """Gradient of `confidence` for the spikes (N, ..., T), given that of the confidence (N, K);
+        float32.
+        """
         spikes = _checked(spikes)
         rates = _flat(Rate.rate(spikes))
         grad = arrays.floats("grad", grad, rates.shape)
@@ -57,7 +70,9 @@ class Rate:
 
     @staticmethod
     def predict(spikes: Floats) -> Ints:
-        """The class with the highest rate, the first of equals, for each sample (N,), int64; raises as `rate`."""
+        """The class with the highest rate, the first of equals, for each sample (N,), int64; raises
+        as `rate`.
+        """
         return _flat(Rate.rate(spikes)).argmax(axis=1)
 
 

@@ -1,4 +1,6 @@
-"""The one door to Numba's compiler: what it compiles is kept on disk, or in memory alone where it finds no folder to write to."""
+"""The one door to Numba's compiler: what it compiles is kept on disk, or in memory alone where it
+finds no folder to write to.
+"""
 
 from __future__ import annotations
 

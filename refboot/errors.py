@@ -1,4 +1,6 @@
-"""The errors refboot raises: each keeps the name of the thing, what it was and what was expected."""
+"""The errors refboot raises: each keeps the name of the thing, what it was and what was
+expected.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,8 @@ from __future__ import annotations
 class RefbootError(ValueError):
     """Root of every error refboot raises on purpose.
 
-    `name` is the thing that was wrong, `got` what it was, `expected` what it should have been (text).
+    `name` is the thing that was wrong, `got` what it was, `expected` what it should have been
+    (text).
     """
 
     def __init__(self, name: str, got: object, expected: str) -> None:
@@ -44,4 +47,6 @@ class MissingExtraError(RefbootError):
 
 
 class TroubleError(RefbootError):
-    """Training went wrong: numbers that are not finite or explode, a layer that is silent or saturated, a fit on too few points."""
+    """Training went wrong: numbers that are not finite or explode, a layer that is silent or
+    saturated, a fit on too few points.
+    """

@@ -1,4 +1,6 @@
-"""Files that appear whole or not at all, and a seal by which a damaged one is told from a whole one before it is parsed."""
+"""Files that appear whole or not at all, and a seal by which a damaged one is told from a whole one
+before it is parsed.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ CHUNK = 1 << 20
 
 
 def as_path(name: str, value: object) -> Path:
-    """`value` as a path; raises TypeMismatchError for what is none, FormatError for text that no path can be."""
+    """`value` as a path; raises TypeMismatchError for what is none, FormatError for text that no
+    path can be.
+    """
     if not isinstance(value, (str, os.PathLike)):
         raise TypeMismatchError(name, f"a {type(value).__name__}", "a path (str or os.PathLike)")
     if "\0" in str(value) or not str(value):
@@ -26,15 +30,18 @@ def as_path(name: str, value: object) -> Path:
 
 
 def replace(path: str | os.PathLike[str], *parts: bytes | memoryview) -> None:
-    """Write `parts` to a temporary file beside `path`, sync it, move it into its place, and sync the folder.
+    """Write `parts` to a temporary file beside `path`, sync it, move it into its place, and sync
+    the folder.
 
-    `path` then holds the whole of it, or, where anything went wrong (the disk is full, the folder read-only), what it held before.
-    Raises FormatError.
+    `path` then holds the whole of it, or, where anything went wrong (the disk is full, the folder
+    read-only), what it held before. Raises FormatError.
     """
     target = as_path("path", path)
     temporary: str | None = None
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        handle, temporary = tempfile.mkstemp(
+            prefix=f".{target.name}.", suffix=".tmp", dir=target.parent
+        )
         with os.fdopen(handle, "wb") as file:
             for part in parts:
                 file.write(part)
@@ -46,7 +53,9 @@ def replace(path: str | os.PathLike[str], *parts: bytes | memoryview) -> None:
         sync_folder(target.parent)
     except OSError as error:
         raise FormatError(
-            str(target), f"not written ({error.strerror})", "a writable folder with room; what was there is unchanged"
+            str(target),
+            f"not written ({error.strerror})",
+            "a writable folder with room; what was there is unchanged",
         ) from error
     finally:
         if temporary is not None:
@@ -54,14 +63,18 @@ def replace(path: str | os.PathLike[str], *parts: bytes | memoryview) -> None:
 
 
 def append(path: str | os.PathLike[str], line: bytes) -> None:
-    """Add `line` to the file `path` and sync it; raises FormatError where that fails, and then part of it may be there."""
+    """Add `line` to the file `path` and sync it; raises FormatError where that fails, and then part
+    of it may be there.
+    """
     try:
         with open(path, "ab") as file:
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise FormatError(str(path), f"not written ({error.strerror})", "a writable file with room on its disk") from error
+        raise FormatError(
+            str(path), f"not written ({error.strerror})", "a writable file with room on its disk"
+        ) from error
 
 
 def sync_folder(folder: Path) -> None:
@@ -76,13 +89,16 @@ def sync_folder(folder: Path) -> None:
 
 
 def seal(content: bytes | memoryview) -> bytes:
-    """The 512 bytes put before `content`: its SHA-256 and its length, as text; HDF5 skips them as a user block."""
+    """The 512 bytes put before `content`: its SHA-256 and its length, as text; HDF5 skips them as a
+    user block.
+    """
     text, _ = _digest(io.BytesIO(content))
     return (SEAL + text.encode()).ljust(SEAL_BYTES, b"\0")
 
 
 def check_seal(path: str | os.PathLike[str], unsealed: bytes | None = None) -> None:
-    """Raise FormatError unless the file starts with the seal of all that follows: it is whole, and no bit of it has changed.
+    """Raise FormatError unless the file starts with the seal of all that follows: it is whole, and
+    no bit of it has changed.
 
     A file without a seal passes only if it starts with the bytes `unsealed`.
     """
@@ -93,11 +109,17 @@ def check_seal(path: str | os.PathLike[str], unsealed: bytes | None = None) -> N
                 return
             text, size = _digest(file)
     except OSError as error:
-        raise FormatError(str(path), f"unreadable ({error.strerror})", "a file sealed by refboot") from error
+        raise FormatError(
+            str(path), f"unreadable ({error.strerror})", "a file sealed by refboot"
+        ) from error
     if not head.startswith(SEAL):
         raise FormatError(str(path), "without refboot's seal", "a file that refboot saved")
     if head != (SEAL + text.encode()).ljust(SEAL_BYTES, b"\0"):
-        raise FormatError(str(path), f"torn or changed: its {size} bytes are not those that were sealed", "the file as refboot saved it")
+        raise FormatError(
+            str(path),
+            f"torn or changed: its {size} bytes are not those that were sealed",
+            "the file as refboot saved it",
+        )
 
 
 def _digest(file: IO[bytes]) -> tuple[str, int]:

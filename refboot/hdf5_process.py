@@ -1,4 +1,6 @@
-"""Foreign HDF5 files are parsed in a process of its own, where a crash or an endless loop of the HDF5 library harms nobody."""
+"""Foreign HDF5 files are parsed in a process of its own, where a crash or an endless loop of the
+HDF5 library harms nobody.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ LARGEST_COPY = 1 << 33
 
 
 class Parser:
-    """The process, started at the first file and used for all; one that crashed or did not answer is ended and started anew."""
+    """The process, started at the first file and used for all; one that crashed or did not answer
+    is ended and started anew.
+    """
 
     def __init__(self) -> None:
         self.seconds = SECONDS
@@ -32,7 +36,9 @@ class Parser:
         self._owner = 0
 
     def copy(self, path: str | os.PathLike[str], limits: dict[str, int]) -> bytes:
-        """The bytes of an HDF5 file with what could be read of the file `path`, within `limits`; raises FormatError that names it."""
+        """The bytes of an HDF5 file with what could be read of the file `path`, within `limits`;
+        raises FormatError that names it.
+        """
         request = {"path": os.path.abspath(path), "limits": limits}
         seconds = self.seconds + os.path.getsize(path) / BYTES_A_SECOND
         with self._lock:
@@ -49,7 +55,9 @@ class Parser:
             finally:
                 late.cancel()
         if status != b"+":
-            raise FormatError(str(path), f"unreadable ({content.decode('utf-8', 'replace')})", "an HDF5 file")
+            raise FormatError(
+                str(path), f"unreadable ({content.decode('utf-8', 'replace')})", "an HDF5 file"
+            )
         return content
 
     def end(self) -> None:
@@ -69,7 +77,9 @@ class Parser:
 
         if self._process is None or self._owner != os.getpid():
             command = [sys.executable, str(SCRIPT)]
-            self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            )
             self._owner = os.getpid()
         return self._process
 

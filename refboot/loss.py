@@ -13,7 +13,8 @@ MODES = ("probability", "softmax")
 
 
 def cross_entropy(logits: Floats, labels: object) -> tuple[float, Floats]:
-    """Mean cross-entropy of logits (N, K) and labels (N,), and its gradient for the logits (N, K), float32.
+    """Mean cross-entropy of logits (N, K) and labels (N,), and its gradient for the logits (N, K),
+    float32.
 
     Raises ShapeError, TypeMismatchError, RangeError (NaN, a label outside [0, K)).
     """
@@ -24,9 +25,11 @@ def cross_entropy(logits: Floats, labels: object) -> tuple[float, Floats]:
 
 
 class SpikeRate:
-    """The squared distance of each class's rate to `true_rate`, if it is the label, or else `false_rate`.
+    """The squared distance of each class's rate to `true_rate`, if it is the label, or else
+    `false_rate`.
 
-    `reduction` "sum" adds up all samples and classes, "mean" takes their mean. Raises RangeError, TypeMismatchError.
+    `reduction` "sum" adds up all samples and classes, "mean" takes their mean. Raises RangeError,
+    TypeMismatchError.
     """
 
     def __init__(self, true_rate: float, false_rate: float, reduction: str = "sum") -> None:
@@ -35,21 +38,27 @@ class SpikeRate:
         self.reduction = arrays.choice("reduction", reduction, REDUCTIONS)
 
     def __call__(self, spikes: Floats, labels: object) -> tuple[float, Floats]:
-        """The loss of spikes (N, ..., T) with labels (N,), and its gradient in their shape, float32; space counts as classes.
+        """The loss of spikes (N, ..., T) with labels (N,), and its gradient in their shape,
+        float32; space counts as classes.
 
         Raises ShapeError, TypeMismatchError, RangeError.
         """
         rates, classes = _rates(spikes, labels)
-        loss, error = ops.active().rate_error_forward(rates, classes, self.true_rate, self.false_rate)
+        loss, error = ops.active().rate_error_forward(
+            rates, classes, self.true_rate, self.false_rate
+        )
         count = rates.size if self.reduction == "mean" else 1
-        return loss / count, _over_time(ops.active().rate_error_backward(error), np.shape(spikes), count)
+        return loss / count, _over_time(
+            ops.active().rate_error_backward(error), np.shape(spikes), count
+        )
 
 
 class SpikeMax:
-    """The negative log-likelihood of the label: of its share of all spikes ("probability"), or of the softmax of the rates.
+    """The negative log-likelihood of the label: of its share of all spikes ("probability"), or of
+    the softmax of the rates.
 
-    In mode "probability" a silent label counts as a rate of 1/1024. `reduction` "sum" adds up the samples, "mean" takes their mean.
-    Raises RangeError.
+    In mode "probability" a silent label counts as a rate of 1/1024. `reduction` "sum" adds up the
+    samples, "mean" takes their mean. Raises RangeError.
     """
 
     def __init__(self, mode: str = "probability", reduction: str = "sum") -> None:
@@ -57,15 +66,20 @@ class SpikeMax:
         self.reduction = arrays.choice("reduction", reduction, REDUCTIONS)
 
     def __call__(self, spikes: Floats, labels: object) -> tuple[float, Floats]:
-        """The loss of spikes (N, ..., T) with labels (N,), and its gradient in their shape, float32; space counts as classes.
+        """The loss of spikes (N, ..., T) with labels (N,), and its gradient in their shape,
+        float32; space counts as classes.
 
-        Raises ShapeError, TypeMismatchError, RangeError (in mode "probability" also for spikes below zero).
+        Raises ShapeError, TypeMismatchError, RangeError (in mode "probability" also for spikes
+        below zero).
         """
         rates, classes = _rates(spikes, labels)
         o, samples = ops.active(), len(rates)
         if self.mode == "softmax":
             loss, softmax = o.cross_entropy_forward(rates, classes)
-            loss, grad = loss * samples, o.cross_entropy_backward(softmax, classes) * np.float32(samples)
+            loss, grad = (
+                loss * samples,
+                o.cross_entropy_backward(softmax, classes) * np.float32(samples),
+            )
         else:
             if rates.min() < 0:
                 raise RangeError("the rates", rates.min(), "at least 0, as rates are")
@@ -75,7 +89,9 @@ class SpikeMax:
 
 
 def _rates(spikes: Floats, labels: object) -> tuple[Floats, Ints]:
-    """The rates (N, K) of spikes (N, ..., T), space counting as classes, and the labels, checked."""
+    """The rates (N, K) of spikes (N, ..., T), space counting as classes, and the labels,
+    checked.
+    """
     spikes = arrays.floats("spikes", spikes)
     arrays.check_shape("spikes", spikes, ("N", *["K"] * max(1, spikes.ndim - 2), "T"))
     rates = spikes.reshape(len(spikes), -1, spikes.shape[-1]).mean(axis=-1)
@@ -83,6 +99,8 @@ def _rates(spikes: Floats, labels: object) -> tuple[Floats, Ints]:
 
 
 def _over_time(grad: Floats, shape: tuple[int, ...], count: int) -> Floats:
-    """The gradient of the mean over time, of a loss divided by `count`: the same share for each step."""
+    """The gradient of the mean over time, of a loss divided by `count`: the same share for each
+    step.
+    """
     share = grad / np.float32(shape[-1] * count)
     return np.repeat(share[..., None], shape[-1], axis=-1).reshape(shape)

@@ -6,7 +6,9 @@ from refboot.arrays import Floats
 
 
 class Parameter:
-    """`data` (float32, changed in place by the optimiser), its `grad` (None before a backward pass), and whether it is `trainable`."""
+    """`data` (float32, changed in place by the optimiser), its `grad` (None before a backward
+    pass), and whether it is `trainable`.
+    """
 
     __slots__ = ("data", "grad", "trainable")
 

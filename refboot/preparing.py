@@ -1,5 +1,6 @@
-"""Kernels compiled before they are asked for, by processes beside this one: the first step ever ends after 4 s, not 8, and this process
-does not hold what the compiler leaves behind. Later there is nothing to do: Numba keeps what is compiled on disk.
+"""Kernels compiled before they are asked for, by processes beside this one: the first step ever
+ends after 4 s, not 8, and this process does not hold what the compiler leaves behind. Later there
+is nothing to do: Numba keeps what is compiled on disk.
 
 The processes start before this one has loaded Numba, which takes a third of a second.
 """
@@ -28,17 +29,22 @@ CODE = (
 
 
 def begin() -> Callable[[], None]:
-    """Start the processes, if not all is compiled yet, it can be kept, and the machine is no small board; returns a function that waits for
+    """Start the processes, if not all is compiled yet, it can be kept, and the machine is no small
+    board; returns a function that waits for
     what the first step needs."""
     events: list[threading.Event] = []
     if _may() and memory() >= MEMORY and not compiled() and _kept():
         for process in filter(None, map(_started, range(PROCESSES))):
             events.append(threading.Event())
-            threading.Thread(target=_watch, args=(process, events[-1]), name=NAME, daemon=True).start()
+            threading.Thread(
+                target=_watch, args=(process, events[-1]), name=NAME, daemon=True
+            ).start()
     own = os.getpid()
 
     def ready() -> None:
-        for event in events if os.getpid() == own else []:  # the threads that watch are not in a forked process
+        for event in (
+            events if os.getpid() == own else []
+        ):  # the threads that watch are not in a forked process
             event.wait(LONGEST)
 
     return ready
@@ -54,21 +60,37 @@ def wait() -> None:
 def compiled() -> bool:
     """Whether the last kernels are found where Numba may have put them."""
     version = f"py{sys.version_info.major}{sys.version_info.minor}"
-    return all(any(any(folder.glob(f"**/{name}-*.{version}*.nbi")) for folder in _folders()) for name in LAST)
+    return all(
+        any(any(folder.glob(f"**/{name}-*.{version}*.nbi")) for folder in _folders())
+        for name in LAST
+    )
 
 
 def _folders() -> list[Path]:
-    """Where Numba puts what it compiles: into a folder it is told of, else beside the package or into the user's."""
+    """Where Numba puts what it compiles: into a folder it is told of, else beside the package or
+    into the user's.
+    """
     if os.environ.get("NUMBA_CACHE_DIR"):
         return [Path(os.environ["NUMBA_CACHE_DIR"])]
     home = Path(os.path.expanduser("~"))
-    users = os.environ.get("XDG_CACHE_HOME", home / ".cache"), home / "Library/Caches", os.environ.get("LOCALAPPDATA", home)
-    return [Path(__file__).parent / "kernels" / "__pycache__", *(Path(user, "numba") for user in users)]
+    users = (
+        os.environ.get("XDG_CACHE_HOME", home / ".cache"),
+        home / "Library/Caches",
+        os.environ.get("LOCALAPPDATA", home),
+    )
+    return [
+        Path(__file__).parent / "kernels" / "__pycache__",
+        *(Path(user, "numba") for user in users),
+    ]
 
 
 def _kept() -> bool:
-    """Whether there is such a folder that can be written to, or the nearest that there is above it."""
-    above = (next(folder for folder in (own, *own.parents) if folder.exists()) for own in _folders())
+    """Whether there is such a folder that can be written to, or the nearest that there is above
+    it.
+    """
+    above = (
+        next(folder for folder in (own, *own.parents) if folder.exists()) for own in _folders()
+    )
     return any(os.access(folder, os.W_OK) for folder in above)
 
 
@@ -79,24 +101,39 @@ def memory() -> float:
 
 
 def _may() -> bool:
-    """Whether Python can start itself, and is not one of the processes; and whether Numba compiles."""
+    """Whether Python can start itself, and is not one of the processes; and whether Numba
+    compiles.
+    """
     itself = bool(sys.executable) and not getattr(sys, "frozen", False) and INSIDE not in os.environ
     return itself and os.environ.get("NUMBA_DISABLE_JIT", "0") == "0"
 
 
 def _started(number: int) -> Any:
-    """The process, or None where it cannot be started: then this one compiles all by itself, as it does where one fails."""
+    """The process, or None where it cannot be started: then this one compiles all by itself, as it
+    does where one fails.
+    """
     import subprocess  # noqa: PLC0415 (needed once)
 
-    code, silent = CODE.format(path=sys.path, number=number, processes=PROCESSES), subprocess.DEVNULL
+    code, silent = (
+        CODE.format(path=sys.path, number=number, processes=PROCESSES),
+        subprocess.DEVNULL,
+    )
     environment = os.environ | {INSIDE: "1"}
     with suppress(OSError, ValueError):
-        return subprocess.Popen([sys.executable, "-c", code], stdin=silent, stdout=subprocess.PIPE, stderr=silent, env=environment)
+        return subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=silent,
+            stdout=subprocess.PIPE,
+            stderr=silent,
+            env=environment,
+        )
     return None
 
 
 def _watch(process: Any, ready: threading.Event) -> None:
-    """Until it says that it is ready, or ends without; then until it ends: what is not waited for stays on the system's list."""
+    """Until it says that it is ready, or ends without; then until it ends: what is not waited for
+    stays on the system's list.
+    """
     with process:
         try:
             process.stdout.readline()

@@ -10,7 +10,9 @@ from refboot.stats import LearningStat
 
 
 class Mode(Enum):
-    """How a layer runs: spiking (SNN), spiking and sampled (SAMPLE), fitted then as rates (FIT), as rates (ANN)."""
+    """How a layer runs: spiking (SNN), spiking and sampled (SAMPLE), fitted then as rates (FIT), as
+    rates (ANN).
+    """
 
     SNN = 0
     ANN = 1
@@ -24,9 +26,11 @@ class Mode(Enum):
 
 
 class LayerMode:
-    """A mode for each layer, handed down through a network; iterating yields them, without end and afresh each time.
+    """A mode for each layer, handed down through a network; iterating yields them, without end and
+    afresh each time.
 
-    SAMPLE for every layer in SAMPLE; else SNN for the first `crossover` layers and `base_mode` for the rest. Spec: MOD-10.
+    SAMPLE for every layer in SAMPLE; else SNN for the first `crossover` layers and `base_mode` for
+    the rest. Spec: MOD-10.
     """
 
     def __init__(self, crossover: int, base_mode: Mode) -> None:
@@ -54,21 +58,32 @@ class LayerMode:
 
 
 class Scheduler:
-    """Sample for `num_sample_iter` iterations and fit at the next, in each epoch divisible by `sample_period`; else train as ANN.
+    """Sample for `num_sample_iter` iterations and fit at the next, in each epoch divisible by
+    `sample_period`; else train as ANN.
 
-    From each epoch in `crossover_epochs` on, one more layer from the input stays spiking (hybrid training).
-    `snn_stat` keeps the statistics of spiking evaluations.
+    From each epoch in `crossover_epochs` on, one more layer from the input stays spiking (hybrid
+    training). `snn_stat` keeps the statistics of spiking evaluations.
     """
 
-    def __init__(self, num_sample_iter: int = 10, sample_period: int = 10, crossover_epochs: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        num_sample_iter: int = 10,
+        sample_period: int = 10,
+        crossover_epochs: Sequence[int] | None = None,
+    ) -> None:
         self.num_sample_iter = arrays.whole("num_sample_iter", num_sample_iter, 0)
         self.sample_period = arrays.whole("sample_period", sample_period)
-        landmarks = [] if crossover_epochs is None else arrays.items("crossover_epochs", crossover_epochs)
-        self.crossover_epochs = sorted({arrays.whole("crossover_epochs", epoch, 0) for epoch in landmarks})
+        landmarks = (
+            [] if crossover_epochs is None else arrays.items("crossover_epochs", crossover_epochs)
+        )
+        self.crossover_epochs = sorted(
+            {arrays.whole("crossover_epochs", epoch, 0) for epoch in landmarks}
+        )
         self.snn_stat = LearningStat()
 
     def crossover(self, epoch: int) -> int:
-        """How many layers from the input stay spiking in this epoch; lava-dl counts the same as epochs go by, but also when asked twice.
+        """How many layers from the input stay spiking in this epoch; lava-dl counts the same as
+        epochs go by, but also when asked twice.
 
         Spec: MOD-11.
         """
@@ -76,13 +91,16 @@ class Scheduler:
         return sum(landmark <= epoch for landmark in self.crossover_epochs)
 
     def mode(self, epoch: int, iteration: int, train: bool = True) -> LayerMode:
-        """The modes for one iteration (both from 0), in training or evaluation; asking changes nothing. Raises for negative numbers.
+        """The modes for one iteration (both from 0), in training or evaluation; asking changes
+        nothing. Raises for negative numbers.
 
         Spec: MOD-8, MOD-9.
         """
         arrays.whole("epoch", epoch, 0)
         arrays.whole("iteration", iteration, 0)
-        return LayerMode(self.crossover(epoch), self._base_mode(epoch, iteration, arrays.flag("train", train)))
+        return LayerMode(
+            self.crossover(epoch), self._base_mode(epoch, iteration, arrays.flag("train", train))
+        )
 
     def _base_mode(self, epoch: int, iteration: int, train: bool) -> Mode:
         if epoch % self.sample_period:

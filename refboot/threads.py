@@ -1,9 +1,12 @@
-"""Threads: NumPy's BLAS on one while refboot computes, and a small pool of our own that works on parts of an array.
+"""Threads: NumPy's BLAS on one while refboot computes, and a small pool of our own that works on
+parts of an array.
 
-BLAS threads spin while they wait: they cost small products more than they bring, and on a busy machine far more. So work is cut
-into parts that do not depend on the number of threads (the results have the same bits for any), and the pool does the parts.
+BLAS threads spin while they wait: they cost small products more than they bring, and on a busy
+machine far more. So work is cut into parts that do not depend on the number of threads (the results
+have the same bits for any), and the pool does the parts.
 
-`REFBOOT_THREADS` in the environment says how many threads work (default: the machine's processors, at most `WORKERS`).
+`REFBOOT_THREADS` in the environment says how many threads work (default: the machine's processors,
+at most `WORKERS`).
 """
 
 from __future__ import annotations
@@ -51,21 +54,36 @@ def checked(number: object) -> int:
     """`number`, or its text, as a number of threads; raises RangeError."""
     text = str(number)
     if not text.isdecimal() or not 1 <= int(text) <= 1024:
-        raise RangeError("the number of threads (REFBOOT_THREADS)", repr(number), "a whole number in [1, 1024]")
+        raise RangeError(
+            "the number of threads (REFBOOT_THREADS)", repr(number), "a whole number in [1, 1024]"
+        )
     return int(text)
 
 
 @cache
 def parts(size: int, unit: int = 1, count: int = PARTS) -> tuple[slice, ...]:
-    """[0, size) cut into at most `count` slices of equal length, up to a multiple of `unit`; the same for any number of threads."""
+    """[0, size) cut into at most `count` slices of equal length, up to a multiple of `unit`; the
+    same for any number of threads.
+    """
     length = -(-size // (count * unit)) * unit
-    return tuple(slice(start, min(start + length, size)) for start in range(0, size, max(length, 1)))
+    return tuple(
+        slice(start, min(start + length, size)) for start in range(0, size, max(length, 1))
+    )
 
 
-def over(size: int, work: Work, unit: int = 1, alone: bool = False, fixed: bool = False, count: int = PARTS) -> None:
-    """Call `work(part)` for each of `parts(size, unit, count)`, on as many threads as there are, or on this one `alone`.
+def over(
+    size: int,
+    work: Work,
+    unit: int = 1,
+    alone: bool = False,
+    fixed: bool = False,
+    count: int = PARTS,
+) -> None:
+    """Call `work(part)` for each of `parts(size, unit, count)`, on as many threads as there are, or
+    on this one `alone`.
 
-    On this one it is called once for all of [0, size), unless the parts are `fixed`: where results would depend on them.
+    On this one it is called once for all of [0, size), unless the parts are `fixed`: where results
+    would depend on them.
     """
     slices = parts(size, unit, count)
     if fixed or not (alone or _alone(len(slices))):
@@ -75,7 +93,9 @@ def over(size: int, work: Work, unit: int = 1, alone: bool = False, fixed: bool 
 
 
 def share(tasks: Sequence[Task], alone: bool = False) -> None:
-    """Call each task, on as many threads as there are, in any order, or on this one `alone`; raises an error when all are done."""
+    """Call each task, on as many threads as there are, in any order, or on this one `alone`; raises
+    an error when all are done.
+    """
     if alone or _alone(len(tasks)):
         for task in tasks:
             task()
@@ -84,7 +104,9 @@ def share(tasks: Sequence[Task], alone: bool = False) -> None:
 
 
 def begin(entry: int, job: np.ndarray, frame: FrameType, owner: object) -> list[Any]:
-    """Let other threads begin with a compiled job that the call `frame` is to end; those that do, for `finish` or `end`. See pool.Pool."""
+    """Let other threads begin with a compiled job that the call `frame` is to end; those that do,
+    for `finish` or `end`. See pool.Pool.
+    """
     return _pool.begin(entry, job, frame, owner)
 
 
@@ -104,9 +126,11 @@ def _alone(tasks: int) -> bool:
 
 
 class blas:
-    """Within a `with blas(count)` block NumPy's bundled OpenBLAS uses `count` threads, then as many as before; others are left alone.
+    """Within a `with blas(count)` block NumPy's bundled OpenBLAS uses `count` threads, then as many
+    as before; others are left alone.
 
-    Blocks within it, on any thread, leave the number as it is: the outermost, of whatever thread, sets and restores it.
+    Blocks within it, on any thread, leave the number as it is: the outermost, of whatever thread,
+    sets and restores it.
     """
 
     lock = threading.Lock()
@@ -133,9 +157,13 @@ class blas:
 
 @cache
 def _openblas() -> tuple[ctypes._NamedFuncPointer, ctypes._NamedFuncPointer] | None:
-    """The functions that read and set the number of threads, from the library that NumPy's wheel brings and has loaded."""
+    """The functions that read and set the number of threads, from the library that NumPy's wheel
+    brings and has loaded.
+    """
     home = Path(np.__file__).parent
-    for path in sorted([*home.parent.glob("numpy.libs/*openblas*"), *home.glob(".dylibs/*openblas*")]):
+    for path in sorted(
+        [*home.parent.glob("numpy.libs/*openblas*"), *home.glob(".dylibs/*openblas*")]
+    ):
         library = ctypes.CDLL(str(path))
         for prefix in PREFIXES:
             for suffix in SUFFIXES:
@@ -146,7 +174,10 @@ def _openblas() -> tuple[ctypes._NamedFuncPointer, ctypes._NamedFuncPointer] | N
 
 
 def _default() -> int:
-    return min(WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return min(
+        WORKERS,
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+    )
 
 
 _pool = Pool(checked(os.environ.get("REFBOOT_THREADS", _default())))

@@ -1,7 +1,9 @@
-"""Two threads that wait for each other without sleep: to wake one takes up to 0.1 ms, as long as a kernel on half a layer.
+"""Two threads that wait for each other without sleep: to wake one takes up to 0.1 ms, as long as a
+kernel on half a layer.
 
-Both wait in compiled code, without Python's lock (the GIL), and so begin with a job that is compiled, too: `entry(job, side, ...)`.
-Needs numba: imported when the first thread of the pool starts.
+Both wait in compiled code, without Python's lock (the GIL), and so begin with a job that is
+compiled, too: `entry(job, side, ...)`. Needs numba: imported when the first thread of the pool
+starts.
 """
 
 from __future__ import annotations
@@ -19,18 +21,30 @@ from numba.core import cgutils
 
 from refboot.compiled import compiled
 
-ASKED, DONE, ENTRY, JOB, CELLS = 0, 16, 32, 33, 48  # in cache lines of their own, but for the two that tell of a job
+ASKED, DONE, ENTRY, JOB, CELLS = (
+    0,
+    16,
+    32,
+    33,
+    48,
+)  # in cache lines of their own, but for the two that tell of a job
 IDLE, FOR_PYTHON, MORE = range(3)  # why a helper ceases to rest
 TRIES = 2000
 NUMBERS = (types.int64,) * 5  # what a compiled function takes that is called by its address
 # Leave the processor to any other thread that wants it: the one waited for may be among them.
-give_way: Any = types.ExternalFunction("sched_yield", types.intc()) if os.name == "posix" else numba.njit(lambda: 0)
+give_way: Any = (
+    types.ExternalFunction("sched_yield", types.intc())
+    if os.name == "posix"
+    else numba.njit(lambda: 0)
+)
 intrinsic: Any = extending.intrinsic
 jit: Any = partial(compiled, nogil=True, no_cfunc_wrapper=True)
 
 
 def cells() -> np.ndarray:
-    """What two threads tell each other: the number of the last job asked for, of the last done, and where a compiled one is; int64."""
+    """What two threads tell each other: the number of the last job asked for, of the last done, and
+    where a compiled one is; int64.
+    """
     return np.zeros(CELLS, np.int64)
 
 
@@ -66,10 +80,14 @@ def _store(typing: Any, cells: types.Array, at: types.Integer, value: types.Inte
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _add(typing: Any, cells: types.Array, at: types.Integer, more: types.Integer) -> Any:
-    """cells[at] as it was before `more` was added; what was written before it is seen, too, by whoever adds or loads next."""
+    """cells[at] as it was before `more` was added; what was written before it is seen, too, by
+    whoever adds or loads next.
+    """
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        return builder.atomic_rmw("add", _address(context, builder, signature, args), args[2], "acq_rel")
+        return builder.atomic_rmw(
+            "add", _address(context, builder, signature, args), args[2], "acq_rel"
+        )
 
     return types.int64(cells, at, types.int64), code
 
@@ -79,7 +97,9 @@ def _swap(typing: Any, cells: types.Array, at: types.Integer, value: types.Integ
     """cells[at] as it was before it became `value`: of many that swap, one gets it."""
 
     def code(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        return builder.atomic_rmw("xchg", _address(context, builder, signature, args), args[2], "acq_rel")
+        return builder.atomic_rmw(
+            "xchg", _address(context, builder, signature, args), args[2], "acq_rel"
+        )
 
     return types.int64(cells, at, types.int64), code
 
@@ -122,11 +142,12 @@ def _address(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> 
 
 @jit
 def rest(cells, number, tries, delay, jobs, side):  # type: ignore[no-untyped-def]
-    """Say that job `number` is done, then wait for the next, and do it where it is compiled, up to so many of them.
+    """Say that job `number` is done, then wait for the next, and do it where it is compiled, up to
+    so many of them.
 
-    The number of the last job, and why this ends: nobody asked for so many tries, or there is a job for Python, or so many were done.
-    Before one for Python it gives way `delay` times more: the thread that asks shall have left Python, whose lock this one then takes
-    without sleep.
+    The number of the last job, and why this ends: nobody asked for so many tries, or there is a job
+    for Python, or so many were done. Before one for Python it gives way `delay` times more: the
+    thread that asks shall have left Python, whose lock this one then takes without sleep.
     """
     _store(cells, DONE, number)
     left = tries
@@ -141,7 +162,9 @@ def rest(cells, number, tries, delay, jobs, side):  # type: ignore[no-untyped-de
             for _ in range(delay):
                 give_way()
             return asked, FOR_PYTHON
-        attempt(_load(cells, ENTRY), job, side, number, number, number)  # it notes an error where the one who asks finds it
+        attempt(
+            _load(cells, ENTRY), job, side, number, number, number
+        )  # it notes an error where the one who asks finds it
         number, left, jobs = asked, tries, jobs - 1
         _store(cells, DONE, number)
     return number, MORE if jobs == 0 else IDLE
@@ -149,7 +172,9 @@ def rest(cells, number, tries, delay, jobs, side):  # type: ignore[no-untyped-de
 
 @jit
 def ask(cells, entry, job):  # type: ignore[no-untyped-def]
-    """Ask for a job, an array of whole numbers: the function at `entry` does it, given its place in memory and the side it is done from."""
+    """Ask for a job, an array of whole numbers: the function at `entry` does it, given its place in
+    memory and the side it is done from.
+    """
     _store(cells, ENTRY, entry)
     _swap(cells, JOB, job.ctypes.data)
     _add(cells, ASKED, np.int64(1))
@@ -163,7 +188,9 @@ def lead(entry, job):  # type: ignore[no-untyped-def]
 
 @jit
 def until(cells, number, tries):  # type: ignore[no-untyped-def]
-    """Whether job `number` is done, after so many tries at the most, or nobody began with it: then it is taken back."""
+    """Whether job `number` is done, after so many tries at the most, or nobody began with it: then
+    it is taken back.
+    """
     if _swap(cells, JOB, np.int64(0)) != 0:
         return True
     for _ in range(tries):
@@ -175,7 +202,9 @@ def until(cells, number, tries):  # type: ignore[no-untyped-def]
 
 @jit
 def take(cells, at):  # type: ignore[no-untyped-def]
-    """What cells[at] was before it became one more: each number is given once, whatever the thread."""
+    """What cells[at] was before it became one more: each number is given once, whatever the
+    thread.
+    """
     return _add(cells, at, np.int64(1))
 
 

@@ -1,4 +1,6 @@
-"""The house rules that no linter holds, each a function over the source of a file, shown to catch a bad sample."""
+"""The house rules that no linter holds, each a function over the source of a file, shown to catch a
+bad sample.
+"""
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +15,16 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 TOP_LEVEL = {"refboot", "tests", "examples", "spec", "README.md", "pyproject.toml", "LICENSE"}
 UNSAFE_MODULES = {"pickle", "dill", "marshal", "shelve", "joblib", "cloudpickle"}
-MODERN_RANDOM = {"Generator", "BitGenerator", "SeedSequence", "PCG64", "PCG64DXSM", "Philox", "SFC64", "MT19937"}
+MODERN_RANDOM = {
+    "Generator",
+    "BitGenerator",
+    "SeedSequence",
+    "PCG64",
+    "PCG64DXSM",
+    "Philox",
+    "SFC64",
+    "MT19937",
+}
 MOST_LINES, MOST_FUNCTION_LINES = 300, 40
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -28,49 +39,105 @@ def long_file(source: str, name: str) -> list[str]:
 
 def two_bases(source: str, name: str) -> list[str]:
     """A class has at most one base."""
-    return [f"{name}:{c.lineno} {c.name} has {len(c.bases)} bases" for c in _nodes(source, ast.ClassDef) if len(c.bases) > 1]
+    return [
+        f"{name}:{c.lineno} {c.name} has {len(c.bases)} bases"
+        for c in _nodes(source, ast.ClassDef)
+        if len(c.bases) > 1
+    ]
 
 
 def long_function(source: str, name: str) -> list[str]:
     """A function has at most 40 lines, those of its docstring not counted."""
-    sizes = [(f, f.end_lineno - f.lineno + 1 - _docstring_lines(f)) for f in _nodes(source, Function)]
-    return [f"{name}:{f.lineno} {f.name} has {size} lines" for f, size in sizes if size > MOST_FUNCTION_LINES]
+    sizes = [
+        (f, f.end_lineno - f.lineno + 1 - _docstring_lines(f)) for f in _nodes(source, Function)
+    ]
+    return [
+        f"{name}:{f.lineno} {f.name} has {size} lines"
+        for f, size in sizes
+        if size > MOST_FUNCTION_LINES
+    ]
 
 
 def drawer_name(source: str, name: str) -> list[str]:
     """No module is a drawer for anything."""
-    return [f"{name}: say what is in it"] if Path(name).stem in {"utils", "util"} or "utils" in Path(name).parts else []
+    return (
+        [f"{name}: say what is in it"]
+        if Path(name).stem in {"utils", "util"} or "utils" in Path(name).parts
+        else []
+    )
 
 
 def unsafe(source: str, name: str) -> list[str]:
     """Nothing that runs what it reads: pickle and its kin, eval, exec."""
-    imports = [(node, module) for node, module in _imports(source) if module.split(".")[0] in UNSAFE_MODULES]
-    calls = [(c, c.func.id) for c in _nodes(source, ast.Call) if isinstance(c.func, ast.Name) and c.func.id in {"eval", "exec"}]
-    loads = [(k, "allow_pickle") for k in _nodes(source, ast.keyword) if k.arg == "allow_pickle" and not _is_false(k.value)]
+    imports = [
+        (node, module)
+        for node, module in _imports(source)
+        if module.split(".")[0] in UNSAFE_MODULES
+    ]
+    calls = [
+        (c, c.func.id)
+        for c in _nodes(source, ast.Call)
+        if isinstance(c.func, ast.Name) and c.func.id in {"eval", "exec"}
+    ]
+    loads = [
+        (k, "allow_pickle")
+        for k in _nodes(source, ast.keyword)
+        if k.arg == "allow_pickle" and not _is_false(k.value)
+    ]
     return [f"{name}:{node.lineno} {what}" for node, what in [*imports, *calls, *loads]]
 
 
 def global_random(source: str, name: str) -> list[str]:
-    """Randomness comes from a Generator handed in, or from one made of a seed that was: no global state, no fixed seed."""
+    """Randomness comes from a Generator handed in, or from one made of a seed that was: no global
+    state, no fixed seed.
+    """
     tree = ast.parse(source)
-    seeded = {id(c.func) for c in ast.walk(tree) if isinstance(c, ast.Call) and c.args and not isinstance(c.args[0], ast.Constant)}
-    uses = [a for a in ast.walk(tree) if isinstance(a, ast.Attribute) and ast.unparse(a.value) in {"np.random", "numpy.random"}]
-    bad = [a for a in uses if a.attr not in MODERN_RANDOM and not (a.attr == "default_rng" and id(a) in seeded)]
-    imports = [n for n, module in _imports(source) if module.startswith(("random.", "numpy.random")) or module == "random"]
+    seeded = {
+        id(c.func)
+        for c in ast.walk(tree)
+        if isinstance(c, ast.Call) and c.args and not isinstance(c.args[0], ast.Constant)
+    }
+    uses = [
+        a
+        for a in ast.walk(tree)
+        if isinstance(a, ast.Attribute) and ast.unparse(a.value) in {"np.random", "numpy.random"}
+    ]
+    bad = [
+        a
+        for a in uses
+        if a.attr not in MODERN_RANDOM and not (a.attr == "default_rng" and id(a) in seeded)
+    ]
+    imports = [
+        n
+        for n, module in _imports(source)
+        if module.startswith(("random.", "numpy.random")) or module == "random"
+    ]
     return [f"{name}:{node.lineno} {ast.unparse(node)}" for node in [*imports, *bad]]
 
 
 def undocumented(source: str, name: str) -> list[str]:
-    """Modules, public classes and public functions say what they are; a Protocol speaks for its bare signatures."""
+    """Modules, public classes and public functions say what they are; a Protocol speaks for its
+    bare signatures.
+    """
     tree = ast.parse(source)
-    missing = [f"{name}:{node.lineno} {node.name}" for node in _public(tree.body) if not ast.get_docstring(node)]
-    return missing if ast.get_docstring(tree) or not tree.body else [f"{name}: the module", *missing]
+    missing = [
+        f"{name}:{node.lineno} {node.name}"
+        for node in _public(tree.body)
+        if not ast.get_docstring(node)
+    ]
+    return (
+        missing if ast.get_docstring(tree) or not tree.body else [f"{name}: the module", *missing]
+    )
 
 
 def stranger(names: Iterable[str], ignored: Iterable[str]) -> list[str]:
     """Only the top-level names that the user fixed, dotfiles, and what .gitignore keeps out."""
     patterns = [line.strip("/") for line in ignored if line and not line.startswith("#")]
-    known = [n for n in names if n in TOP_LEVEL or n.startswith(".") or any(fnmatch(n, pattern) for pattern in patterns)]
+    known = [
+        n
+        for n in names
+        if n in TOP_LEVEL or n.startswith(".") or any(fnmatch(n, pattern) for pattern in patterns)
+    ]
     return sorted(set(names) - set(known))
 
 
@@ -78,7 +145,11 @@ BAD = [
     (long_file, "x = 1\n" * 301, "a.py"),
     (two_bases, "class A(B, C):\n    '''A.'''\n", "a.py"),
     (long_function, "def f():\n" + "    x = 1\n" * 40, "a.py"),
-    (long_function, "class A:\n    async def f(self):\n        '''Doc.'''\n" + "        x = 1\n" * 40, "a.py"),
+    (
+        long_function,
+        "class A:\n    async def f(self):\n        '''Doc.'''\n" + "        x = 1\n" * 40,
+        "a.py",
+    ),
     (drawer_name, "", "refboot/utils.py"),
     (drawer_name, "", "refboot/utils/a.py"),
     (unsafe, "import pickle", "a.py"),
@@ -97,7 +168,11 @@ BAD = [
     (undocumented, "'''A.'''\ndef f():\n    return 1", "a.py"),
     (undocumented, "'''A.'''\nclass C:\n    x = 1", "a.py"),
     (undocumented, "'''A.'''\nclass C:\n    '''C.'''\n    def f(self):\n        return 1", "a.py"),
-    (undocumented, "'''A.'''\nclass C(Protocol):\n    '''C.'''\n    def f(self):\n        return 1", "a.py"),
+    (
+        undocumented,
+        "'''A.'''\nclass C(Protocol):\n    '''C.'''\n    def f(self):\n        return 1",
+        "a.py",
+    ),
     (undocumented, "'''A.'''\nclass C:\n    '''C.'''\n    def f(self): ...", "a.py"),
 ]
 GOOD = [
@@ -106,13 +181,29 @@ GOOD = [
     (long_function, "def f():\n    '''A.\n\n    B.\n    '''\n" + "    x = 1\n" * 39, "a.py"),
     (drawer_name, "", "refboot/arrays.py"),
     (unsafe, "model.eval()\nnp.load(path, allow_pickle=False)\nimport json", "a.py"),
-    (global_random, "def f(rng: np.random.Generator): return rng.random()\nr = np.random.Generator(np.random.PCG64(1))", "a.py"),
+    (
+        global_random,
+        "def f(rng: np.random.Generator): return rng.random()\nr = np.random.Generator(np.random.PCG64(1))",
+        "a.py",
+    ),
     (global_random, "rng = np.random.default_rng(seed)", "a.py"),
-    (undocumented, "'''A.'''\ndef _f():\n    return 1\nclass _C:\n    def f(self): return 1\n", "a.py"),
+    (
+        undocumented,
+        "'''A.'''\ndef _f():\n    return 1\nclass _C:\n    def f(self): return 1\n",
+        "a.py",
+    ),
     (undocumented, "", "refboot/__init__.py"),
     (undocumented, "'''A.'''\nclass C(Protocol):\n    '''C.'''\n    def f(self): ...", "a.py"),
 ]
-CHECKS: list[Check] = [long_file, two_bases, long_function, drawer_name, unsafe, global_random, undocumented]
+CHECKS: list[Check] = [
+    long_file,
+    two_bases,
+    long_function,
+    drawer_name,
+    unsafe,
+    global_random,
+    undocumented,
+]
 
 
 def _label(value: object) -> str:
@@ -136,12 +227,18 @@ def test_every_check_is_shown_to_catch_something() -> None:
 @pytest.mark.parametrize("check", CHECKS, ids=_label)
 def test_package_keeps_the_rule(check: Check) -> None:
     assert FILES
-    found = [problem for file in FILES for problem in check(file.read_text(encoding="utf-8"), file.relative_to(ROOT).as_posix())]
+    found = [
+        problem
+        for file in FILES
+        for problem in check(file.read_text(encoding="utf-8"), file.relative_to(ROOT).as_posix())
+    ]
     assert found == []
 
 
 def test_stranger_is_caught_at_the_top_level() -> None:
-    assert stranger(["refboot", ".ci", "build", "x.egg-info", "docs"], ["build/", "*.egg-info/", ""]) == ["docs"]
+    assert stranger(
+        ["refboot", ".ci", "build", "x.egg-info", "docs"], ["build/", "*.egg-info/", ""]
+    ) == ["docs"]
 
 
 def test_top_level_holds_only_what_the_user_fixed() -> None:
@@ -175,7 +272,9 @@ def _public(body: list[ast.stmt]) -> Iterator[Function | ast.ClassDef]:
             yield node
             if isinstance(node, ast.ClassDef):
                 protocol = any(ast.unparse(base).startswith("Protocol") for base in node.bases)
-                yield from _public([inner for inner in node.body if not (protocol and _is_bare(inner))])
+                yield from _public(
+                    [inner for inner in node.body if not (protocol and _is_bare(inner))]
+                )
 
 
 def _is_bare(node: ast.stmt) -> bool:

@@ -15,7 +15,9 @@ from refboot.errors import FormatError, MissingExtraError, RangeError, TypeMisma
 from refboot.stats import LearningStat, LearningStats
 
 NUMBER = r"(\d+\.\d{5})"
-EPOCH_LINE = re.compile(rf"loss = +{NUMBER} (?:\(min = +{NUMBER}\))? *accuracy = {NUMBER}(?: \(max = {NUMBER}\))?")
+EPOCH_LINE = re.compile(
+    rf"loss = +{NUMBER} (?:\(min = +{NUMBER}\))? *accuracy = {NUMBER}(?: \(max = {NUMBER}\))?"
+)
 
 losses = st.none() | st.floats(1e-3, 1e4)
 correct = st.none() | st.integers(0, 100)
@@ -23,7 +25,9 @@ epochs = st.lists(st.tuples(losses, correct), max_size=8)
 runs = st.lists(st.tuples(*[st.none() | st.tuples(losses, correct)] * 3), max_size=8)
 
 
-def gather(stat: LearningStat, loss: float | None, correct_samples: int | None, samples: int = 100) -> None:
+def gather(
+    stat: LearningStat, loss: float | None, correct_samples: int | None, samples: int = 100
+) -> None:
     """One epoch's numbers, as a training loop leaves them."""
     stat.num_samples = samples
     stat.loss_sum = None if loss is None else loss * samples
@@ -31,22 +35,32 @@ def gather(stat: LearningStat, loss: float | None, correct_samples: int | None, 
 
 
 def after(run: list) -> LearningStats:
-    """The statistics after a run: an epoch is (loss, correct) or None for each of the three sets."""
+    """The statistics after a run: an epoch is (loss, correct) or None for each of the three
+    sets.
+    """
     stats = LearningStats()
     for row in run:
-        for stat, numbers in zip([stats.training, stats.validation, stats.testing], row, strict=True):
+        for stat, numbers in zip(
+            [stats.training, stats.validation, stats.testing], row, strict=True
+        ):
             gather(stat, *(numbers or (0, 0)), samples=100 if numbers else 0)
         stats.update()
     return stats
 
 
 def logs(stats: LearningStats) -> list[list[float | None]]:
-    return [log for stat in (stats.training, stats.validation, stats.testing) for log in (stat.loss_log, stat.accuracy_log)]
+    return [
+        log
+        for stat in (stats.training, stats.validation, stats.testing)
+        for log in (stat.loss_log, stat.accuracy_log)
+    ]
 
 
 def records(stats: LearningStats) -> list[tuple]:
     every = (stats.training, stats.validation, stats.testing)
-    return [(stat.min_loss, stat.max_accuracy, stat.best_loss, stat.best_accuracy) for stat in every]
+    return [
+        (stat.min_loss, stat.max_accuracy, stat.best_loss, stat.best_accuracy) for stat in every
+    ]
 
 
 # The running epoch and its records
@@ -104,7 +118,12 @@ def test_nan_is_logged_but_never_best() -> None:
 
 def test_nothing_gathered_is_none_and_empty() -> None:
     stat = LearningStat()
-    assert (stat.loss, stat.accuracy, stat.best_loss, stat.best_accuracy) == (None, None, False, False)
+    assert (stat.loss, stat.accuracy, stat.best_loss, stat.best_accuracy) == (
+        None,
+        None,
+        False,
+        False,
+    )
     assert str(stat) == ""
 
 
@@ -120,7 +139,11 @@ def test_update_of_all_starts_the_next_epoch() -> None:
     stats = LearningStats()
     gather(stats.validation, 0.5, 50)
     stats.update()
-    assert (stats.validation.num_samples, stats.validation.loss_sum, stats.validation.correct_samples) == (0, 0, 0)
+    assert (
+        stats.validation.num_samples,
+        stats.validation.loss_sum,
+        stats.validation.correct_samples,
+    ) == (0, 0, 0)
     assert logs(stats) == [[None], [None], [0.5], [0.5], [None], [None]]
 
 
@@ -148,7 +171,9 @@ def test_bad_numbers_are_named(name: str, value: object, error: type) -> None:
     assert getattr(stat, name) == 0
 
 
-@pytest.mark.parametrize(("text", "error"), [(3, TypeMismatchError), ("a\nb", RangeError), ("\033[2J", RangeError)])
+@pytest.mark.parametrize(
+    ("text", "error"), [(3, TypeMismatchError), ("a\nb", RangeError), ("\033[2J", RangeError)]
+)
 def test_names_are_printable_text(text: object, error: type) -> None:
     with pytest.raises(error, match="loss_unit"):
         LearningStats(loss_unit=text)
@@ -159,7 +184,11 @@ def test_names_are_printable_text(text: object, error: type) -> None:
 
 def tutorial_evaluations(shared: Path) -> list[str]:
     text = (shared / "mission" / "bootstrap_tutorial.txt").read_text(encoding="utf-8")
-    return [line.removeprefix("SNN Testing: ") for line in text.splitlines() if line.startswith("SNN Testing: loss")]
+    return [
+        line.removeprefix("SNN Testing: ")
+        for line in text.splitlines()
+        if line.startswith("SNN Testing: loss")
+    ]
 
 
 def test_lines_of_the_tutorial_come_out_again(shared: Path) -> None:
@@ -193,7 +222,9 @@ def test_units_stand_behind_each_number() -> None:
     first = str(stat)
     stat.update()
     assert re.fullmatch(r"cost = {5}2\.00000 {2}nats {24}hits = 0\.50000 of 1", first)
-    assert re.fullmatch(r"cost = .* \(min = {5}2\.00000\) nats {4}hits = .* \(max = 0\.50000\) of 1", str(stat))
+    assert re.fullmatch(
+        r"cost = .* \(min = {5}2\.00000\) nats {4}hits = .* \(max = 0\.50000\) of 1", str(stat)
+    )
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["first epoch", "later epoch"])
@@ -213,8 +244,13 @@ def test_line_with_only_one_record(low: float | None, high: float | None) -> Non
     stat = LearningStat()
     gather(stat, 2.0, 50)
     stat.min_loss, stat.max_accuracy = low, high
-    assert ("(min =     0.25000)" in str(stat), "(max = 0.75000)" in str(stat)) == (low is not None, high is not None)
-    gap = re.fullmatch(r"loss = +2\.00000(?: \(min.*\))?( +)accuracy = 0\.50000(?: \(max.*\))?", str(stat))[1]
+    assert ("(min =     0.25000)" in str(stat), "(max = 0.75000)" in str(stat)) == (
+        low is not None,
+        high is not None,
+    )
+    gap = re.fullmatch(
+        r"loss = +2\.00000(?: \(min.*\))?( +)accuracy = 0\.50000(?: \(max.*\))?", str(stat)
+    )[1]
     assert len(gap) == (24 if low is None else 4)
 
 
@@ -236,7 +272,11 @@ def test_print_shows_epoch_time_progress_and_statistics(capsys: pytest.CaptureFi
     stats.print(3, iter=5, time_elapsed=0.25, header=["sampling"], dataloader=Loader(1000, 50))
     lines = capsys.readouterr().out.split("\n")
     shown = [line.strip() for line in lines]
-    assert shown[:3] == ["\033[0A", "\033[2Ksampling", "Epoch    3: 250/1000 (25%),     250.0000 ms elapsed"]
+    assert shown[:3] == [
+        "\033[0A",
+        "\033[2Ksampling",
+        "Epoch    3: 250/1000 (25%),     250.0000 ms elapsed",
+    ]
     assert shown[3:] == [f"Train {stats.training}", f"Test  {stats.testing}", ""]
     stats.print(3, iter=5)
     again = capsys.readouterr().out.split("\n")
@@ -256,7 +296,9 @@ def test_print_shows_epoch_time_progress_and_statistics(capsys: pytest.CaptureFi
         {"epoch": 0, "iter": 0, "dataloader": Loader(0, 1)},
     ],
 )
-def test_print_of_bad_numbers_prints_nothing(arguments: dict, capsys: pytest.CaptureFixture) -> None:
+def test_print_of_bad_numbers_prints_nothing(
+    arguments: dict, capsys: pytest.CaptureFixture
+) -> None:
     with pytest.raises((TypeMismatchError, RangeError)):
         LearningStats().print(**arguments)
     assert capsys.readouterr().out == ""
@@ -266,14 +308,18 @@ def test_print_of_bad_numbers_prints_nothing(arguments: dict, capsys: pytest.Cap
 
 
 @given(run=runs, slash=st.booleans())
-def test_load_restores_what_save_wrote(run: list, slash: bool, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_load_restores_what_save_wrote(
+    run: list, slash: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     folder = tmp_path_factory.mktemp("logs")
     stats, loaded = after(run), LearningStats()
     stats.save(f"{folder}/" if slash else folder)
     loaded.load(folder)
     for got, wanted in zip(logs(loaded), logs(stats), strict=True):
         assert [x is None for x in got] == [x is None for x in wanted]
-        assert [x for x in got if x is not None] == pytest.approx([x for x in wanted if x is not None], rel=0, abs=5.01e-7)
+        assert [x for x in got if x is not None] == pytest.approx(
+            [x for x in wanted if x is not None], rel=0, abs=5.01e-7
+        )
     assert [stat.min_loss for stat in (loaded.training, loaded.testing)] == [
         min((x for x in log if x is not None), default=None) for log in logs(loaded)[::4]
     ]
@@ -325,7 +371,9 @@ def test_load_starts_the_running_epoch_anew_and_keeps_names(tmp_path: Path) -> N
         ("accuracy.txt", None),
     ],
 )
-def test_damaged_file_is_refused_and_changes_nothing(file: str, text: bytes | None, tmp_path: Path) -> None:
+def test_damaged_file_is_refused_and_changes_nothing(
+    file: str, text: bytes | None, tmp_path: Path
+) -> None:
     stats = after([((0.5, 50), None, None)])
     stats.save(tmp_path)
     (tmp_path / file).unlink()
@@ -382,13 +430,17 @@ def test_failed_save_leaves_the_old_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("call", ["save", "load", "plot"])
 @pytest.mark.parametrize(("path", "error"), [("nowhere", FormatError), (3, TypeMismatchError)])
-def test_folder_must_exist(call: str, path: object, error: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_must_exist(
+    call: str, path: object, error: type, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match="path"):
         getattr(LearningStats(), call)(path=path)
 
 
-@pytest.mark.parametrize(("loss", "accuracy"), [("a/b", "accuracy"), ("same", "same"), ("", "accuracy"), ("x", "..\\y")])
+@pytest.mark.parametrize(
+    ("loss", "accuracy"), [("a/b", "accuracy"), ("same", "same"), ("", "accuracy"), ("x", "..\\y")]
+)
 def test_names_that_are_no_files_are_refused(loss: str, accuracy: str, tmp_path: Path) -> None:
     with pytest.raises(RangeError, match="file names"):
         LearningStats(loss, accuracy_str=accuracy).save(tmp_path)
@@ -452,13 +504,21 @@ def test_plot_draws_the_measured_epochs_with_units(tmp_path: Path) -> None:
     stats.training.loss_unit = "nats"
     figures = stats.plot(figsize=(15, 5), path=tmp_path)
     assert [figure.get_size_inches().tolist() for figure in figures] == [[15, 5]] * 2
-    for figure, scale, label, index in zip(figures, ["log", "linear"], ["Loss (nats)", "Accuracy"], [0, 1], strict=True):
+    for figure, scale, label, index in zip(
+        figures, ["log", "linear"], ["Loss (nats)", "Accuracy"], [0, 1], strict=True
+    ):
         (axes,) = figure.axes
         assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_yscale()) == ("Epoch", label, scale)
         named = [line for line in axes.lines if not line.get_label().startswith("_")]
-        assert [line.get_label().split()[0] for line in named] == ["Training", "Validation", "Testing"]
+        assert [line.get_label().split()[0] for line in named] == [
+            "Training",
+            "Validation",
+            "Testing",
+        ]
         for line, log in zip(named, logs(stats)[index::2], strict=True):
-            assert line.get_xydata().tolist() == [[epoch, value] for epoch, value in enumerate(log) if value is not None]
+            assert line.get_xydata().tolist() == [
+                [epoch, value] for epoch, value in enumerate(log) if value is not None
+            ]
         assert len(axes.get_legend().get_texts()) == 3
     for name in ("loss.png", "accuracy.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
@@ -467,7 +527,12 @@ def test_plot_draws_the_measured_epochs_with_units(tmp_path: Path) -> None:
 
 def test_plot_rings_the_best_epoch_and_labels_whole_epochs() -> None:
     pytest.importorskip("matplotlib")
-    run = [((math.nan, 60), None, None), ((0.5, 50), None, None), ((0.25, 75), None, None), ((0.3, 70), None, None)]
+    run = [
+        ((math.nan, 60), None, None),
+        ((0.5, 50), None, None),
+        ((0.25, 75), None, None),
+        ((0.3, 70), None, None),
+    ]
     for figure, best in zip(after(run).plot(), [0.25, 0.75], strict=True):
         (axes,) = figure.axes
         curve, ring = axes.lines
@@ -496,7 +561,11 @@ def test_plot_draws_on_given_figures() -> None:
     assert [figure.get_label() for figure in after(RUN).plot(figures=(3, 4))] == ["3", "4"]
 
 
-@pytest.mark.parametrize("run", [[], [((0.0, 0), None, None)], [((math.nan, 1), None, None)], [(None, None, None)]], ids=str)
+@pytest.mark.parametrize(
+    "run",
+    [[], [((0.0, 0), None, None)], [((math.nan, 1), None, None)], [(None, None, None)]],
+    ids=str,
+)
 def test_plot_of_little_or_odd_data(run: list, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     loss, _ = after(run).plot(path=tmp_path)

@@ -1,8 +1,11 @@
-"""lava-dl as a backend: what of the algorithm it offers, asked by its public names. Runs where lava-dl can be imported.
+"""lava-dl as a backend: what of the algorithm it offers, asked by its public names. Runs where
+lava-dl can be imported.
 
-    refboot verify examples/backends/lava_dl_backend.py --expected-failures examples/backends/lava_dl_expected_failures.txt
+    refboot verify examples/backends/lava_dl_backend.py --expected-failures
+    examples/backends/lava_dl_expected_failures.txt
 
-Differences that the spec makes on purpose are in the list of expected failures, each with its clause.
+Differences that the spec makes on purpose are in the list of expected failures, each with its
+clause.
 """
 
 from __future__ import annotations
@@ -63,14 +66,22 @@ def decay_mantissa(decay):
 
 def leaky_forward(drive, decay, state, threshold=None):
     limit = None if threshold is None else threshold / ONE + 0.01 / ONE
-    y = leaky_integrator.dynamics(tensor(drive / ONE), tensor(decay), tensor(state / ONE), ONE, limit)
-    last = y[..., -1] if limit is None else leaky_integrator.persistent_state(y[..., -1], y[..., -1] >= limit)
+    y = leaky_integrator.dynamics(
+        tensor(drive / ONE), tensor(decay), tensor(state / ONE), ONE, limit
+    )
+    last = (
+        y[..., -1]
+        if limit is None
+        else leaky_integrator.persistent_state(y[..., -1], y[..., -1] >= limit)
+    )
     return tuple(np.rint(array(a).astype(np.float64) * ONE).astype(np.int64) for a in (y, last))
 
 
 def leaky_backward(grad, decay):
     x = leaf(np.zeros(grad.shape))
-    return pull(leaky_integrator.dynamics(x, tensor(decay), torch.zeros(grad.shape[:-1]), ONE), grad, x)
+    return pull(
+        leaky_integrator.dynamics(x, tensor(decay), torch.zeros(grad.shape[:-1]), ONE), grad, x
+    )
 
 
 def fired(voltage, threshold, graded, tau=1.0, scale=1.0):
@@ -102,8 +113,12 @@ def make_neuron(threshold, current_decay, voltage_decay, **options):
 
 
 def neuron_forward(z, threshold, current_decay, voltage_decay, graded, calls):
-    neuron = make_neuron(threshold, current_decay, voltage_decay, graded_spike=bool(graded), persistent_state=True)
-    return np.concatenate([array(neuron(tensor(piece))) for piece in np.split(z, calls, axis=-1)], axis=-1)
+    neuron = make_neuron(
+        threshold, current_decay, voltage_decay, graded_spike=bool(graded), persistent_state=True
+    )
+    return np.concatenate(
+        [array(neuron(tensor(piece))) for piece in np.split(z, calls, axis=-1)], axis=-1
+    )
 
 
 def cuba_forward(z, i_decay, v_decay, threshold, u, v):
@@ -112,14 +127,26 @@ def cuba_forward(z, i_decay, v_decay, threshold, u, v):
     neuron.current_state, neuron.voltage_state = tensor(u / ONE), tensor(v / ONE)
     _, voltage = neuron.dynamics(tensor(z))
     s = neuron.spike(voltage)
-    last = (np.rint(array(a).astype(np.float64) * ONE).astype(np.int64) for a in (neuron.current_state, neuron.voltage_state))
+    last = (
+        np.rint(array(a).astype(np.float64) * ONE).astype(np.int64)
+        for a in (neuron.current_state, neuron.voltage_state)
+    )
     return array(s), array(voltage), *last
 
 
 def neuron_backward(grad, z, threshold, current_decay, voltage_decay, tau_grad, scale_grad, graded):
-    options = {"tau_grad": tau_grad, "scale_grad": scale_grad, "graded_spike": bool(graded), "requires_grad": True}
+    options = {
+        "tau_grad": tau_grad,
+        "scale_grad": scale_grad,
+        "graded_spike": bool(graded),
+        "requires_grad": True,
+    }
     neuron, x = make_neuron(threshold, current_decay, voltage_decay, **options), leaf(z)
-    return pull(neuron(x), grad, x), array(neuron.current_decay.grad), array(neuron.voltage_decay.grad)
+    return (
+        pull(neuron(x), grad, x),
+        array(neuron.current_decay.grad),
+        array(neuron.voltage_decay.grad),
+    )
 
 
 def give(synapse, v, g):
@@ -148,7 +175,13 @@ def unmasked(mask):
 
 def dense(v, g):
     """A dense synapse."""
-    return give(slayer.synapse.Dense(v.shape[1], v.shape[0], weight_norm=g is not None, pre_hook_fx=quantised), v, g)
+    return give(
+        slayer.synapse.Dense(
+            v.shape[1], v.shape[0], weight_norm=g is not None, pre_hook_fx=quantised
+        ),
+        v,
+        g,
+    )
 
 
 def dense_synapse(x, v, g, mask):
@@ -164,7 +197,9 @@ def dense_synapse_backward(grad, x, v, g, mask):
 
 def conv_synapse(x, v, stride, padding, dilation, groups):
     shape = v.shape[1] * groups, len(v), v.shape[2:], stride, padding, dilation, groups
-    return array(give(slayer.synapse.Conv(*shape, pre_hook_fx=quantised), v[..., None], None)(tensor(x)))
+    return array(
+        give(slayer.synapse.Conv(*shape, pre_hook_fx=quantised), v[..., None], None)(tensor(x))
+    )
 
 
 def pool_synapse(x, kernel, weight_scale):
@@ -180,7 +215,11 @@ def batch_norm(x, running_mean, running_var, momentum, scaled, training):
     if scaled:
         norm.running_var = tensor(running_var)
     y = norm(tensor(x))
-    return array(y), array(norm.running_mean), array(norm.running_var).reshape(1) if scaled else running_var
+    return (
+        array(y),
+        array(norm.running_mean),
+        array(norm.running_var).reshape(1) if scaled else running_var,
+    )
 
 
 def sample_points(z, s):
@@ -221,7 +260,9 @@ def delay_forward(x):
 def schedule(num_sample_iter, sample_period, crossover_epochs, layers, epochs, iterations, train):
     scheduler = Scheduler(num_sample_iter, sample_period, crossover_epochs.tolist())
     rows = []
-    for epoch, iteration, training in zip(epochs.tolist(), iterations.tolist(), train.tolist(), strict=True):
+    for epoch, iteration, training in zip(
+        epochs.tolist(), iterations.tolist(), train.tolist(), strict=True
+    ):
         modes = iter(scheduler.mode(epoch, iteration, bool(training)))
         rows.append([next(modes).value for _ in range(layers)])
     return np.array(rows)
@@ -241,10 +282,26 @@ def params(threshold, current_decay, voltage_decay):
     return {"threshold": threshold, "current_decay": current_decay, "voltage_decay": voltage_decay}
 
 
-def dense_block(mode, x, grad, v, g, knots, slopes, threshold, current_decay, voltage_decay, delay_shift, kept, p):
+def dense_block(
+    mode,
+    x,
+    grad,
+    v,
+    g,
+    knots,
+    slopes,
+    threshold,
+    current_decay,
+    voltage_decay,
+    delay_shift,
+    kept,
+    p,
+):
     if kept is not None:
         raise NotImplementedError("a mask of dropout cannot be given")
-    layer = block.cuba.Dense(params(threshold, current_decay, voltage_decay), *v.shape[::-1], weight_norm=g is not None)
+    layer = block.cuba.Dense(
+        params(threshold, current_decay, voltage_decay), *v.shape[::-1], weight_norm=g is not None
+    )
     give(layer.synapse, v, g)
     return *ran(layer, mode, x, grad, knots, slopes, delay_shift), *taken(layer.synapse, g)
 
@@ -255,7 +312,15 @@ def affine_block(mode, x, grad, v, g):
     return *ran(layer, mode, x, grad, None, None, False), *taken(layer.synapse, g)
 
 
-def input_block(mode, x, grad, weight, bias, knots, slopes, threshold, current_decay, voltage_decay, delay_shift):
-    layer = block.cuba.Input(params(threshold, current_decay, voltage_decay), weight=weight, bias=bias)
+def input_block(
+    mode, x, grad, weight, bias, knots, slopes, threshold, current_decay, voltage_decay, delay_shift
+):
+    layer = block.cuba.Input(
+        params(threshold, current_decay, voltage_decay), weight=weight, bias=bias
+    )
     y, gx = ran(layer, mode, x, grad, knots, slopes, delay_shift)
-    return y, gx, *(NOTHING if p is None else array(p.grad).reshape(1) for p in (layer.weight, layer.bias))
+    return (
+        y,
+        gx,
+        *(NOTHING if p is None else array(p.grad).reshape(1) for p in (layer.weight, layer.bias)),
+    )

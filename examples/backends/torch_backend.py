@@ -1,4 +1,5 @@
-"""refboot's algorithm over PyTorch, written from the spec alone, autograd doing every backward pass: a backend of levels 1 to 4, and 5.
+"""refboot's algorithm over PyTorch, written from the spec alone, autograd doing every backward
+pass: a backend of levels 1 to 4, and 5.
 
     refboot verify examples/backends/torch_backend.py
 
@@ -47,7 +48,11 @@ def delay_backward(grad):
 
 def dropped(x: Tensor, kept, p: float) -> Tensor:
     """NRM-9, NRM-10."""
-    return x if kept is None else x * (tensor(kept) * float(np.float32(1) / np.float32(1 - p)))[..., None]
+    return (
+        x
+        if kept is None
+        else x * (tensor(kept) * float(np.float32(1) / np.float32(1 - p)))[..., None]
+    )
 
 
 def dropout_forward(x, kept, p, training):
@@ -109,9 +114,30 @@ def given(x):
     return None if x is None else leaf(np.atleast_1d(x))
 
 
-def dense_block(mode, x, grad, v, g, knots, slopes, threshold, current_decay, voltage_decay, delay_shift, kept, p):
-    x, v, g, neuron = leaf(x), leaf(v), given(g), Neuron(threshold, current_decay, voltage_decay, delay_shift, kept, p)
-    return with_gradients(activate(dense(bridged(x, mode), v, g), mode, neuron, knots, slopes), grad, x, v, g)
+def dense_block(
+    mode,
+    x,
+    grad,
+    v,
+    g,
+    knots,
+    slopes,
+    threshold,
+    current_decay,
+    voltage_decay,
+    delay_shift,
+    kept,
+    p,
+):
+    x, v, g, neuron = (
+        leaf(x),
+        leaf(v),
+        given(g),
+        Neuron(threshold, current_decay, voltage_decay, delay_shift, kept, p),
+    )
+    return with_gradients(
+        activate(dense(bridged(x, mode), v, g), mode, neuron, knots, slopes), grad, x, v, g
+    )
 
 
 def dense_sample(x, v, g, threshold, current_decay, voltage_decay, delay_shift, kept, p):
@@ -121,9 +147,22 @@ def dense_sample(x, v, g, threshold, current_decay, voltage_decay, delay_shift, 
     return single(neuron.out(s)), *sample_points(z.numpy(), s.numpy())
 
 
-def input_block(mode, x, grad, weight, bias, knots, slopes, threshold, current_decay, voltage_decay, delay_shift):
-    x, weight, bias, neuron = leaf(x), given(weight), given(bias), Neuron(threshold, current_decay, voltage_decay, delay_shift)
-    return with_gradients(activate(scalar(bridged(x, mode), weight, bias), mode, neuron, knots, slopes), grad, x, weight, bias)
+def input_block(
+    mode, x, grad, weight, bias, knots, slopes, threshold, current_decay, voltage_decay, delay_shift
+):
+    x, weight, bias, neuron = (
+        leaf(x),
+        given(weight),
+        given(bias),
+        Neuron(threshold, current_decay, voltage_decay, delay_shift),
+    )
+    return with_gradients(
+        activate(scalar(bridged(x, mode), weight, bias), mode, neuron, knots, slopes),
+        grad,
+        x,
+        weight,
+        bias,
+    )
 
 
 def affine_block(mode, x, grad, v, g):
@@ -137,10 +176,15 @@ def normed_rates(x, v, knots, slopes, scaled):
 
 
 class Net:
-    """TRN-12: an input block, two dense blocks and the read-out, with what they have sampled and fitted."""
+    """TRN-12: an input block, two dense blocks and the read-out, with what they have sampled and
+    fitted.
+    """
 
     def __init__(self, parameters, neuron: Neuron, permutations):
-        self.parameters = [torch.nn.Parameter(torch.tensor(np.atleast_1d(p), dtype=torch.float32).double()) for p in parameters]
+        self.parameters = [
+            torch.nn.Parameter(torch.tensor(np.atleast_1d(p), dtype=torch.float32).double())
+            for p in parameters
+        ]
         self.neuron, self.permutations = neuron, permutations
         self.points = [(NOTHING, NOTHING)] * 3
         self.curves = [(None, None)] * 3
@@ -159,7 +203,9 @@ class Net:
         """MOD-2, MOD-3: what a block adds to its modes."""
         if mode == "SAMPLE":
             new = sample_points(z.detach().numpy(), self.neuron.spikes(z.detach()).numpy())
-            self.points[i] = tuple(np.concatenate(pair) for pair in zip(self.points[i], new, strict=True))
+            self.points[i] = tuple(
+                np.concatenate(pair) for pair in zip(self.points[i], new, strict=True)
+            )
         if mode == "FIT":
             self.curves[i] = fit_curve(*self.points[i], *self.curves[i])
             order = self.permutations[self.fits[i], i][: len(self.points[i][0])]
@@ -172,17 +218,45 @@ def training_trace(
     x, labels, weight, bias, v1, g1, v2, g2, v3, g3, permutations, iterations, num_sample_iter, sample_period, crossover_epochs,
     time_steps, threshold, current_decay, voltage_decay, delay_shift, optimizer, lr, momentum,
 ):  # fmt: skip
-    net = Net((weight, bias, v1, g1, v2, g2, v3, g3), Neuron(threshold, current_decay, voltage_decay, delay_shift), permutations)
+    net = Net(
+        (weight, bias, v1, g1, v2, g2, v3, g3),
+        Neuron(threshold, current_decay, voltage_decay, delay_shift),
+        permutations,
+    )
     adam = optimizer == "adam"
-    rule = torch.optim.Adam(net.parameters, lr) if adam else torch.optim.SGD(net.parameters, lr, momentum)
+    rule = (
+        torch.optim.Adam(net.parameters, lr)
+        if adam
+        else torch.optim.SGD(net.parameters, lr, momentum)
+    )
     steps, losses, norms = np.arange(len(x)), [], []
-    modes = schedule(num_sample_iter, sample_period, crossover_epochs, 4, steps // iterations, steps % iterations, steps >= 0)
+    modes = schedule(
+        num_sample_iter,
+        sample_period,
+        crossover_epochs,
+        4,
+        steps // iterations,
+        steps % iterations,
+        steps >= 0,
+    )
     for s in steps:
-        loss = functional.cross_entropy(net.forward(x[s], [MODES[m] for m in modes[s]], time_steps), tensor(labels[s]))
+        loss = functional.cross_entropy(
+            net.forward(x[s], [MODES[m] for m in modes[s]], time_steps), tensor(labels[s])
+        )
         rule.zero_grad()
         loss.backward()
-        norms.append([float(sum((p.grad**2).sum() for p in net.parameters[i : i + 2]) ** 0.5) for i in range(0, 8, 2)])
+        norms.append(
+            [
+                float(sum((p.grad**2).sum() for p in net.parameters[i : i + 2]) ** 0.5)
+                for i in range(0, 8, 2)
+            ]
+        )
         losses.append(loss.item())
         rule.step()
     with torch.no_grad():
-        return modes, np.array(losses), np.array(norms), single(net.forward(x[0], ["SNN"] * 4, time_steps))
+        return (
+            modes,
+            np.array(losses),
+            np.array(norms),
+            single(net.forward(x[0], ["SNN"] * 4, time_steps)),
+        )

@@ -1,4 +1,6 @@
-"""Numbers and neurons over PyTorch, from chapters 1 to 3 and 8: every gradient is autograd's, but where the spec asks for another."""
+"""Numbers and neurons over PyTorch, from chapters 1 to 3 and 8: every gradient is autograd's, but
+where the spec asks for another.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def single(x: Tensor) -> np.ndarray:
 def pull(y: Tensor, grad, *inputs: Tensor) -> tuple[np.ndarray, ...]:
     """The gradients of `inputs`, given that of y."""
     found = torch.autograd.grad(y, inputs, tensor(grad, y.dtype), allow_unused=True)
-    return tuple(single(torch.zeros_like(x) if g is None else g) for x, g in zip(inputs, found, strict=True))
+    return tuple(
+        single(torch.zeros_like(x) if g is None else g) for x, g in zip(inputs, found, strict=True)
+    )
 
 
 class Quantise(torch.autograd.Function):
@@ -67,7 +71,12 @@ class Spike(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad):
         (voltage,), (threshold, tau, scale) = ctx.saved_tensors, ctx.numbers
-        return grad * scale / (2 * tau) * torch.exp(-(voltage - threshold).abs() / tau), None, None, None
+        return (
+            grad * scale / (2 * tau) * torch.exp(-(voltage - threshold).abs() / tau),
+            None,
+            None,
+            None,
+        )
 
 
 class Graded(torch.autograd.Function):
@@ -96,7 +105,9 @@ def by_channel(decay: Tensor, axes: int) -> Tensor:
 
 
 def real(state: Tensor) -> Tensor:
-    """NUM-7, in float64: PyTorch would make float32 of an integer and a number, and lose bits beyond 2^24 before the comparison."""
+    """NUM-7, in float64: PyTorch would make float32 of an integer and a number, and lose bits
+    beyond 2^24 before the comparison.
+    """
     return state.double() / 4096
 
 
@@ -105,7 +116,9 @@ def shift0(a: Tensor) -> Tensor:
     return torch.sign(a) * (a.abs() >> 12)
 
 
-def leaky(drive: Tensor, decay: Tensor, state: Tensor, threshold: int | None) -> tuple[Tensor, Tensor]:
+def leaky(
+    drive: Tensor, decay: Tensor, state: Tensor, threshold: int | None
+) -> tuple[Tensor, Tensor]:
     """LIF-1, LIF-2 on int64."""
     keep, steps = 4096 - by_channel(decay, state.ndim), []
     for x in drive.unbind(-1):
@@ -193,7 +206,12 @@ def graded_backward(grad, voltage, threshold, tau, scale):
 def cuba_forward(z, i_decay, v_decay, threshold, u, v):
     currents, u_last = leaky(tensor(to_state(z)), tensor(i_decay), tensor(u), None)
     voltages, v_last = leaky(currents, tensor(v_decay), tensor(v), threshold)
-    return single((voltages > threshold).double()), single(real(voltages)), u_last.numpy(), v_last.numpy()
+    return (
+        single((voltages > threshold).double()),
+        single(real(voltages)),
+        u_last.numpy(),
+        v_last.numpy(),
+    )
 
 
 def cuba_backward(grad, voltage, i_decay, v_decay, threshold, tau, scale):
@@ -208,13 +226,18 @@ def neuron_numbers(threshold, current_decay, voltage_decay):
         raise Refused("dtype")
     if threshold < 1 / 64 or not 0 <= current_decay <= 1 or not 0 <= voltage_decay <= 1:
         raise Refused("range")
-    decays = (torch.round(torch.tensor([4096 * d], dtype=torch.float32)).long() for d in (current_decay, voltage_decay))
+    decays = (
+        torch.round(torch.tensor([4096 * d], dtype=torch.float32)).long()
+        for d in (current_decay, voltage_decay)
+    )
     return threshold_mantissa(threshold), *decays
 
 
 def checked(x, *shape):
     """NUM-9: x, if its shape fits (None: any size) and all of it is finite in float32."""
-    if shape and (x.ndim != len(shape) or any(s not in (None, n) for s, n in zip(shape, x.shape, strict=True))):
+    if shape and (
+        x.ndim != len(shape) or any(s not in (None, n) for s, n in zip(shape, x.shape, strict=True))
+    ):
         raise Refused("shape")
     if not bool(torch.isfinite(tensor(x).to(torch.float32)).all()):
         raise Refused("range")
@@ -227,7 +250,10 @@ def neuron_forward(z, threshold, current_decay, voltage_decay, graded, calls):
     u = v = torch.zeros(z.shape[:-1], dtype=torch.int64)
     found = []
     for piece in z.chunk(calls, -1):
-        if not piece.shape[-1] ** 2 * (piece.abs().max() + (u.abs().max() + v.abs().max()) / 4096) < BIG:
+        if (
+            not piece.shape[-1] ** 2 * (piece.abs().max() + (u.abs().max() + v.abs().max()) / 4096)
+            < BIG
+        ):
             raise Refused("range")
         currents, u = leaky(torch.trunc(piece * 4096).long(), i, u, None)
         voltages, v = leaky(currents, w, v, 64 * mantissa)
@@ -244,7 +270,11 @@ def neuron_backward(grad, z, threshold, current_decay, voltage_decay, tau_grad, 
 
 def fired(z, i_decay, v_decay, mantissa, tau_grad=1.0, scale_grad=1.0, kind=Spike):
     """LIF-4 from rest with gradients: spikes and real voltages of the tensor z."""
-    rest, i, w = torch.zeros(z.shape[:-1], dtype=torch.int64), i_decay.detach().long(), v_decay.detach().long()
+    rest, i, w = (
+        torch.zeros(z.shape[:-1], dtype=torch.int64),
+        i_decay.detach().long(),
+        v_decay.detach().long(),
+    )
     currents, _ = leaky(torch.trunc(z.detach() * 4096).long(), i, rest, None)
     voltages, _ = leaky(currents, w, rest, 64 * mantissa)
     u = shadow(z, i_decay, real(currents))

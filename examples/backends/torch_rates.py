@@ -1,4 +1,6 @@
-"""Sampling, fit, curve, schedule, loss and optimisers over PyTorch, from chapters 5 to 7, 10 and 11."""
+"""Sampling, fit, curve, schedule, loss and optimisers over PyTorch, from chapters 5 to 7, 10 and
+11.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ class Curve(torch.autograd.Function):
         slope = slopes.to(z.dtype)[i]
         ctx.save_for_backward(torch.where(inside, slope, 0))
         ctx.numbers = torch.tensor(scale, dtype=z.dtype), torch.tensor(eps, dtype=z.dtype)
-        return torch.where(inside, rates[i] + slope * (z - edges[i]), torch.where(piece < 0, 0, rates[-1]))
+        return torch.where(
+            inside, rates[i] + slope * (z - edges[i]), torch.where(piece < 0, 0, rates[-1])
+        )
 
     @staticmethod
     def backward(ctx, grad):
@@ -31,11 +35,15 @@ class Curve(torch.autograd.Function):
         return grad * (slope * scale + eps), None, None, None, None
 
 
-def curve(z: Tensor, knots: Tensor, slopes: Tensor, scale: float | None = None, eps: float = 1e-5) -> Tensor:
+def curve(
+    z: Tensor, knots: Tensor, slopes: Tensor, scale: float | None = None, eps: float = 1e-5
+) -> Tensor:
     """The curve in float32, with the scale of ACT-5 unless another is given."""
     last = knots[-1]
     scale = (float(last[0] / last[1]) if last[0] > 0 else 1.0) if scale is None else scale
-    return Curve.apply(z.to(torch.float32), knots.to(torch.float32), slopes.to(torch.float32), scale, eps)
+    return Curve.apply(
+        z.to(torch.float32), knots.to(torch.float32), slopes.to(torch.float32), scale, eps
+    )
 
 
 def pwl_forward(z, knots, slopes):
@@ -142,8 +150,15 @@ def drawn(centers, top):
 
 
 def load_curve(knots, slopes):
-    rises = knots.shape == (len(slopes) + 1, 2) and bool((np.diff(knots, axis=0) >= 0).all() and (slopes > 0).all())
-    if not rises or not np.isfinite(knots).all() or not np.isfinite(slopes).all() or knots[-1, 1] <= 0:
+    rises = knots.shape == (len(slopes) + 1, 2) and bool(
+        (np.diff(knots, axis=0) >= 0).all() and (slopes > 0).all()
+    )
+    if (
+        not rises
+        or not np.isfinite(knots).all()
+        or not np.isfinite(slopes).all()
+        or knots[-1, 1] <= 0
+    ):
         raise Refused("format")
     return knots, slopes
 
@@ -152,12 +167,20 @@ def schedule(num_sample_iter, sample_period, crossover_epochs, layers, epochs, i
     whole = all(isinstance(n, int) for n in (num_sample_iter, sample_period))
     if not whole:
         raise Refused("dtype")
-    if sample_period < 1 or num_sample_iter < 0 or min([*crossover_epochs, *epochs, *iterations]) < 0:
+    if (
+        sample_period < 1
+        or num_sample_iter < 0
+        or min([*crossover_epochs, *epochs, *iterations]) < 0
+    ):
         raise Refused("range")
     rows = []
     for epoch, iteration, training in zip(epochs, iterations, train, strict=True):
         sampling = epoch % sample_period == 0
-        base = (2 if iteration < num_sample_iter else 3 if iteration == num_sample_iter else 1) if training and sampling else 1
+        base = (
+            (2 if iteration < num_sample_iter else 3 if iteration == num_sample_iter else 1)
+            if training and sampling
+            else 1
+        )
         base = 0 if sampling and not training else base
         crossed = 0 if base == 2 else sum(e <= epoch for e in set(crossover_epochs.tolist()))
         rows.append([0 if layer < crossed else base for layer in range(layers)])
@@ -170,7 +193,9 @@ def cross_entropy_forward(logits, labels):
 
 
 def cross_entropy_backward(softmax, labels):
-    return single((tensor(softmax) - functional.one_hot(tensor(labels), softmax.shape[1])) / len(labels))
+    return single(
+        (tensor(softmax) - functional.one_hot(tensor(labels), softmax.shape[1])) / len(labels)
+    )
 
 
 def cross_entropy(logits, labels):
@@ -206,7 +231,11 @@ def adam_step(p, grad, m, v, step, lr, beta1, beta2, eps):
     parameter = torch.from_numpy(p)
     parameter.grad = torch.from_numpy(grad).clone()
     rule = torch.optim.Adam([parameter], lr, (beta1, beta2), eps)
-    rule.state[parameter] = {"step": torch.tensor(float(step - 1)), "exp_avg": torch.from_numpy(m), "exp_avg_sq": torch.from_numpy(v)}
+    rule.state[parameter] = {
+        "step": torch.tensor(float(step - 1)),
+        "exp_avg": torch.from_numpy(m),
+        "exp_avg_sq": torch.from_numpy(v),
+    }
     rule.step()
     for moment in (m, v):
         moment[np.abs(moment) < np.finfo(np.float32).tiny] = 0  # which PyTorch does not do

@@ -59,7 +59,9 @@ def convolved(x: Tensor, weight: Tensor, stride, padding, dilation, groups: int)
     """SYN-7: each step is a picture of its own."""
     n, _, height, width, steps = x.shape
     pictures = x.permute(0, 4, 1, 2, 3).reshape(n * steps, -1, height, width)
-    z = functional.conv2d(pictures, weight, None, tuple(stride), tuple(padding), tuple(dilation), groups)
+    z = functional.conv2d(
+        pictures, weight, None, tuple(stride), tuple(padding), tuple(dilation), groups
+    )
     return z.reshape(n, steps, *z.shape[1:]).permute(0, 2, 3, 4, 1)
 
 
@@ -85,7 +87,9 @@ def pooled(x: Tensor, weight: Tensor, stride, padding, dilation) -> Tensor:
     """SYN-10: zeros up to whole windows, then each channel alone."""
     rest = [-x.shape[2 + k] % weight.shape[k] for k in range(2)]
     x = functional.pad(x, (0, 0, 0, rest[1], 0, rest[0]))
-    return convolved(x, weight.expand(x.shape[1], 1, *weight.shape), stride, padding, dilation, x.shape[1])
+    return convolved(
+        x, weight.expand(x.shape[1], 1, *weight.shape), stride, padding, dilation, x.shape[1]
+    )
 
 
 def pool_forward(x, weight, stride, padding, dilation):
@@ -98,7 +102,9 @@ def pool_backward(grad, weight, size, stride, padding, dilation):
 
 
 def pool_synapse(x, kernel, weight_scale):
-    return pool_forward(x, quantize_8bit(np.full(kernel, weight_scale, np.float32)), kernel, (0, 0), (1, 1))
+    return pool_forward(
+        x, quantize_8bit(np.full(kernel, weight_scale, np.float32)), kernel, (0, 0), (1, 1)
+    )
 
 
 def quantised(w: Tensor) -> Tensor:
@@ -112,7 +118,9 @@ def dense(x: Tensor, v: Tensor, g: Tensor | None, mask=None) -> Tensor:
 
 
 def dense_synapse(x, v, g, mask):
-    return single(dense(checked(x, None, v.shape[1], None), tensor(v), None if g is None else tensor(g), mask))
+    return single(
+        dense(checked(x, None, v.shape[1], None), tensor(v), None if g is None else tensor(g), mask)
+    )
 
 
 def dense_synapse_backward(grad, x, v, g, mask):
@@ -123,11 +131,21 @@ def dense_synapse_backward(grad, x, v, g, mask):
 
 def scalar(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     """SYN-6."""
-    return quantised(x) * (1 if weight is None else quantised(weight)) + (0 if bias is None else quantised(bias))
+    return quantised(x) * (1 if weight is None else quantised(weight)) + (
+        0 if bias is None else quantised(bias)
+    )
 
 
 def input_synapse(x, weight, bias):
-    return single(scalar(checked(x), *(None if a is None else torch.tensor([a], dtype=torch.float64) for a in (weight, bias))))
+    return single(
+        scalar(
+            checked(x),
+            *(
+                None if a is None else torch.tensor([a], dtype=torch.float64)
+                for a in (weight, bias)
+            ),
+        )
+    )
 
 
 def input_synapse_backward(grad, x, weight, bias):
@@ -148,7 +166,9 @@ def norm_statistics(x):
 
 def exponent(variance: Tensor) -> Tensor:
     """NRM-6."""
-    fraction, power = torch.frexp(torch.sqrt(variance.float() + torch.tensor(1e-5, dtype=torch.float32)))
+    fraction, power = torch.frexp(
+        torch.sqrt(variance.float() + torch.tensor(1e-5, dtype=torch.float32))
+    )
     return (power - (fraction == 0.5).int()).clamp(-3, 3)
 
 
@@ -167,18 +187,29 @@ def batch_norm(x, running_mean, running_var, momentum, scaled, training):
     if not training:
         return single(normed(x, means, variances, scaled)), running_mean, running_var
     (mean, variance), n = statistics(x), x.shape[0] * x.shape[2]
-    var_after = (1 - momentum) * variances + momentum * variance * n / (n + 1) if scaled else variances
-    return single(normed(x, mean, variance, scaled)), single((1 - momentum) * means + momentum * mean), single(var_after)
+    var_after = (
+        (1 - momentum) * variances + momentum * variance * n / (n + 1) if scaled else variances
+    )
+    return (
+        single(normed(x, mean, variance, scaled)),
+        single((1 - momentum) * means + momentum * mean),
+        single(var_after),
+    )
 
 
 def batch_norm_backward(grad, x, scaled, training):
     x = leaf(x)
-    mean, variance = statistics(x) if training else (torch.zeros(x.shape[1]).double(), torch.zeros(1))
+    mean, variance = (
+        statistics(x) if training else (torch.zeros(x.shape[1]).double(), torch.zeros(1))
+    )
     return pull(normed(x, mean, variance, scaled), grad, x)[0]
 
 
 def normed_sample(x, v, threshold, voltage_decay, scaled):
-    mantissa, decay = threshold_mantissa(threshold), torch.tensor(decay_mantissa(np.float32([4096 * voltage_decay])))
+    mantissa, decay = (
+        threshold_mantissa(threshold),
+        torch.tensor(decay_mantissa(np.float32([4096 * voltage_decay]))),
+    )
     z = dense(tensor(x), tensor(v), None)
     mean, variance = statistics(z)
     drive = torch.trunc(normed(torch.trunc(z * 4096) / 4096, mean, variance, scaled) * 4096).long()

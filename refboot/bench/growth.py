@@ -1,4 +1,6 @@
-"""How the cost grows: the spiking training step against steps, batch, width, depth and spike rate, one at a time; convolutions, too."""
+"""How the cost grows: the spiking training step against steps, batch, width, depth and spike rate,
+one at a time; convolutions, too.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ AXES: dict[str, tuple[float, ...]] = {
 
 
 def growth(rng: np.random.Generator, rounds: int) -> dict[str, Any]:
-    """Milliseconds of a spiking training step for each value on each axis, the other axes at `USUAL`; and of a convolution by steps."""
+    """Milliseconds of a spiking training step for each value on each axis, the other axes at
+    `USUAL`; and of a convolution by steps.
+    """
     found: dict[str, Any] = {}
     for axis, values in AXES.items():
         actions = {str(value): dense_step(rng, **(USUAL | {axis: value})) for value in values}
@@ -36,17 +40,32 @@ def growth(rng: np.random.Generator, rounds: int) -> dict[str, Any]:
     return found | {"steps of a convolution": compare(actions, rounds, 20)}
 
 
-def dense_step(rng: np.random.Generator, steps: float, batch: float, width: float, depth: float, rate: float) -> Callable[[], Any]:
+def dense_step(
+    rng: np.random.Generator, steps: float, batch: float, width: float, depth: float, rate: float
+) -> Callable[[], Any]:
     """A step on moving spikes of the given rate, through dense layers of the same width."""
     steps, batch, width = int(steps), int(batch), int(width)
-    blocks: list[Any] = [cuba.Dense(NEURON, width, width, weight_norm=True, weight_scale=2, rng=rng) for _ in range(int(depth))]
-    network = Network([*blocks, cuba.Affine(NEURON, width, 10, weight_norm=True, weight_scale=2, rng=rng)], (width,), steps)
+    blocks: list[Any] = [
+        cuba.Dense(NEURON, width, width, weight_norm=True, weight_scale=2, rng=rng)
+        for _ in range(int(depth))
+    ]
+    network = Network(
+        [*blocks, cuba.Affine(NEURON, width, 10, weight_norm=True, weight_scale=2, rng=rng)],
+        (width,),
+        steps,
+    )
     return stepper(network, (rng.random((batch, width, steps)) < rate).astype(np.float32), rng)
 
 
 def conv_step(rng: np.random.Generator, steps: int) -> Callable[[], Any]:
-    """A step on 16 moving pictures of 28 x 28 pixels through a convolution with 8 channels, pooling and a read-out."""
-    blocks: list[Any] = [cuba.Conv(NEURON, 1, 8, 5, 1, 2, rng=rng), cuba.Pool(NEURON, 2, rng=rng), cuba.Flatten()]
+    """A step on 16 moving pictures of 28 x 28 pixels through a convolution with 8 channels, pooling
+    and a read-out.
+    """
+    blocks: list[Any] = [
+        cuba.Conv(NEURON, 1, 8, 5, 1, 2, rng=rng),
+        cuba.Pool(NEURON, 2, rng=rng),
+        cuba.Flatten(),
+    ]
     network = Network([*blocks, cuba.Affine(NEURON, 8 * 14 * 14, 10, rng=rng)], (1, 28, 28), steps)
     return stepper(network, (rng.random((16, 1, 28, 28, steps)) < 0.15).astype(np.float32), rng)
 
@@ -64,7 +83,9 @@ def plot(found: dict[str, Any], path: str) -> None:
     figure = extra("matplotlib.figure", "viz").Figure(figsize=(12, 7), layout="constrained")
     for ax, (name, results) in zip(figure.subplots(2, 3).flat, found.items(), strict=True):
         values = [float(value) for value in results]
-        ax.plot(values, [r["processor_ms"] for r in results.values()], "o-", label="processors, median")
+        ax.plot(
+            values, [r["processor_ms"] for r in results.values()], "o-", label="processors, median"
+        )
         ax.plot(values, [r["least_ms"] for r in results.values()], ":", label="clock, least")
         ax.set(xlabel=name, ylabel="ms a step", ylim=(0, None), xlim=(0, None))
         ax.legend()

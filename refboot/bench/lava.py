@@ -14,18 +14,29 @@ from refboot.routine import Mode
 
 
 class LavaTutorial(Opponent):
-    """lava-dl's network of the tutorial with the parameters of `twin`, trained by PyTorch's Adam on the same batches."""
+    """lava-dl's network of the tutorial with the parameters of `twin`, trained by PyTorch's Adam on
+    the same batches.
+    """
 
     def __init__(self, twin: Tutorial) -> None:
         super().__init__(twin)
         _, self.bootstrap = imported()
         s = twin.settings
-        neuron = {name: getattr(s, name) for name in ("threshold", "current_decay", "voltage_decay", "tau_grad", "scale_grad")}
+        neuron = {
+            name: getattr(s, name)
+            for name in ("threshold", "current_decay", "voltage_decay", "tau_grad", "scale_grad")
+        }
         make = self.bootstrap.block.cuba
         sizes = [784, *s.hidden]
         dense = {"weight_norm": s.weight_norm, "weight_scale": s.weight_scale}
         hidden = [make.Dense(neuron, a, b, **dense) for a, b in pairwise(sizes)]
-        self.model = self.torch.nn.ModuleList([make.Input(neuron, weight=1, bias=0), *hidden, make.Affine(neuron, sizes[-1], 10, **dense)])
+        self.model = self.torch.nn.ModuleList(
+            [
+                make.Input(neuron, weight=1, bias=0),
+                *hidden,
+                make.Affine(neuron, sizes[-1], 10, **dense),
+            ]
+        )
         self.model.train()
         self.rates(self.torch.tensor(twin.batches[0][0]), Mode.SNN)
         self.take_over()
@@ -57,7 +68,9 @@ class LavaTutorial(Opponent):
 
 
 def imported() -> tuple[ModuleType, ModuleType]:
-    """PyTorch and lava-dl's bootstrap; its object detection, which needs OpenCV and is not used here, is left out."""
+    """PyTorch and lava-dl's bootstrap; its object detection, which needs OpenCV and is not used
+    here, is left out.
+    """
     torch = extra("torch", "bench")
     if "lava.lib.dl.slayer.object_detection" not in sys.modules:
         sys.modules["lava.lib.dl.slayer.object_detection"] = ModuleType("object_detection")

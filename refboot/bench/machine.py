@@ -1,4 +1,6 @@
-"""The machine's own limits, measured: how fast it multiplies matrices and moves memory; and what machine it is."""
+"""The machine's own limits, measured: how fast it multiplies matrices and moves memory; and what
+machine it is.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,11 @@ import numpy as np
 from refboot import threads
 from refboot.bench.measure import in_turn
 
-PRODUCTS = {"32x784 784x512": (32, 784, 512), "512x512 512x512": (512, 512, 512), "8000x784 784x512": (8000, 784, 512)}
+PRODUCTS = {
+    "32x784 784x512": (32, 784, 512),
+    "512x512 512x512": (512, 512, 512),
+    "8000x784 784x512": (8000, 784, 512),
+}
 COPIES = {"2.7 MB": 2.7e6, "200 MB": 2e8}
 
 
@@ -44,23 +50,30 @@ def processor() -> str:
 
 
 def roofline(rng: np.random.Generator, rounds: int) -> dict[str, Any]:
-    """Billions of operations a second of sgemm on one BLAS thread, billions of bytes a second of copying (read and
+    """Billions of operations a second of sgemm on one BLAS thread, billions of bytes a second of
+    copying (read and
     written), and what waking a thread takes."""
     found: dict[str, Any] = {}
     with threads.blas(1):
         for name, (m, k, n) in PRODUCTS.items():
             a, b = rng.random((m, k), np.float32), rng.random((k, n), np.float32)
             out = np.empty((m, n), np.float32)
-            found[f"sgemm {name}, GFLOP/s"] = 2e-9 * m * k * n / best(lambda a=a, b=b, out=out: np.matmul(a, b, out=out), rounds)
+            found[f"sgemm {name}, GFLOP/s"] = (
+                2e-9 * m * k * n / best(lambda a=a, b=b, out=out: np.matmul(a, b, out=out), rounds)
+            )
     for name, size in COPIES.items():
         source = rng.random(int(size / 4), np.float32)
         target = np.empty_like(source)
-        found[f"copy {name}, GB/s"] = 2e-9 * source.nbytes / best(lambda s=source, t=target: np.copyto(t, s), rounds)
+        found[f"copy {name}, GB/s"] = (
+            2e-9 * source.nbytes / best(lambda s=source, t=target: np.copyto(t, s), rounds)
+        )
     return found | {"waking a thread and waiting for it, us": 1e6 * waking(rounds)}
 
 
 def waking(rounds: int) -> float:
-    """Seconds that it takes to hand work of no length to a thread that sleeps, the median: what helpers that wait awake save."""
+    """Seconds that it takes to hand work of no length to a thread that sleeps, the median: what
+    helpers that wait awake save.
+    """
     ready, there = SimpleQueue[None](), SimpleQueue[None]()
 
     def answer() -> None:
@@ -79,6 +92,8 @@ def waking(rounds: int) -> float:
 
 
 def best(action: Any, rounds: int) -> float:
-    """The median of the faster half of the times: a limit is what the machine can do when it is left alone."""
+    """The median of the faster half of the times: a limit is what the machine can do when it is
+    left alone.
+    """
     times = sorted(took.clock for took in in_turn({"": action}, rounds, 5)[""])
     return statistics.median(times[: max(1, len(times) // 2)])

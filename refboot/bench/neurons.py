@@ -1,4 +1,6 @@
-"""A layer of LIF neurons alone, forward and backward over T steps: refboot's kernels, and other frameworks where they are installed."""
+"""A layer of LIF neurons alone, forward and backward over T steps: refboot's kernels, and other
+frameworks where they are installed.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,10 @@ def lava(z: np.ndarray) -> Action:
 
 def snntorch(z: np.ndarray) -> Action:
     """snnTorch's leaky neuron, reset to zero."""
-    torch, cell = extra("torch", "bench"), extra("snntorch", "bench").Leaky(1 - DECAY, threshold=THRESHOLD, reset_mechanism="zero")
+    torch, cell = (
+        extra("torch", "bench"),
+        extra("snntorch", "bench").Leaky(1 - DECAY, threshold=THRESHOLD, reset_mechanism="zero"),
+    )
     x = torch.tensor(z.transpose(1, 0, 2).copy(), requires_grad=True)
     return trained(x, lambda: torch.stack(stepped(cell, x, cell.init_leaky())))
 
@@ -67,7 +72,9 @@ def snntorch(z: np.ndarray) -> Action:
 def norse(z: np.ndarray) -> Action:
     """Norse's LIF cell, over time."""
     torch, module = extra("torch", "bench"), extra("norse.torch", "bench")
-    cell = module.LIFCell(module.LIFParameters(tau_mem_inv=torch.tensor(1000 * DECAY), v_th=torch.tensor(THRESHOLD)))
+    cell = module.LIFCell(
+        module.LIFParameters(tau_mem_inv=torch.tensor(1000 * DECAY), v_th=torch.tensor(THRESHOLD))
+    )
     x = torch.tensor(z.transpose(1, 0, 2).copy(), requires_grad=True)
     return trained(x, lambda: torch.stack(stepped(cell, x, None)))
 
@@ -75,7 +82,9 @@ def norse(z: np.ndarray) -> Action:
 def spikingjelly(z: np.ndarray) -> Action:
     """SpikingJelly's LIF node, many steps at once."""
     torch, neuron = extra("torch", "bench"), extra("spikingjelly.activation_based.neuron", "bench")
-    node = neuron.LIFNode(tau=1 / DECAY, decay_input=False, v_threshold=THRESHOLD, v_reset=0.0, step_mode="m")
+    node = neuron.LIFNode(
+        tau=1 / DECAY, decay_input=False, v_threshold=THRESHOLD, v_reset=0.0, step_mode="m"
+    )
     x = torch.tensor(z.transpose(1, 0, 2).copy(), requires_grad=True)
 
     def forward() -> Any:
@@ -86,7 +95,9 @@ def spikingjelly(z: np.ndarray) -> Action:
 
 
 def stepped(cell: Callable[[Any, Any], tuple[Any, Any]], x: Any, state: Any) -> list[Any]:
-    """The spikes of each step of x from `cell`, which is called step by step and hands its state on."""
+    """The spikes of each step of x from `cell`, which is called step by step and hands its state
+    on.
+    """
     spikes = []
     for step in x:
         spike, state = cell(step, state)

@@ -1,4 +1,6 @@
-"""What every network on PyTorch does in the benchmark: the tasks of the network it is compared with, on the same batches."""
+"""What every network on PyTorch does in the benchmark: the tasks of the network it is compared
+with, on the same batches.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from refboot.routine import Mode
 
 
 class Opponent(ABC):
-    """A network on PyTorch that does the tasks of `twin`; a subclass makes `model`, a module, and `optimizer`."""
+    """A network on PyTorch that does the tasks of `twin`; a subclass makes `model`, a module, and
+    `optimizer`.
+    """
 
     model: Any
     optimizer: Any
@@ -39,5 +43,8 @@ class Opponent(ABC):
         """The rates of x as a spiking network, `size` at a time."""
         self.model.eval()
         with self.torch.no_grad():
-            parts = [self.rates(self.torch.tensor(x[i : i + size]), Mode.SNN) for i in range(0, len(x), size)]
+            parts = [
+                self.rates(self.torch.tensor(x[i : i + size]), Mode.SNN)
+                for i in range(0, len(x), size)
+            ]
         return self.torch.cat(parts).numpy()

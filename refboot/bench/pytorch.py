@@ -1,6 +1,7 @@
 """The same tasks done by the tutorial's network in plain PyTorch; to import this needs it.
 
-Letters: N samples, C neurons, T steps. Time is the first axis here, (T, N, C), so that the neurons of a step lie together.
+Letters: N samples, C neurons, T steps. Time is the first axis here, (T, N, C), so that the neurons
+of a step lie together.
 """
 
 from __future__ import annotations
@@ -27,18 +28,29 @@ SAMPLES_KEPT = 64  # steps
 
 
 class TorchTutorial(Opponent):
-    """The tutorial's network with the state of `twin`, trained by PyTorch's Adam on the same batches.
+    """The tutorial's network with the state of `twin`, trained by PyTorch's Adam on the same
+    batches.
 
-    Spikes are those of refboot in every bit, unless a weight is so near a tie that the last bit of its row's length, which PyTorch
-    sums in float32, decides. The curves are those that the twin has at the beginning: this one samples, but does not fit.
+    Spikes are those of refboot in every bit, unless a weight is so near a tie that the last bit of
+    its row's length, which PyTorch sums in float32, decides. The curves are those that the twin has
+    at the beginning: this one samples, but does not fit.
     """
 
     def __init__(self, twin: Tutorial) -> None:
         super().__init__(twin)
         first, *dense = (block for block in twin.network.blocks if isinstance(block, Block))
-        self.model = nn.ModuleList([Input(**tensors(first)), *(Dense(**tensors(block)) for block in dense)])
-        self.pieces = [pieces(block.f.curve, block.f.eps) for block in (first, *dense) if block.f.curve is not None]
-        self.neuron = Neuron(arrays.instance("neuron", first.neuron, cuba.Neuron, "the tutorial's"), twin.settings.time_steps)
+        self.model = nn.ModuleList(
+            [Input(**tensors(first)), *(Dense(**tensors(block)) for block in dense)]
+        )
+        self.pieces = [
+            pieces(block.f.curve, block.f.eps)
+            for block in (first, *dense)
+            if block.f.curve is not None
+        ]
+        self.neuron = Neuron(
+            arrays.instance("neuron", first.neuron, cuba.Neuron, "the tutorial's"),
+            twin.settings.time_steps,
+        )
         self.samples = [deque[tuple[Tensor, Tensor]](maxlen=SAMPLES_KEPT) for _ in self.pieces]
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=twin.settings.lr)
 
@@ -75,7 +87,9 @@ class Dense(nn.Module):  # type: ignore[misc]
 
     def forward(self, x: Tensor) -> Tensor:
         """z (T, N, O) for x (T, N, I)."""
-        weight = torch._weight_norm(self.weight_v, self.weight_g[:, None], 0)  # what PyTorch's own weight norm calls
+        weight = torch._weight_norm(
+            self.weight_v, self.weight_g[:, None], 0
+        )  # what PyTorch's own weight norm calls
         return functional.linear(x, Quantise.apply(weight))
 
 
@@ -92,7 +106,9 @@ class Neuron:
         self.tau, self.scale, self.steps = neuron.tau * STATE_SCALE, neuron.scale, steps
 
     def spikes(self, z: Tensor) -> Tensor:
-        """Spikes (T, N, C) of z (T, N, C), or of z (1, N, C) held for all steps; sums of 8-bit weights are whole. Spec: LIF-4."""
+        """Spikes (T, N, C) of z (T, N, C), or of z (1, N, C) held for all steps; sums of 8-bit
+        weights are whole. Spec: LIF-4.
+        """
         drive = (z * STATE_SCALE).double().expand(self.steps, -1, -1)
         voltage = leaky(leaky(drive, self.i_keep, math.inf), self.v_keep, self.threshold)
         return Spike.apply(voltage, self.threshold, self.tau, self.scale)
@@ -161,7 +177,9 @@ class Spike(torch.autograd.Function):  # type: ignore[misc]
 
 
 class Pieces(NamedTuple):
-    """A rate curve: `edges` (K,) between its K + 1 pieces, and of each where it starts, its rate there, its slope, its gradient."""
+    """A rate curve: `edges` (K,) between its K + 1 pieces, and of each where it starts, its rate
+    there, its slope, its gradient.
+    """
 
     edges: Tensor
     left: Tensor
@@ -172,9 +190,13 @@ class Pieces(NamedTuple):
 
 def pieces(curve: Curve, eps: float) -> Pieces:
     """`curve` with a flat piece on either side. Spec: ACT-1, ACT-4, ACT-6."""
-    left, rate = torch.tensor(np.pad(curve.knots, [(1, 0), (0, 0)]), dtype=torch.float32).T.contiguous()
+    left, rate = torch.tensor(
+        np.pad(curve.knots, [(1, 0), (0, 0)]), dtype=torch.float32
+    ).T.contiguous()
     slope = torch.tensor(np.pad(curve.slopes, 1), dtype=torch.float32)
-    return Pieces(left[1:].contiguous(), left, rate, slope, slope * np.float32(curve.scale) + np.float32(eps))
+    return Pieces(
+        left[1:].contiguous(), left, rate, slope, slope * np.float32(curve.scale) + np.float32(eps)
+    )
 
 
 class Rate(torch.autograd.Function):  # type: ignore[misc]
@@ -196,4 +218,7 @@ class Rate(torch.autograd.Function):  # type: ignore[misc]
 
 def tensors(block: Block) -> dict[str, Tensor]:
     """Copies of the parameters of a block's synapse, by name."""
-    return {name: torch.tensor(np.ascontiguousarray(p.data)) for name, p in block.synapse.parameters().items()}
+    return {
+        name: torch.tensor(np.ascontiguousarray(p.data))
+        for name, p in block.synapse.parameters().items()
+    }

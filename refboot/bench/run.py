@@ -40,18 +40,22 @@ def run(
     count: int | None = None,
     report: Report = lambda task, result: None,
 ) -> dict[str, Any]:
-    """Time every task `rounds` times (fewer where it takes long), `report(task, result)` behind each; returns all results.
+    """Time every task `rounds` times (fewer where it takes long), `report(task, result)` behind
+    each; returns all results.
 
-    `against` names what is compared: "lava-dl", "pytorch", "snntorch", "norse", "spikingjelly"; `root` is MNIST's folder; `growing` adds
-    the growth of the cost; `count` threads work, PyTorch's included (default: as many as each takes by itself). Times are milliseconds,
-    ratios how many times as long the other takes. Raises what its parts raise.
+    `against` names what is compared: "lava-dl", "pytorch", "snntorch", "norse", "spikingjelly";
+    `root` is MNIST's folder; `growing` adds the growth of the cost; `count` threads work, PyTorch's
+    included (default: as many as each takes by itself). Times are milliseconds, ratios how many
+    times as long the other takes. Raises what its parts raise.
     """
     found: dict[str, Any] = {}
     with threads.use(threads.count() if count is None else count):
         if count is not None and against:
             extra("torch", "bench").set_num_threads(count)
         bench = Bench(tuple(against), rounds, root, seed)
-        for task, measure in (bench.tasks() | ({"growth": bench.growth} if growing else {})).items():
+        for task, measure in (
+            bench.tasks() | ({"growth": bench.growth} if growing else {})
+        ).items():
             found[task] = measure()
             report(task, found[task])
     return found
@@ -60,13 +64,17 @@ def run(
 class Bench:
     """The tasks, on one network and its twins in lava-dl and plain PyTorch."""
 
-    def __init__(self, against: tuple[str, ...], rounds: int, root: str | os.PathLike[str] | None, seed: int) -> None:
+    def __init__(
+        self, against: tuple[str, ...], rounds: int, root: str | os.PathLike[str] | None, seed: int
+    ) -> None:
         self.against, self.rounds, self.root = against, rounds, root
         self.rng = np.random.default_rng(seed)
         self.ours = Tutorial(Settings(seed=seed), images(root))
         self.ours.settle(300)
         self.sides: dict[str, Any] = {"refboot": self.ours}
-        self.alone: dict[str, tuple[Callable[[], Action], dict[str, float]]] = {}  # what prepares ours, and the others' milliseconds
+        self.alone: dict[
+            str, tuple[Callable[[], Action], dict[str, float]]
+        ] = {}  # what prepares ours, and the others' milliseconds
         if "lava-dl" in against:
             self.sides["lava-dl"] = LavaTutorial(self.ours)
             for _ in range(3):
@@ -105,13 +113,21 @@ class Bench:
         return found
 
     def step(self, mode: Mode) -> dict[str, Any]:
-        """A training step, of the network whose spike rates are told: each round begins with its weights."""
-        actions: dict[str, Action] = {name: (lambda s=side: s.step(mode)) for name, side in self.sides.items()}  # type: ignore[misc]
+        """A training step, of the network whose spike rates are told: each round begins with its
+        weights.
+        """
+        actions: dict[str, Action] = {
+            name: (lambda s=side: s.step(mode)) for name, side in self.sides.items()
+        }  # type: ignore[misc]
         rounds = self.rounds * 3 if mode is Mode.ANN else self.rounds
-        return self._kept(f"{mode.name} step", actions, compare(actions, rounds, 60, before=self.ours.again))
+        return self._kept(
+            f"{mode.name} step", actions, compare(actions, rounds, 60, before=self.ours.again)
+        )
 
     def fit(self) -> dict[str, Any]:
-        """The step that fits, after ten that sample, with as many points as in a long run; the network in plain PyTorch has none."""
+        """The step that fits, after ten that sample, with as many points as in a long run; the
+        network in plain PyTorch has none.
+        """
         sides = {name: side for name, side in self.sides.items() if hasattr(side, "fit")}
         times: dict[str, list[Time]] = {name: [] for name in sides}
         for side in sides.values():
@@ -122,32 +138,52 @@ class Bench:
                 fit = side.fit()
                 times[name].append(timed(fit))
         found = summaries(times)
-        self.alone["FIT step"] = lambda: settled_fit(self.ours), {name: found[name]["median_ms"] for name in sides if name != "refboot"}
+        self.alone["FIT step"] = (
+            lambda: settled_fit(self.ours),
+            {name: found[name]["median_ms"] for name in sides if name != "refboot"},
+        )
         return found | {"points kept": self.ours.points()}
 
     def parts(self) -> dict[str, Any]:
         """Where the time of a step goes."""
         self.ours.again()
-        return {mode.name: compare_parts(self.ours.parts(mode), self.rounds) for mode in (Mode.SNN, Mode.ANN)}
+        return {
+            mode.name: compare_parts(self.ours.parts(mode), self.rounds)
+            for mode in (Mode.SNN, Mode.ANN)
+        }
 
     def inference(self) -> dict[str, Any]:
         """10,000 images through the spiking network; each side with its best size of batch."""
         self.ours.again()
-        x = np.concatenate([pixels for pixels, _ in batches(images(self.root, train=False), 100, 100)]).reshape(10000, -1)
+        x = np.concatenate(
+            [pixels for pixels, _ in batches(images(self.root, train=False), 100, 100)]
+        ).reshape(10000, -1)
         best = {}
         for name, side in self.sides.items():
-            sizes: dict[str, Action] = {str(n): (lambda s=side, n=n: s.infer(x[: max(INFERENCE_BATCHES)], n)) for n in INFERENCE_BATCHES}  # type: ignore[misc]
+            sizes: dict[str, Action] = {
+                str(n): (lambda s=side, n=n: s.infer(x[: max(INFERENCE_BATCHES)], n))
+                for n in INFERENCE_BATCHES
+            }  # type: ignore[misc]
             tried = {size: min(times) for size, times in in_turn(sizes, 3, 10, warm=1).items()}
             best[name] = int(min(tried, key=lambda size: tried[size]))
-        actions: dict[str, Action] = {name: (lambda s=side, n=name: s.infer(x, best[n])) for name, side in self.sides.items()}  # type: ignore[misc]
-        return self._kept("inference", actions, compare(actions, max(3, self.rounds // 6), 60)) | {"batch": best}
+        actions: dict[str, Action] = {
+            name: (lambda s=side, n=name: s.infer(x, best[n])) for name, side in self.sides.items()
+        }  # type: ignore[misc]
+        return self._kept("inference", actions, compare(actions, max(3, self.rounds // 6), 60)) | {
+            "batch": best
+        }
 
-    def _kept(self, task: str, actions: dict[str, Action], result: dict[str, Any]) -> dict[str, Any]:
+    def _kept(
+        self, task: str, actions: dict[str, Action], result: dict[str, Any]
+    ) -> dict[str, Any]:
         def again() -> Action:
             actions["refboot"]()
             return actions["refboot"]
 
-        self.alone[task] = again, {name: result[name]["median_ms"] for name in actions if name != "refboot"}
+        self.alone[task] = (
+            again,
+            {name: result[name]["median_ms"] for name in actions if name != "refboot"},
+        )
         return result
 
     def limits(self) -> dict[str, Any]:
@@ -163,7 +199,9 @@ class Bench:
         loader, _ = training.loaders(Settings(), self.rng, self.root) if self.root else (None, None)
         if loader is None:
             return {}
-        small = DataLoader(loader.dataset, BATCH, shuffle=True, transform=loader.transform, rng=self.rng)
+        small = DataLoader(
+            loader.dataset, BATCH, shuffle=True, transform=loader.transform, rng=self.rng
+        )
         batch = chain.from_iterable(repeat(small))
         return compare({"refboot": lambda: next(batch)}, self.rounds * 3, 10)
 
@@ -201,7 +239,9 @@ def pytorch(twin: Tutorial) -> Opponent:
 
 
 def settled_fit(side: Any) -> Action:
-    """The next step that fits, when half of the points has been dropped so often that there are no longer fewer or more each time."""
+    """The next step that fits, when half of the points has been dropped so often that there are no
+    longer fewer or more each time.
+    """
     for _ in range(FITS):
         side.fit()()
     fit: Action = side.fit()

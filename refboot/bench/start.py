@@ -1,4 +1,6 @@
-"""Starting up: a new process that trains one step, with kernels that are compiled already and with none; and its peak of memory."""
+"""Starting up: a new process that trains one step, with kernels that are compiled already and with
+none; and its peak of memory.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,8 @@ def first_step() -> None:
 
 
 def peak_mb() -> float | None:
-    """The most memory that this process has had, in millions of bytes; None where the system does not tell. (What getrusage tells
+    """The most memory that this process has had, in millions of bytes; None where the system does
+    not tell. (What getrusage tells
     may be the memory of the process that started this one.)"""
     status = Path("/proc/self/status")
     lines = status.read_text(encoding="utf-8").splitlines() if status.exists() else []
@@ -44,7 +47,9 @@ def peak_mb() -> float | None:
 
 
 def starts(rounds: int) -> dict[str, Any]:
-    """Seconds from the start of a process, with as many threads as here, to the end of its first step: cold once, warm `rounds` times."""
+    """Seconds from the start of a process, with as many threads as here, to the end of its first
+    step: cold once, warm `rounds` times.
+    """
     with tempfile.TemporaryDirectory() as folder:
         cold = timed(folder)
         warm = sorted((timed(folder) for _ in range(rounds)), key=lambda found: found["seconds"])
@@ -52,14 +57,21 @@ def starts(rounds: int) -> dict[str, Any]:
 
 
 def timed(cache: str) -> dict[str, Any]:
-    """One process: seconds by the clock to the end of its step, those of the processor to its own end, and what it reports."""
+    """One process: seconds by the clock to the end of its step, those of the processor to its own
+    end, and what it reports.
+    """
     import subprocess  # noqa: PLC0415 (the process that is timed does not need it)
 
     environment = os.environ | {"NUMBA_CACHE_DIR": cache, "REFBOOT_THREADS": str(threads.count())}
     used, begun = processor_seconds(), time.time()
-    result = subprocess.run([sys.executable, "-c", STEP], env=environment, capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", STEP], env=environment, capture_output=True, text=True, check=True
+    )
     found = json.loads(result.stdout)
-    return {"seconds": found.pop("ended") - begun, "processor_seconds": processor_seconds() - used} | found
+    return {
+        "seconds": found.pop("ended") - begun,
+        "processor_seconds": processor_seconds() - used,
+    } | found
 
 
 def processor_seconds() -> float:

@@ -23,19 +23,25 @@ BATCH = 32
 
 
 def images(root: str | os.PathLike[str] | None, train: bool = True) -> data.Dataset:
-    """MNIST where it is, else the digits enlarged to its size (their background is smaller: the numbers are not the same)."""
+    """MNIST where it is, else the digits enlarged to its size (their background is smaller: the
+    numbers are not the same).
+    """
     try:
         return data.load_mnist(root, train=train)
     except FormatError:
         small = data.load_digits(train=train)
-        pixels = np.pad(small.images.repeat(3, axis=2).repeat(3, axis=3), [(0, 0), (0, 0), (2, 2), (2, 2)])
+        pixels = np.pad(
+            small.images.repeat(3, axis=2).repeat(3, axis=3), [(0, 0), (0, 0), (2, 2), (2, 2)]
+        )
         return data.Dataset(pixels, small.labels, f"{small.name}, enlarged", 10, small.scale)
 
 
 def batches(dataset: data.Dataset, count: int, size: int = BATCH) -> list[tuple[Floats, Ints]]:
     """`count` batches of `size`, pixels in [-1, 1], in order and over again."""
     chosen = np.arange(count * size).reshape(count, size) % len(dataset)
-    pixels = (dataset.images.astype(np.float32) / np.float32(dataset.scale) - np.float32(0.5)) / np.float32(0.5)
+    pixels = (
+        dataset.images.astype(np.float32) / np.float32(dataset.scale) - np.float32(0.5)
+    ) / np.float32(0.5)
     return [(pixels[rows], dataset.labels[rows]) for rows in chosen]
 
 
@@ -51,7 +57,9 @@ class Tutorial:
         self.settled = self.network.state()
 
     def settle(self, steps: int) -> None:
-        """Sample, fit, and train for `steps` steps, so that spikes are as rare as they are in a run."""
+        """Sample, fit, and train for `steps` steps, so that spikes are as rare as they are in a
+        run.
+        """
         for _ in range(3):
             self.step(Mode.SAMPLE)
         self.step(Mode.FIT)
@@ -60,7 +68,9 @@ class Tutorial:
         self.settled = self.network.state()
 
     def again(self) -> None:
-        """Back to the network as `settle` left it: trained on and on with so few batches, it would spike more and more often."""
+        """Back to the network as `settle` left it: trained on and on with so few batches, it would
+        spike more and more often.
+        """
         self.network.load_state(self.settled)
         self.optimizer = Adam(self.network.parameters(), lr=self.settings.lr)
 
@@ -72,7 +82,9 @@ class Tutorial:
     def step(self, mode: Mode) -> None:
         """One training step in `mode`."""
         self.network.train()
-        training.train_step(self.network, self.optimizer, *self.next(), LayerMode(0, mode), LearningStat())
+        training.train_step(
+            self.network, self.optimizer, *self.next(), LayerMode(0, mode), LearningStat()
+        )
 
     def fit(self, samples: int = 10) -> Any:
         """Sample `samples` times, then time nothing but the step that fits: returns that step."""
@@ -87,7 +99,10 @@ class Tutorial:
     def infer(self, x: Floats, size: int) -> Floats:
         """The rates of x (N, 784) as a spiking network, `size` at a time."""
         self.network.eval()
-        parts = [mean_rate(self.network.forward(x[i : i + size], LayerMode(0, Mode.SNN))) for i in range(0, len(x), size)]
+        parts = [
+            mean_rate(self.network.forward(x[i : i + size], LayerMode(0, Mode.SNN)))
+            for i in range(0, len(x), size)
+        ]
         return np.concatenate(parts)[..., 0]
 
     def parts(self, mode: Mode) -> dict[str, Any]:
@@ -108,4 +123,9 @@ class Tutorial:
             self.optimizer.zero_grad()
             self.network.backward_parameters(found["grad"])
 
-        return {"forward": forward, "loss": loss, "backward": backward, "optimiser": self.optimizer.step}
+        return {
+            "forward": forward,
+            "loss": loss,
+            "backward": backward,
+            "optimiser": self.optimizer.step,
+        }

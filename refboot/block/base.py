@@ -1,4 +1,6 @@
-"""A block: synapse, neuron and rate curve in one, run in any of the four modes, forward and backward."""
+"""A block: synapse, neuron and rate curve in one, run in any of the four modes, forward and
+backward.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ from refboot.routine import Mode
 
 
 class Synapse(Protocol):
-    """From input to weighted input: parameters by name, the shape (without N and T) it makes of another, forward and backward."""
+    """From input to weighted input: parameters by name, the shape (without N and T) it makes of
+    another, forward and backward.
+    """
 
     def parameters(self) -> dict[str, Parameter]: ...
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]: ...
@@ -35,10 +39,11 @@ class Synapse(Protocol):
 class Block:
     """A layer that spikes in SNN and SAMPLE mode and follows its fitted curve in FIT and ANN mode.
 
-    In a rate mode an input of several steps is averaged first: that is the bridge of hybrid training.
-    `delay_shift` moves the spikes one step later; `count_log` keeps the firing rate of the last call in `count`.
-    Where the neuron has a norm, the sampled weighted input is the normed one, because that is what the curve is given in a rate
-    mode. lava-dl samples it before the norm; `sample_before_norm` does so, too.
+    In a rate mode an input of several steps is averaged first: that is the bridge of hybrid
+    training. `delay_shift` moves the spikes one step later; `count_log` keeps the firing rate of
+    the last call in `count`. Where the neuron has a norm, the sampled weighted input is the normed
+    one, because that is what the curve is given in a rate mode. lava-dl samples it before the norm;
+    `sample_before_norm` does so, too.
     """
 
     sample_before_norm = False
@@ -63,12 +68,16 @@ class Block:
         self.training = True
         self.input_shape: tuple[int, ...] | None = None
         self._ran: tuple[bool, int] | None = None
-        self._shape: tuple[int, ...] | None = None  # of the output, where it is that of a gradient too
+        self._shape: tuple[int, ...] | None = (
+            None  # of the output, where it is that of a gradient too
+        )
         self._codes: np.ndarray | None = None
         self._late: Callable[[], object] | None = None  # what the last call left out
 
     def build(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Make what depends on the shape of the input (C, ...), without N and T, and return that of the output; raises ShapeError."""
+        """Make what depends on the shape of the input (C, ...), without N and T, and return that of
+        the output; raises ShapeError.
+        """
         shape = tuple(arrays.whole("shape", size) for size in arrays.items("shape", shape))
         out = self.synapse.output_shape(shape)
         self.input_shape = shape
@@ -81,24 +90,31 @@ class Block:
         return named | {f"neuron.{name}": p for name, p in self.neuron.parameters().items()}
 
     def buffers(self) -> dict[str, np.ndarray]:
-        """What is saved beside the parameters: `curve.knots` (K, 2) and `curve.slopes` (K-1,), float64, once there was a fit."""
+        """What is saved beside the parameters: `curve.knots` (K, 2) and `curve.slopes` (K-1,),
+        float64, once there was a fit.
+        """
         curve = self.f.curve
         return {} if curve is None else {"curve.knots": curve.knots, "curve.slopes": curve.slopes}
 
     def load_buffers(self, buffers: Mapping[str, np.ndarray]) -> None:
-        """Take back what `buffers` gave; a curve that is not there leaves the block unfitted. Raises FormatError."""
+        """Take back what `buffers` gave; a curve that is not there leaves the block unfitted.
+        Raises FormatError.
+        """
         arrays.mapping("buffers", buffers, "a mapping of names to arrays")
         unknown = sorted(buffers.keys() - {"curve.knots", "curve.slopes"})
         if unknown:
-            raise FormatError("the buffers of a block", f"with unknown {unknown}", "parameters and a curve")
+            raise FormatError(
+                "the buffers of a block", f"with unknown {unknown}", "parameters and a curve"
+            )
         knots, slopes = buffers.get("curve.knots"), buffers.get("curve.slopes")
         self.f.curve = None if knots is None and slopes is None else checked_curve(knots, slopes)
 
     def forward(self, x: Floats, mode: Mode = Mode.ANN) -> Floats:
-        """Run x (N, C, ..., T) in `mode`: spikes (N, C', ..., T) or, in FIT and ANN mode, rates (N, C', ..., 1); float32.
+        """Run x (N, C, ..., T) in `mode`: spikes (N, C', ..., T) or, in FIT and ANN mode, rates (N,
+        C', ..., 1); float32.
 
-        Raises ShapeError, TypeMismatchError or RangeError for a wrong x, OrderError in ANN mode before a fit.
-        Spec: MOD-1, MOD-2, MOD-3, MOD-4.
+        Raises ShapeError, TypeMismatchError or RangeError for a wrong x, OrderError in ANN mode
+        before a fit. Spec: MOD-1, MOD-2, MOD-3, MOD-4.
         """
         x = arrays.moving("x", x) if self.axes is None else arrays.floats("x", x, self.axes)
         return self.run(x, arrays.instance("mode", mode, Mode, "a refboot.Mode"))
@@ -109,14 +125,20 @@ class Block:
         """`forward` for an x that was checked."""
         self._ran, self._late = (mode.spiking, x.shape[-1]), None
         self.neuron.training = self.training
-        y = self._spikes(x, mode is Mode.SAMPLE) if mode.spiking else self._rates(x, mode is Mode.FIT)
+        y = (
+            self._spikes(x, mode is Mode.SAMPLE)
+            if mode.spiking
+            else self._rates(x, mode is Mode.FIT)
+        )
         if self.count_log:
             self.count = float(np.mean(self._pixels(y) > 0))
         self._shape = y.shape if self._codes is None else None
         return y
 
     def run_coded(self, values: Floats, codes: np.ndarray, mode: Mode) -> Floats:
-        """`run` on the values (1, K, T) of K codes in the place of pixels with `codes` (N, C): see block.still."""
+        """`run` on the values (1, K, T) of K codes in the place of pixels with `codes` (N, C): see
+        block.still.
+        """
         self._codes = codes
         try:
             return self.run(values, mode)
@@ -128,19 +150,24 @@ class Block:
         return y if self._codes is None else y[0][self._codes]
 
     def backward(self, grad: Floats) -> Floats:
-        """Gradient for the x of the last call, given that of its output; adds those of the parameters.
+        """Gradient for the x of the last call, given that of its output; adds those of the
+        parameters.
 
         Raises OrderError before a call, ShapeError, TypeMismatchError. Spec: MOD-14, MOD-15.
         """
         if self._ran is None:
-            raise OrderError(f"{type(self).__name__}.backward", "called first", "a forward pass before it")
+            raise OrderError(
+                f"{type(self).__name__}.backward", "called first", "a forward pass before it"
+            )
         spiking, steps = self._ran
         self.settle()
         grad = grad if self._shape is None else arrays.gradient(grad, self._shape)
         return self._spikes_backward(grad) if spiking else self._rates_backward(grad, steps)
 
     def settle(self) -> None:
-        """Make up for what the last call left out because nothing but its output was wanted: so `backward` finds what it needs."""
+        """Make up for what the last call left out because nothing but its output was wanted: so
+        `backward` finds what it needs.
+        """
         while self._late is not None:
             late = self._late
             late()
@@ -148,7 +175,9 @@ class Block:
                 self._late = None
 
     def put_off(self, late: Callable[[], object], ran: tuple[bool, int] = (False, 1)) -> None:
-        """Somebody else ran this block, spiking or not, on so many steps: `late` runs it, should its `backward` be called."""
+        """Somebody else ran this block, spiking or not, on so many steps: `late` runs it, should
+        its `backward` be called.
+        """
         self._ran, self._shape, self._late = ran, None, late
 
     def _spikes(self, x: Floats, sample: bool) -> Floats:
@@ -197,19 +226,28 @@ class Block:
         return mean_rate_backward(self.synapse.backward(grad), steps)
 
     def trace(self, x: Floats) -> Trace | None:
-        """Current, voltage and spikes of every step for x (N, C, ..., T), from rest; None for a neuron that shows none."""
+        """Current, voltage and spikes of every step for x (N, C, ..., T), from rest; None for a
+        neuron that shows none.
+        """
         neuron = self.neuron
-        return neuron.trace(self.synapse.forward(arrays.floats("x", x, self.axes))) if isinstance(neuron, cuba.Neuron) else None
+        return (
+            neuron.trace(self.synapse.forward(arrays.floats("x", x, self.axes)))
+            if isinstance(neuron, cuba.Neuron)
+            else None
+        )
 
     def layer_spec(self, shape: tuple[int, ...]) -> LayerSpec:
-        """The block as integers, as an exchange file holds it, for inputs of `shape` (without N and T); raises FormatError."""
+        """The block as integers, as an exchange file holds it, for inputs of `shape` (without N and
+        T); raises FormatError.
+        """
         layer = describe(self.synapse, self.neuron, shape)
         return replace(layer, delay_shift=self.delay_shift, curve=self.f.curve)
 
     def export_hdf5(self, group: Any, input_shape: tuple[int, ...] | None = None) -> None:
         """Write the block into an h5py group, as lava.lib.dl.netx reads it.
 
-        `input_shape` is that of the last `build` if it is None. Raises OrderError before one, FormatError; warns (ExchangeWarning).
+        `input_shape` is that of the last `build` if it is None. Raises OrderError before one,
+        FormatError; warns (ExchangeWarning).
         """
         write_layer(group, self.layer_spec(known_shape(self, input_shape or self.input_shape)))
 
@@ -227,23 +265,44 @@ class Block:
 def known_shape(block: object, shape: tuple[int, ...] | None) -> tuple[int, ...]:
     """`shape`; raises OrderError where it is None."""
     if shape is None:
-        raise OrderError(f"{type(block).__name__}.export_hdf5", "called without an input shape", "build(shape) before it, or input_shape")
+        raise OrderError(
+            f"{type(block).__name__}.export_hdf5",
+            "called without an input shape",
+            "build(shape) before it, or input_shape",
+        )
     return shape
 
 
 def checked_curve(knots: np.ndarray | None, slopes: np.ndarray | None) -> Curve:
-    """The curve of `knots` and `slopes`; raises FormatError unless both are there, fit together, are finite and rise."""
-    if knots is None or slopes is None or slopes.ndim != 1 or not len(slopes) or knots.shape != (len(slopes) + 1, 2):
+    """The curve of `knots` and `slopes`; raises FormatError unless both are there, fit together,
+    are finite and rise.
+    """
+    if (
+        knots is None
+        or slopes is None
+        or slopes.ndim != 1
+        or not len(slopes)
+        or knots.shape != (len(slopes) + 1, 2)
+    ):
         got = [None if a is None else a.shape for a in (knots, slopes)]
         raise FormatError("a fitted curve", f"of shapes {got}", "knots (K, 2) and slopes (K-1,)")
-    rises = np.isfinite(knots).all() and (np.diff(knots, axis=0) >= 0).all() and np.isfinite(slopes).all() and (slopes > 0).all()
+    rises = (
+        np.isfinite(knots).all()
+        and (np.diff(knots, axis=0) >= 0).all()
+        and np.isfinite(slopes).all()
+        and (slopes > 0).all()
+    )
     if not rises or knots[-1, 1] <= 0:
-        raise FormatError("a fitted curve", "falling or not finite", "rising knots and positive slopes")
+        raise FormatError(
+            "a fitted curve", "falling or not finite", "rising knots and positive slopes"
+        )
     return Curve(knots.astype(np.float64), slopes.astype(np.float64))
 
 
 def mean_rate(x: Floats) -> Floats:
-    """The bridge from spikes to rates: the mean over time of x (N, C, ..., T), as one step; float32. Spec: SPK-4, MOD-12, TRN-3."""
+    """The bridge from spikes to rates: the mean over time of x (N, C, ..., T), as one step;
+    float32. Spec: SPK-4, MOD-12, TRN-3.
+    """
     if x.shape[-1] == 1:
         return x
     return over_time(x)[..., None] if isinstance(x, np.ndarray) else x.mean(axis=-1, keepdims=True)
@@ -256,7 +315,9 @@ def over_time(x: Floats) -> Floats:
 
 
 def mean_rate_backward(grad: Floats, steps: int) -> Floats:
-    """Gradient of `mean_rate` for x (N, C, ..., T): each of the T steps gets grad / T. Spec: GRD-12."""
+    """Gradient of `mean_rate` for x (N, C, ..., T): each of the T steps gets grad / T. Spec:
+    GRD-12.
+    """
     return grad if steps == 1 else np.repeat(grad / np.float32(steps), steps, axis=-1)
 
 

@@ -1,4 +1,5 @@
-"""The way around for a network of dense layers behind a still picture, all in ANN mode: a pass through all layers in one go.
+"""The way around for a network of dense layers behind a still picture, all in ANN mode: a pass
+through all layers in one go.
 
 It gives what block after block gives: weights in the same bits, sums in another order.
 """
@@ -23,7 +24,14 @@ from refboot.synapse.weight import Weight
 
 ONE, ZERO = np.ones(1, np.float32), np.zeros(1, np.float32)  # where there is no weight or bias
 
-OWN = {"forward", "run", "backward", "full", "quantised", "append_means"}  # what an object may have got methods of its own for
+OWN = {
+    "forward",
+    "run",
+    "backward",
+    "full",
+    "quantised",
+    "append_means",
+}  # what an object may have got methods of its own for
 
 
 class Chain:
@@ -46,11 +54,17 @@ class Chain:
 
 
 def chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Chain | None:
-    """The whole network in one go, forward; None where a layer does not run as rates, does not allow for it or has an odd weight."""
+    """The whole network in one go, forward; None where a layer does not run as rates, does not
+    allow for it or has an odd weight.
+    """
     if held is None or any(m is not Mode.ANN for _, m in zip(blocks, mode, strict=False)):
         return None
     first, *between, last = blocks
-    if not (_is_fitted(first) and all(type(block) is Dense and _allows(block) for block in between) and _allows(last)):
+    if not (
+        _is_fitted(first)
+        and all(type(block) is Dense and _allows(block) for block in between)
+        and _allows(last)
+    ):
         return None
     if not follow(blocks[1:], held):
         return None
@@ -63,18 +77,27 @@ def chain(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Chain | 
 
 
 def is_normed(block: Any) -> bool:
-    """Whether the block's synapse is a normed 8-bit weight and nothing else, its arrays such as kernels take them."""
+    """Whether the block's synapse is a normed 8-bit weight and nothing else, its arrays such as
+    kernels take them.
+    """
     if type(block.synapse) is not synapse.Dense or type(block.synapse.weight) is not Weight:
         return False
     weight: Any = block.synapse.weight
     if not weight.is_normed_8bit or not OWN.isdisjoint(vars(weight)):
         return False
     v, g = weight.v.data, weight.g.data
-    return v.dtype == g.dtype == np.float32 and g.shape == v.shape[:1] and v.flags.writeable and g.flags.writeable  # type: ignore[no-any-return]
+    return (
+        v.dtype == g.dtype == np.float32
+        and g.shape == v.shape[:1]
+        and v.flags.writeable
+        and g.flags.writeable
+    )  # type: ignore[no-any-return]
 
 
 def follow(blocks: Sequence[Any], held: Held) -> bool:
-    """Whether the dense weights of these blocks, the first behind pixels that are `held`, are of shapes that follow each other."""
+    """Whether the dense weights of these blocks, the first behind pixels that are `held`, are of
+    shapes that follow each other.
+    """
     shapes = [block.synapse.weight.v.data.shape for block in blocks]
     sizes = [held.x.shape[1], *(shape[0] for shape in shapes)]
     return all(shape[1] == size for shape, size in zip(shapes, sizes, strict=False))
@@ -95,11 +118,15 @@ def _is_fitted(block: Any) -> bool:
 
 def is_usual(block: Any) -> bool:
     """Whether nobody counts its spikes, or gave it or a part of it methods of their own."""
-    return not block.count_log and all(OWN.isdisjoint(vars(part)) for part in (block, block.synapse, block.neuron, block.f))
+    return not block.count_log and all(
+        OWN.isdisjoint(vars(part)) for part in (block, block.synapse, block.neuron, block.f)
+    )
 
 
 def from_rest(block: Any) -> tuple[Ints, Ints, int] | None:
-    """Both decays and the threshold of its neurons, if they are plain ones that begin at rest and whose spikes go on at once; else None."""
+    """Both decays and the threshold of its neurons, if they are plain ones that begin at rest and
+    whose spikes go on at once; else None.
+    """
     if type(block.neuron) is not cuba.Neuron or block.delay_shift or not is_usual(block):
         return None
     return block.neuron.from_rest
@@ -107,10 +134,15 @@ def from_rest(block: Any) -> tuple[Ints, Ints, int] | None:
 
 def scalars(first: Any) -> list[Floats]:
     """Weight and bias (1,) of an input layer, not quantised yet."""
-    return [default if p is None else p.data for p, default in zip(_learned(first), (ONE, ZERO), strict=True)]
+    return [
+        default if p is None else p.data
+        for p, default in zip(_learned(first), (ONE, ZERO), strict=True)
+    ]
 
 
-def add_gradients(blocks: Sequence[Any], found: Sequence[Floats], of_layers: Sequence[tuple[Floats, Floats]]) -> None:
+def add_gradients(
+    blocks: Sequence[Any], found: Sequence[Floats], of_layers: Sequence[tuple[Floats, Floats]]
+) -> None:
     """Add those of weight and bias of the input layer, and of the others' normed weights."""
     for parameter, own in zip(_learned(blocks[0]), found, strict=True):
         if parameter is not None:
@@ -126,7 +158,9 @@ def _learned(first: Any) -> tuple[Parameter | None, Parameter | None]:
 
 def _layer(block: Any) -> Any:
     weight = block.synapse.weight
-    return ops.shortcuts().Layer(weight.v.data, weight.g.data, None if type(block) is Affine else _curve(block))
+    return ops.shortcuts().Layer(
+        weight.v.data, weight.g.data, None if type(block) is Affine else _curve(block)
+    )
 
 
 def _curve(block: Any) -> Any:

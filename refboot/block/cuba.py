@@ -1,4 +1,6 @@
-"""Blocks with lava-dl's names and arguments; `neuron_params` is a dict for neuron.cuba.Neuron, or any neuron object."""
+"""Blocks with lava-dl's names and arguments; `neuron_params` is a dict for neuron.cuba.Neuron, or
+any neuron object.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ Params = Mapping[str, Any] | Spiking
 
 
 class Input(Block):
-    """The input layer: q(x) * q(weight) + q(bias), both learned scalars (None: left out), then the neuron. x (N, C, ..., T)."""
+    """The input layer: q(x) * q(weight) + q(bias), both learned scalars (None: left out), then the
+    neuron. x (N, C, ..., T).
+    """
 
     def __init__(
         self,
@@ -42,15 +46,26 @@ class Input(Block):
         rng: np.random.Generator,
     ) -> None:
         arrays.generator("rng", rng)
-        super().__init__(synapse.Scalar(weight, bias, pre_hook_fx), make_neuron(neuron_params), None, rng, delay_shift, count_log)
+        super().__init__(
+            synapse.Scalar(weight, bias, pre_hook_fx),
+            make_neuron(neuron_params),
+            None,
+            rng,
+            delay_shift,
+            count_log,
+        )
 
     def parameters(self) -> dict[str, Parameter]:
         """`weight` and `bias`, as lava-dl names them, and the neuron's."""
-        return self.synapse.parameters() | {f"neuron.{name}": p for name, p in self.neuron.parameters().items()}
+        return self.synapse.parameters() | {
+            f"neuron.{name}": p for name, p in self.neuron.parameters().items()
+        }
 
 
 class Dense(Block):
-    """A dense layer: `in_neurons` to `out_neurons`, weight (out, in), no bias. See synapse.Weight for the weight's options."""
+    """A dense layer: `in_neurons` to `out_neurons`, weight (out, in), no bias. See synapse.Weight
+    for the weight's options.
+    """
 
     def __init__(
         self,
@@ -66,15 +81,19 @@ class Dense(Block):
         *,
         rng: np.random.Generator,
     ) -> None:
-        dense = synapse.Dense(in_neurons, out_neurons, weight_scale, weight_norm, pre_hook_fx, mask, rng=rng)
+        dense = synapse.Dense(
+            in_neurons, out_neurons, weight_scale, weight_norm, pre_hook_fx, mask, rng=rng
+        )
         super().__init__(dense, make_neuron(neuron_params), dense.axes, rng, delay_shift, count_log)
         self.neuron.build(out_neurons, rng)
 
 
 class Affine(Block):
-    """The read-out: the synapse of a dense layer alone, in every mode; nothing spikes and nothing is fitted.
+    """The read-out: the synapse of a dense layer alone, in every mode; nothing spikes and nothing
+    is fitted.
 
-    Its neuron parameters are kept for export. In a rate mode an input of several steps is averaged first. Spec: MOD-5, SAM-6.
+    Its neuron parameters are kept for export. In a rate mode an input of several steps is averaged
+    first. Spec: MOD-5, SAM-6.
     """
 
     def __init__(
@@ -90,7 +109,9 @@ class Affine(Block):
         *,
         rng: np.random.Generator,
     ) -> None:
-        dense = synapse.Dense(in_neurons, out_neurons, weight_scale, weight_norm, pre_hook_fx, mask, rng=rng)
+        dense = synapse.Dense(
+            in_neurons, out_neurons, weight_scale, weight_norm, pre_hook_fx, mask, rng=rng
+        )
         super().__init__(dense, make_neuron(neuron_params), dense.axes, rng, False, count_log)
         self.neuron.build(out_neurons, rng)
 
@@ -100,12 +121,16 @@ class Affine(Block):
         return True
 
     def trace(self, x: Floats) -> Trace:
-        """The weighted input of every step as u, its sum so far as v (both int64 state units), and no spikes, for x (N, C, T)."""
+        """The weighted input of every step as u, its sum so far as v (both int64 state units), and
+        no spikes, for x (N, C, T).
+        """
         u = to_state(self.synapse.forward(arrays.floats("x", x, self.axes)))
         return Trace(u, np.cumsum(u, axis=-1), np.zeros(u.shape, np.float32))
 
     def layer_spec(self, shape: tuple[int, ...]) -> LayerSpec:
-        """The block as integers, as an exchange file holds it: a read-out that sums and never fires."""
+        """The block as integers, as an exchange file holds it: a read-out that sums and never
+        fires.
+        """
         return describe(self.synapse, self.neuron, shape, read_out=True)
 
     def _spikes(self, x: Floats, sample: bool) -> Floats:
@@ -122,7 +147,9 @@ class Affine(Block):
 
 
 class Conv(Block):
-    """A convolutional layer on (N, C, H, W, T): `in_features` to `out_features` channels, no bias. See synapse.Conv for the window."""
+    """A convolutional layer on (N, C, H, W, T): `in_features` to `out_features` channels, no bias.
+    See synapse.Conv for the window.
+    """
 
     def __init__(
         self,
@@ -144,13 +171,24 @@ class Conv(Block):
         rng: np.random.Generator,
     ) -> None:
         window = kernel_size, stride, padding, dilation, groups
-        conv = synapse.Conv(in_features, out_features, *window, weight_scale, weight_norm, pre_hook_fx, mask, rng=rng)
+        conv = synapse.Conv(
+            in_features,
+            out_features,
+            *window,
+            weight_scale,
+            weight_norm,
+            pre_hook_fx,
+            mask,
+            rng=rng,
+        )
         super().__init__(conv, make_neuron(neuron_params), conv.axes, rng, delay_shift, count_log)
         self.neuron.build(out_features, rng)
 
 
 class Pool(Block):
-    """A pooling layer on (N, C, H, W, T): the sum of a window times a fixed `weight_scale`, then the neuron, without a norm."""
+    """A pooling layer on (N, C, H, W, T): the sum of a window times a fixed `weight_scale`, then
+    the neuron, without a norm.
+    """
 
     def __init__(
         self,
@@ -168,19 +206,28 @@ class Pool(Block):
     ) -> None:
         arrays.generator("rng", rng)
         pool = synapse.Pool(kernel_size, stride, padding, dilation, weight_scale, pre_hook_fx)
-        plain = {k: v for k, v in neuron_params.items() if k != "norm"} if isinstance(neuron_params, Mapping) else neuron_params
+        plain = (
+            {k: v for k, v in neuron_params.items() if k != "norm"}
+            if isinstance(neuron_params, Mapping)
+            else neuron_params
+        )
         super().__init__(pool, make_neuron(plain), pool.axes, rng, delay_shift, count_log)
 
 
 def make_neuron(params: Params) -> Spiking:
-    """A CUBA neuron from a dict with neuron.cuba.Neuron's keys, or the neuron itself; raises RangeError, TypeMismatchError.
+    """A CUBA neuron from a dict with neuron.cuba.Neuron's keys, or the neuron itself; raises
+    RangeError, TypeMismatchError.
 
     A neuron object belongs to one block: it holds the state and the parameters of that layer.
     """
     if isinstance(params, Spiking):
         return params
     if not isinstance(params, Mapping):
-        raise TypeMismatchError("neuron_params", repr(params), "a dict of neuron.cuba.Neuron's arguments or a neuron.Spiking")
+        raise TypeMismatchError(
+            "neuron_params",
+            repr(params),
+            "a dict of neuron.cuba.Neuron's arguments or a neuron.Spiking",
+        )
     known = list(inspect.signature(cuba.Neuron).parameters)
     for key in params:
         if key not in known:

@@ -39,11 +39,17 @@ class Plain(ABC):
     def load_buffers(self, buffers: Mapping[str, np.ndarray]) -> None:
         """Nothing to take; raises FormatError if there is something."""
         if buffers:
-            raise FormatError(f"the state of {type(self).__name__}", f"with {sorted(buffers)}", "nothing")
+            raise FormatError(
+                f"the state of {type(self).__name__}", f"with {sorted(buffers)}", "nothing"
+            )
 
     def forward(self, x: Floats, mode: Mode = Mode.ANN) -> Floats:
-        """Run x (N, C, ..., T), float32; raises ShapeError, TypeMismatchError or RangeError for a wrong x."""
-        return self.run(arrays.moving("x", x), arrays.instance("mode", mode, Mode, "a refboot.Mode"))
+        """Run x (N, C, ..., T), float32; raises ShapeError, TypeMismatchError or RangeError for a
+        wrong x.
+        """
+        return self.run(
+            arrays.moving("x", x), arrays.instance("mode", mode, Mode, "a refboot.Mode")
+        )
 
     def __call__(self, x: Floats, mode: Mode = Mode.ANN) -> Floats:
         """See `forward`."""
@@ -54,7 +60,9 @@ class Plain(ABC):
         return None
 
     def layer_spec(self, shape: tuple[int, ...]) -> LayerSpec:
-        """The layer as an exchange file holds it, for inputs of `shape` (without N and T); raises FormatError where it holds none."""
+        """The layer as an exchange file holds it, for inputs of `shape` (without N and T); raises
+        FormatError where it holds none.
+        """
         raise FormatError("the layer", type(self).__name__, "one that an exchange file has")
 
     def export_hdf5(self, group: Any, input_shape: tuple[int, ...]) -> None:
@@ -67,11 +75,15 @@ class Plain(ABC):
 
     @abstractmethod
     def backward(self, grad: Floats) -> Floats:
-        """Gradient for the x of the last call, given that of its output; raises OrderError before a call."""
+        """Gradient for the x of the last call, given that of its output; raises OrderError before a
+        call.
+        """
 
     def _last_shape(self) -> tuple[int, ...]:
         if self._shape is None:
-            raise OrderError(f"{type(self).__name__}.backward", "called first", "a forward pass before it")
+            raise OrderError(
+                f"{type(self).__name__}.backward", "called first", "a forward pass before it"
+            )
         return self._shape
 
 
@@ -94,11 +106,15 @@ class Flatten(Plain):
     def backward(self, grad: Floats) -> Floats:
         """The gradient in the shape x had; raises OrderError before a call, ShapeError."""
         shape = self._last_shape()
-        return arrays.gradient(grad, (shape[0], int(np.prod(shape[1:-1])), shape[-1])).reshape(shape)
+        return arrays.gradient(grad, (shape[0], int(np.prod(shape[1:-1])), shape[-1])).reshape(
+            shape
+        )
 
 
 class Average(Plain):
-    """Population read-out: the mean over each of `num_outputs` equal groups of consecutive neurons, (N, C, ..., T) to (N, outputs, T)."""
+    """Population read-out: the mean over each of `num_outputs` equal groups of consecutive neurons,
+    (N, C, ..., T) to (N, outputs, T).
+    """
 
     def __init__(self, num_outputs: int) -> None:
         super().__init__()
@@ -107,7 +123,9 @@ class Average(Plain):
     def build(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of the output; raises RangeError where the groups do not divide the neurons."""
         if int(np.prod(shape)) % self.num_outputs:
-            raise RangeError("num_outputs", self.num_outputs, f"a divisor of the {int(np.prod(shape))} neurons")
+            raise RangeError(
+                "num_outputs", self.num_outputs, f"a divisor of the {int(np.prod(shape))} neurons"
+            )
         return (self.num_outputs,)
 
     def run(self, x: Floats, mode: Mode) -> Floats:
@@ -119,4 +137,6 @@ class Average(Plain):
     def backward(self, grad: Floats) -> Floats:
         """Each neuron's share of the gradient; raises OrderError before a call, ShapeError."""
         shape = self._last_shape()
-        return ops.active().average_backward(arrays.gradient(grad, (shape[0], self.num_outputs, shape[-1])), shape)
+        return ops.active().average_backward(
+            arrays.gradient(grad, (shape[0], self.num_outputs, shape[-1])), shape
+        )

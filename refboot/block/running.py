@@ -1,4 +1,5 @@
-"""The way around for a dense layer that only runs: its spikes at once, without the sums and voltages that only a gradient asks for.
+"""The way around for a dense layer that only runs: its spikes at once, without the sums and
+voltages that only a gradient asks for.
 
 It gives the bits that the way through synapse and neuron gives.
 """
@@ -15,9 +16,17 @@ from refboot.synapse.still import Still
 
 
 def spikes(synapse: Any, neuron: Any, x: Floats | Still) -> Floats | None:
-    """Spikes (N, O, T) for x (N, I, T); None where synapse, neuron, weights or x do not allow the way around, or it is not quicker."""
+    """Spikes (N, O, T) for x (N, I, T); None where synapse, neuron, weights or x do not allow the
+    way around, or it is not quicker.
+    """
     ways = ops.shortcuts()
-    if ways is None or type(synapse) is not Dense or type(neuron) is not cuba.Neuron or neuron.from_rest is None or x.shape[-1] == 1:
+    if (
+        ways is None
+        or type(synapse) is not Dense
+        or type(neuron) is not cuba.Neuron
+        or neuron.from_rest is None
+        or x.shape[-1] == 1
+    ):
         return None
     weight = synapse.weight.forward()
     rows = ways.rows_of(weight.T) if weight.shape[1] == x.shape[1] else None

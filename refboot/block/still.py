@@ -1,6 +1,8 @@
-"""The way around for still pictures: the input layer runs once per code, not once per pixel; the layer behind it sums by code.
+"""The way around for still pictures: the input layer runs once per code, not once per pixel; the
+layer behind it sums by code.
 
-It gives what the way through every pixel gives: the same bits as a spiking network, as rates and gradients sums in another order.
+It gives what the way through every pixel gives: the same bits as a spiking network, as rates and
+gradients sums in another order.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ class Held:
             return self.second.run(self.still, mode)  # type: ignore[arg-type]
         if self.still is not None:
             return self.still
-        values = np.broadcast_to(self.picture.values[None, :, None], (1, len(self.picture.values), self.x.shape[-1]))
+        values = np.broadcast_to(
+            self.picture.values[None, :, None], (1, len(self.picture.values), self.x.shape[-1])
+        )
         self.still = Still(self.picture, self.first.run_coded(values, self.picture.codes, mode)[0])
         self.mode = Mode.SNN if mode.spiking else Mode.ANN
         return self.still
@@ -48,20 +52,31 @@ class Held:
         return ops.shortcuts().encode(self.x[..., 0])
 
     def up_to(self, blocks: Sequence[Any], mode: Mode) -> None:
-        """Leave the first block and these behind it as if they had run one after the other: so each one's `backward` works."""
+        """Leave the first block and these behind it as if they had run one after the other: so each
+        one's `backward` works.
+        """
         x = self.run(0, mode)
         for block in blocks:
             x = block.run(x, mode)
 
     def unfold(self) -> None:
-        """Leave the two blocks as if they had run on every pixel: so their `backward` gives the gradient of each."""
+        """Leave the two blocks as if they had run on every pixel: so their `backward` gives the
+        gradient of each.
+        """
         self.second.settle()
         self.second.synapse.unfold(self.still, self.first.run(self.x, self.mode))  # type: ignore[attr-defined]
 
 
 def hold(blocks: Sequence[Any], x: Floats) -> Held | None:
-    """The two first blocks with a still x (N, I, T); None where x moves or is small, or where they do not allow the way around."""
-    if len(blocks) < 2 or x.ndim != 3 or x.shape[0] * x.shape[1] < FEW_PIXELS or ops.shortcuts() is None:
+    """The two first blocks with a still x (N, I, T); None where x moves or is small, or where they
+    do not allow the way around.
+    """
+    if (
+        len(blocks) < 2
+        or x.ndim != 3
+        or x.shape[0] * x.shape[1] < FEW_PIXELS
+        or ops.shortcuts() is None
+    ):
         return None
     if x.shape[-1] > 1 and x.strides[-1]:
         return None
@@ -71,18 +86,34 @@ def hold(blocks: Sequence[Any], x: Floats) -> Held | None:
 
 
 def replicate(x: Floats, time_steps: int) -> Floats:
-    """A still x (N, ..., 1) held for `time_steps` steps, without a copy, not to be written to; float32."""
+    """A still x (N, ..., 1) held for `time_steps` steps, without a copy, not to be written to;
+    float32.
+    """
     if not x.flags.c_contiguous:
         return np.broadcast_to(x, (*x.shape[:-1], time_steps))
-    held: Floats = np.ndarray((*x.shape[:-1], time_steps), np.float32, x, 0, (*x.strides[:-1], 0))  # the same in a tenth of the time
+    held: Floats = np.ndarray(
+        (*x.shape[:-1], time_steps), np.float32, x, 0, (*x.strides[:-1], 0)
+    )  # the same in a tenth of the time
     held.flags.writeable = False
     return held
 
 
 def every_pixel_alike(block: Input) -> bool:
-    """Whether all pixels of one quantised value do the same, whatever their place, their neighbours and the past."""
+    """Whether all pixels of one quantised value do the same, whatever their place, their neighbours
+    and the past.
+    """
     neuron, synapse = block.neuron, block.synapse
-    if type(neuron) is not cuba.Neuron or type(synapse) is not Scalar or synapse.hook is not quantize_8bit:
+    if (
+        type(neuron) is not cuba.Neuron
+        or type(synapse) is not Scalar
+        or synapse.hook is not quantize_8bit
+    ):
         return False
     shared = all(decay.parameter.data.size == 1 for decay in neuron.decays.values())
-    return shared and neuron.norm is None and neuron.drop is None and not neuron.persistent_state and not neuron.graded_spike
+    return (
+        shared
+        and neuron.norm is None
+        and neuron.drop is None
+        and not neuron.persistent_state
+        and not neuron.graded_spike
+    )

@@ -1,4 +1,5 @@
-"""The way around for a spiking network of dense layers that only runs, on still pictures: each image through all layers in one go.
+"""The way around for a spiking network of dense layers that only runs, on still pictures: each
+image through all layers in one go.
 
 It gives the bits that block after block gives.
 """
@@ -18,12 +19,24 @@ from refboot.routine import LayerMode, Mode
 
 
 def through(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Floats | None:
-    """What the last block gives, (N, O, T), of a network whose first two are `held`; None where a layer does not allow for it."""
-    if held is None or held.x.shape[-1] == 1 or blocks[-1].training or any(m is not Mode.SNN for _, m in zip(blocks, mode, strict=False)):
+    """What the last block gives, (N, O, T), of a network whose first two are `held`; None where a
+    layer does not allow for it.
+    """
+    if (
+        held is None
+        or held.x.shape[-1] == 1
+        or blocks[-1].training
+        or any(m is not Mode.SNN for _, m in zip(blocks, mode, strict=False))
+    ):
         return None
     (_, *between, last), ways = blocks, ops.shortcuts()
     neurons = [from_rest(block) if type(block) is Dense else None for block in between]
-    if not between or None in neurons or type(last) is not Affine or not all(map(_only_runs, blocks[1:])):
+    if (
+        not between
+        or None in neurons
+        or type(last) is not Affine
+        or not all(map(_only_runs, blocks[1:]))
+    ):
         return None
     if not follow(blocks[1:], held):
         return None
@@ -35,7 +48,9 @@ def through(held: Held | None, blocks: Sequence[Any], mode: LayerMode) -> Floats
 
 
 def _rows(blocks: Sequence[Any], held: Held) -> tuple[list[Any], Any]:
-    """The weights as bytes, all at once where they are normed, none where one cannot be; and the input layer's spikes, made meanwhile."""
+    """The weights as bytes, all at once where they are normed, none where one cannot be; and the
+    input layer's spikes, made meanwhile.
+    """
     ways, weights = ops.shortcuts(), [block.synapse.weight for block in blocks]
     if all(map(is_normed, blocks)):
         held.picture  # noqa: B018 (made by all threads)
@@ -48,5 +63,7 @@ def _rows(blocks: Sequence[Any], held: Held) -> tuple[list[Any], Any]:
 
 
 def _only_runs(block: Any) -> bool:
-    """Whether a dense synapse is all that the block does before its neuron, and nobody trains it."""
+    """Whether a dense synapse is all that the block does before its neuron, and nobody trains
+    it.
+    """
     return not block.training and type(block.synapse) is synapse.Dense and is_usual(block)

@@ -14,7 +14,9 @@ COMMANDS = (train, evaluate, inspect, export, plot, verify, vectors, bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0 done, 1 an error that is told in one line, 130 interrupted."""
+    """Run the command; returns the exit code: 0 done, 1 an error that is told in one line, 130
+    interrupted.
+    """
     chosen = parser().parse_args(arguments)
     try:
         with ops.use(chosen.ops or ops.active()), threads.blas(1):
@@ -29,9 +31,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The options of every command."""
-    top = argparse.ArgumentParser(prog="refboot", description="Bootstrap SNN training: sample, fit, train as ANN, run as SNN.")
+    top = argparse.ArgumentParser(
+        prog="refboot", description="Bootstrap SNN training: sample, fit, train as ANN, run as SNN."
+    )
     top.add_argument("--version", action="version", version=f"refboot {__version__}")
-    top.add_argument("--ops", choices=sorted(ops.MODULES), help="the set of operations (default: numba where it is installed)")
+    top.add_argument(
+        "--ops",
+        choices=sorted(ops.MODULES),
+        help="the set of operations (default: numba where it is installed)",
+    )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for module in COMMANDS:
         module.add(commands)

@@ -1,4 +1,6 @@
-"""`refboot bench`: what training and inference cost on this machine, beside its limits and other programs."""
+"""`refboot bench`: what training and inference cost on this machine, beside its limits and other
+programs.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,37 @@ HELP = "programs to take turns with, where they are installed; pytorch is the tu
 
 def add(commands: Any) -> None:
     """Add the sub-command and its options."""
-    command = commands.add_parser("bench", help="measure the cost of training and inference, and compare it")
+    command = commands.add_parser(
+        "bench", help="measure the cost of training and inference, and compare it"
+    )
     command.add_argument("--against", nargs="*", default=[], choices=OTHERS, help=HELP)
-    command.add_argument("--data-root", metavar="DIR", help="folder with the MNIST files (default: the digits, enlarged)")
-    command.add_argument("--rounds", type=int, default=30, metavar="N", help="times that a task is done (default: 30)")
-    command.add_argument("--threads", type=int, metavar="N", help="threads that work, of PyTorch too (default: as each likes)")
-    command.add_argument("--growth", metavar="PNG", help="measure how the cost grows, too, and draw it")
+    command.add_argument(
+        "--data-root",
+        metavar="DIR",
+        help="folder with the MNIST files (default: the digits, enlarged)",
+    )
+    command.add_argument(
+        "--rounds",
+        type=int,
+        default=30,
+        metavar="N",
+        help="times that a task is done (default: 30)",
+    )
+    command.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads that work, of PyTorch too (default: as each likes)",
+    )
+    command.add_argument(
+        "--growth", metavar="PNG", help="measure how the cost grows, too, and draw it"
+    )
     command.add_argument("--json", metavar="FILE", help="write the results")
-    command.add_argument("--compare", metavar="FILE", help="results of an earlier run (another commit's) to set beside these")
+    command.add_argument(
+        "--compare",
+        metavar="FILE",
+        help="results of an earlier run (another commit's) to set beside these",
+    )
     command.set_defaults(command=run)
 
 
@@ -39,7 +64,14 @@ def run(chosen: argparse.Namespace) -> int:
             then = before.get(f"{task} / {name}")
             print(f"{line}   before: {shown(then)}" if then else line, flush=True)
 
-    found = bench.run(chosen.against, chosen.rounds, chosen.data_root, growing=bool(chosen.growth), count=chosen.threads, report=report)
+    found = bench.run(
+        chosen.against,
+        chosen.rounds,
+        chosen.data_root,
+        growing=bool(chosen.growth),
+        count=chosen.threads,
+        report=report,
+    )
     if chosen.growth:
         bench.growth.plot(found["growth"], chosen.growth)
     if chosen.json:

@@ -1,4 +1,6 @@
-"""`refboot export FILE`: a saved network as an exchange file for lava.lib.dl.netx, or as a NIR graph."""
+"""`refboot export FILE`: a saved network as an exchange file for lava.lib.dl.netx, or as a NIR
+graph.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,19 @@ from refboot.io.nir import to_nir
 
 def add(commands: Any) -> None:
     """Add the sub-command and its options."""
-    command = commands.add_parser("export", help="write a saved network as a .net (Lava) or .nir file")
+    command = commands.add_parser(
+        "export", help="write a saved network as a .net (Lava) or .nir file"
+    )
     command.add_argument("file", help="best.h5 or last.h5 of a run, or a .net file")
-    command.add_argument("-o", "--output", metavar="FILE", help="what to write, .net or .nir (default: network.net beside the file)")
-    command.add_argument("--dt", type=float, default=1e-3, help="seconds a step, for .nir (default: 0.001)")
+    command.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="what to write, .net or .nir (default: network.net beside the file)",
+    )
+    command.add_argument(
+        "--dt", type=float, default=1e-3, help="seconds a step, for .nir (default: 0.001)"
+    )
     command.set_defaults(command=run)
 
 

@@ -1,4 +1,6 @@
-"""`refboot inspect FILE`: what is in a .net or state file, what it costs, and whether its sums can overflow."""
+"""`refboot inspect FILE`: what is in a .net or state file, what it costs, and whether its sums can
+overflow.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,16 @@ COSTS = f" {'synapses':>10} {'kB':>8} {'max |u|':>9} {'max |v|':>9}  24 bits"
 
 def add(commands: Any) -> None:
     """Add the sub-command and its options."""
-    command = commands.add_parser("inspect", help="layers, weights, memory, operations and overflow of a saved network")
+    command = commands.add_parser(
+        "inspect", help="layers, weights, memory, operations and overflow of a saved network"
+    )
     command.add_argument("file", help="a .net file, or best.h5 or last.h5 of a run")
-    command.add_argument("--time-steps", type=int, metavar="N", help="steps to count for (default: the file's, else 16)")
+    command.add_argument(
+        "--time-steps",
+        type=int,
+        metavar="N",
+        help="steps to count for (default: the file's, else 16)",
+    )
     command.set_defaults(command=run)
 
 
@@ -34,7 +43,9 @@ def run(chosen: argparse.Namespace) -> int:
     net = network_of(chosen.file)
     steps = wanted or net.time_steps or ASSUMED_STEPS
     summaries = summarise(net, steps)
-    print(f"{chosen.file}: written by {net.origin}, input {net.input_shape}, T = {steps}{'' if net.time_steps else ' (assumed)'}")
+    print(
+        f"{chosen.file}: written by {net.origin}, input {net.input_shape}, T = {steps}{'' if net.time_steps else ' (assumed)'}"
+    )
     print(HEAD + COSTS)
     for number, (layer, summary) in enumerate(zip(net.layers, summaries, strict=True)):
         print(f"{number:2} {line(layer, summary)}".rstrip())
@@ -43,7 +54,9 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def network_of(file: str) -> NetSpec:
-    """The network in a .net file, or in a state file that `refboot train` wrote; raises FormatError."""
+    """The network in a .net file, or in a state file that `refboot train` wrote; raises
+    FormatError.
+    """
     if is_net(file):
         return read(file)
     arrays, notes = state.read(file)
@@ -61,7 +74,11 @@ def line(layer: LayerSpec, summary: Summary | None) -> str:
     if summary is None:
         return f"{layer.kind:8} {shape:>12}"
     neuron = layer.neuron
-    integers = f"{'read-out':>21}" if neuron is None or layer.read_out else f"{neuron.i_decay:6} {neuron.v_decay:6} {neuron.v_th:7}"
+    integers = (
+        f"{'read-out':>21}"
+        if neuron is None or layer.read_out
+        else f"{neuron.i_decay:6} {neuron.v_decay:6} {neuron.v_th:7}"
+    )
     weights = f"{summary.weights:9} {f'{summary.low}..{summary.high}':>10} {100 * summary.zeros / summary.weights:5.1f}%"
     costs = f"{summary.connections:10} {summary.bytes / 1000:8.1f} {summary.u_most:9.1f} {summary.v_most:9.1f}"
     return f"{layer.kind:8} {shape:>12} {integers} {weights} {costs}  {'CAN OVERFLOW' if summary.overflows else 'safe'}"

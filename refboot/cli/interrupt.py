@@ -1,4 +1,6 @@
-"""Ctrl-C that is never lost: Python drops a KeyboardInterrupt that comes up inside a destructor or a weak reference's callback."""
+"""Ctrl-C that is never lost: Python drops a KeyboardInterrupt that comes up inside a destructor or
+a weak reference's callback.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from typing import Any
 
 @contextmanager
 def at_the_next_step() -> Iterator[Callable[[], None]]:
-    """Within the `with` block the first Ctrl-C is only remembered: what is yielded, called after each step, raises KeyboardInterrupt then.
+    """Within the `with` block the first Ctrl-C is only remembered: what is yielded, called after
+    each step, raises KeyboardInterrupt then.
 
     A second one interrupts at once.
     """

@@ -13,7 +13,13 @@ def add(commands: Any) -> None:
     """Add the sub-command and its options."""
     command = commands.add_parser("plot", help="draw the pictures of a run (needs the extra viz)")
     command.add_argument("run", metavar="RUN", help="folder of the run")
-    command.add_argument("--image", type=int, default=0, metavar="N", help="which test image the rasters show (default: 0)")
+    command.add_argument(
+        "--image",
+        type=int,
+        default=0,
+        metavar="N",
+        help="which test image the rasters show (default: 0)",
+    )
     data_options(command)
     command.set_defaults(command=run)
 

@@ -24,7 +24,9 @@ def add(commands: Any) -> None:
     """Add the sub-command and its options, one for each setting."""
     command = commands.add_parser("train", help="train a network and save the best")
     command.add_argument("data", choices=DATASETS, help="the data to train on")
-    command.add_argument("--run", metavar="DIR", help="folder of the run (default: runs/digits, runs/mnist)")
+    command.add_argument(
+        "--run", metavar="DIR", help="folder of the run (default: runs/digits, runs/mnist)"
+    )
     data_options(command)
     run_options(command)
     for field in dataclasses.fields(Settings)[1:]:
@@ -34,17 +36,35 @@ def add(commands: Any) -> None:
 
 def data_options(command: argparse.ArgumentParser) -> None:
     """The options that say where MNIST is."""
-    command.add_argument("--data-root", metavar="DIR", help="folder with the MNIST files (default: the cache)")
-    command.add_argument("--download", action="store_true", help="fetch MNIST into the cache if it is not there")
+    command.add_argument(
+        "--data-root", metavar="DIR", help="folder with the MNIST files (default: the cache)"
+    )
+    command.add_argument(
+        "--download", action="store_true", help="fetch MNIST into the cache if it is not there"
+    )
 
 
 def run_options(command: argparse.ArgumentParser) -> None:
     """The options that say what becomes of a run that is there, and of one that goes wrong."""
-    command.add_argument("--resume", action="store_true", help="go on with the run in the folder, from its newest checkpoint")
-    command.add_argument("--overwrite", action="store_true", help="begin anew, whatever run is in the folder")
-    command.add_argument("--checkpoint-steps", type=int, default=0, metavar="N", help="a checkpoint every N steps too, not only each epoch")
+    command.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run in the folder, from its newest checkpoint",
+    )
+    command.add_argument(
+        "--overwrite", action="store_true", help="begin anew, whatever run is in the folder"
+    )
+    command.add_argument(
+        "--checkpoint-steps",
+        type=int,
+        default=0,
+        metavar="N",
+        help="a checkpoint every N steps too, not only each epoch",
+    )
     text = "stop where numbers explode (and, strict, where a layer is silent or saturated, or a fit stands on too few points), or only warn"
-    command.add_argument("--on-trouble", choices=ACTIONS, default="stop", help=f"{text} (default: stop)")
+    command.add_argument(
+        "--on-trouble", choices=ACTIONS, default="stop", help=f"{text} (default: stop)"
+    )
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -52,9 +72,14 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.resume and chosen.overwrite:
         raise RangeError("--resume with --overwrite", "both", "one of them: go on, or begin anew")
     folder = chosen.run or os.path.join("runs", chosen.data)
-    settings = resumed_settings(folder, _named(chosen)) if chosen.resume else Settings(**_given(chosen))
+    settings = (
+        resumed_settings(folder, _named(chosen)) if chosen.resume else Settings(**_given(chosen))
+    )
     _check_that_they_act(settings, _named(chosen))
-    options = {name: getattr(chosen, name) for name in ("resume", "overwrite", "checkpoint_steps", "on_trouble")}
+    options = {
+        name: getattr(chosen, name)
+        for name in ("resume", "overwrite", "checkpoint_steps", "on_trouble")
+    }
     training = Run(settings, folder, chosen.data_root, chosen.download, **options)
     show, line = progress()
 
@@ -66,9 +91,14 @@ def run(chosen: argparse.Namespace) -> int:
         with at_the_next_step() as check:
             found = training.run(line, track)
     except KeyboardInterrupt:
-        print(f"\nrefboot: interrupted in epoch {training.epoch}; go on with --resume --run {training.folder}", file=sys.stderr)
+        print(
+            f"\nrefboot: interrupted in epoch {training.epoch}; go on with --resume --run {training.folder}",
+            file=sys.stderr,
+        )
         return 130
-    print(f"\nBest network (epoch {found['epoch']}), {len(training.testing.dataset)} test images, T = {settings.time_steps}:")
+    print(
+        f"\nBest network (epoch {found['epoch']}), {len(training.testing.dataset)} test images, T = {settings.time_steps}:"
+    )
     print(accuracies(found))
     print(f"Saved: {training.folder}/best.h5")
     return 0
@@ -83,8 +113,13 @@ def accuracies(found: dict[str, Any]) -> str:
 
 
 def progress() -> tuple[Track, Callable[[str], None]]:
-    """What tracks a step and what prints a line: with tqdm on a terminal a bar, else nothing and plain lines."""
-    plain: tuple[Track, Callable[[str], None]] = (lambda epoch, iteration, total, mode: None, lambda text: print(text, flush=True))
+    """What tracks a step and what prints a line: with tqdm on a terminal a bar, else nothing and
+    plain lines.
+    """
+    plain: tuple[Track, Callable[[str], None]] = (
+        lambda epoch, iteration, total, mode: None,
+        lambda text: print(text, flush=True),
+    )
     if not sys.stderr.isatty():
         return plain
     try:
@@ -105,14 +140,23 @@ def progress() -> tuple[Track, Callable[[str], None]]:
 def _setting(command: argparse.ArgumentParser, field: dataclasses.Field[Any]) -> None:
     flag = _flag(field.name)
     others = {"digits": DIGITS, "conv": CONV, "digits conv": DIGITS_CONV}
-    differs = "".join(f"; {name}: {_shown(given[field.name])}" for name, given in others.items() if field.name in given)
+    differs = "".join(
+        f"; {name}: {_shown(given[field.name])}"
+        for name, given in others.items()
+        if field.name in given
+    )
     text = f"{field.metadata['help']} (default: {_shown(field.default)}{differs})"
     if isinstance(field.default, bool):
         command.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
     elif isinstance(field.default, tuple):
         command.add_argument(flag, type=int, nargs="*", metavar="N", help=text)
     else:
-        command.add_argument(flag, type=type(field.default), metavar="X" if isinstance(field.default, float) else "N", help=text)
+        command.add_argument(
+            flag,
+            type=type(field.default),
+            metavar="X" if isinstance(field.default, float) else "N",
+            help=text,
+        )
 
 
 def _given(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -122,7 +166,9 @@ def _given(chosen: argparse.Namespace) -> dict[str, Any]:
 def _named(chosen: argparse.Namespace) -> dict[str, Any]:
     """The settings that the command line names."""
     named = {f.name: getattr(chosen, f.name) for f in dataclasses.fields(Settings)}
-    return {name: tuple(v) if isinstance(v, list) else v for name, v in named.items() if v is not None}
+    return {
+        name: tuple(v) if isinstance(v, list) else v for name, v in named.items() if v is not None
+    }
 
 
 def _check_that_they_act(settings: Settings, named: Collection[str]) -> None:
@@ -130,8 +176,13 @@ def _check_that_they_act(settings: Settings, named: Collection[str]) -> None:
     for field in dataclasses.fields(Settings):
         for other, values in field.metadata["acts"].items():
             if field.name in named and getattr(settings, other) not in values:
-                now, wanted = _as_given(other, getattr(settings, other)), " or ".join(_as_given(other, value) for value in values)
-                raise RangeError(_flag(field.name), f"of no effect with {now}", f"{wanted} beside it")
+                now, wanted = (
+                    _as_given(other, getattr(settings, other)),
+                    " or ".join(_as_given(other, value) for value in values),
+                )
+                raise RangeError(
+                    _flag(field.name), f"of no effect with {now}", f"{wanted} beside it"
+                )
 
 
 def _flag(name: str) -> str:

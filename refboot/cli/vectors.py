@@ -1,4 +1,6 @@
-"""`refboot vectors`: make the golden vectors and their tables anew, or check that they are what would be made."""
+"""`refboot vectors`: make the golden vectors and their tables anew, or check that they are what
+would be made.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +13,17 @@ from refboot.conformance import remake, vectors
 
 def add(commands: Any) -> None:
     """Add the sub-command and its options."""
-    command = commands.add_parser("vectors", help="make the golden vectors of the spec, or check them")
-    command.add_argument("action", choices=("make", "check"), help="make: write them; check: make them again and tell every difference")
-    command.add_argument("--spec", metavar="DIR", help="the folder spec (default: that of the checkout)")
+    command = commands.add_parser(
+        "vectors", help="make the golden vectors of the spec, or check them"
+    )
+    command.add_argument(
+        "action",
+        choices=("make", "check"),
+        help="make: write them; check: make them again and tell every difference",
+    )
+    command.add_argument(
+        "--spec", metavar="DIR", help="the folder spec (default: that of the checkout)"
+    )
     command.set_defaults(command=run)
 
 

@@ -1,1 +1,3 @@
-"""Golden vectors, and the kit that holds a backend against them and tells which mistake it makes."""
+"""Golden vectors, and the kit that holds a backend against them and tells which mistake it
+makes.
+"""

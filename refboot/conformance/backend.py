@@ -1,4 +1,6 @@
-"""Backends in Python: an object with functions by the names of the table, and what comes of asking one."""
+"""Backends in Python: an object with functions by the names of the table, and what comes of asking
+one.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from refboot.errors import FormatError
 
 @dataclass(frozen=True)
 class Answer:
-    """What a backend made of a case: `answer` with outputs, `reject` with a kind, `missing`, or `crash` with a reason."""
+    """What a backend made of a case: `answer` with outputs, `reject` with a kind, `missing`, or
+    `crash` with a reason.
+    """
 
     status: str
     outputs: dict[str, np.ndarray] = field(default_factory=dict)
@@ -61,7 +65,9 @@ class PythonBackend:
             kind = kind_of(error)
             return Answer("reject", detail=kind) if kind else crash(error)
         try:
-            return Answer("answer", named(case.operation, arguments if case.operation.in_place else result))
+            return Answer(
+                "answer", named(case.operation, arguments if case.operation.in_place else result)
+            )
         except Exception as error:
             return crash(error)
 
@@ -72,20 +78,28 @@ def crash(error: BaseException) -> Answer:
 
 
 def kind_of(error: BaseException) -> str | None:
-    """The kind an error tells: one of refboot's, or any exception with an attribute `kind` that is a known one."""
+    """The kind an error tells: one of refboot's, or any exception with an attribute `kind` that is
+    a known one.
+    """
     if isinstance(getattr(error, "kind", None), str) and error.kind in KINDS:  # type: ignore[attr-defined]
         return str(error.kind)  # type: ignore[attr-defined]
     return next((kind for kind, wanted in KINDS.items() if isinstance(error, wanted)), None)
 
 
 def named(operation: Operation, result: Any) -> dict[str, np.ndarray]:
-    """The outputs by name; a lone output need not come in a tuple. Raises FormatError if their number or type is not the table's."""
+    """The outputs by name; a lone output need not come in a tuple. Raises FormatError if their
+    number or type is not the table's.
+    """
     wanted = operation.outputs
     parts = [result] if len(wanted) == 1 and not isinstance(result, tuple) else list(result)
     if operation.in_place:
         parts = parts[: len(wanted)]
     if len(parts) != len(wanted):
-        raise FormatError(f"the answer to {operation.name}", f"of {len(parts)} outputs", f"{len(wanted)}: {[v.name for v in wanted]}")
+        raise FormatError(
+            f"the answer to {operation.name}",
+            f"of {len(parts)} outputs",
+            f"{len(wanted)}: {[v.name for v in wanted]}",
+        )
     return {value.name: plain(value.name, part) for value, part in zip(wanted, parts, strict=True)}
 
 
@@ -100,7 +114,8 @@ def plain(name: str, value: Any) -> np.ndarray:
 
 
 def load(target: str) -> PythonBackend:
-    """The backend `module:object` or `file.py:object`, or the module itself; modules are looked for in the working folder, too.
+    """The backend `module:object` or `file.py:object`, or the module itself; modules are looked for
+    in the working folder, too.
 
     A file's own folder is looked in for what it imports. Raises FormatError.
     """
@@ -109,7 +124,11 @@ def load(target: str) -> PythonBackend:
         found = _from_file(Path(where)) if where.endswith(".py") else _from_name(where)
         return PythonBackend(getattr(found, name) if name else found, target)
     except (ImportError, OSError, AttributeError, SyntaxError, ValueError) as error:
-        raise FormatError(f"the backend {target}", f"not to be had ({type(error).__name__}: {error})", "a module (and object)") from error
+        raise FormatError(
+            f"the backend {target}",
+            f"not to be had ({type(error).__name__}: {error})",
+            "a module (and object)",
+        ) from error
 
 
 @contextmanager

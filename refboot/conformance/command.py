@@ -1,4 +1,6 @@
-"""Backends that are programs: each case is written to a file, and the answer read from one, within bounds of time and size."""
+"""Backends that are programs: each case is written to a file, and the answer read from one, within
+bounds of time and size.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ PAUSE = 0.02
 
 
 class CommandBackend:
-    """The program of a command line like `prog {input} {output}`, run once per case, for at most `timeout` seconds."""
+    """The program of a command line like `prog {input} {output}`, run once per case, for at most
+    `timeout` seconds.
+    """
 
     def __init__(self, command: str, timeout: float = 60) -> None:
         self.name = command
@@ -31,16 +35,23 @@ class CommandBackend:
         self.timeout = arrays.number("timeout", timeout, 0, above=True)
         for place in ("{input}", "{output}"):
             if not any(place in word for word in self.words):
-                raise RangeError("--command", repr(command), "a command line with {input} and {output}")
+                raise RangeError(
+                    "--command", repr(command), "a command line with {input} and {output}"
+                )
         if shutil.which(self.words[0]) is None:
-            raise RangeError("the program of --command", repr(self.words[0]), "one that is there and may be run")
+            raise RangeError(
+                "the program of --command", repr(self.words[0]), "one that is there and may be run"
+            )
 
     def answer(self, case: Case) -> Answer:
         """Run the program on `case`; a crash, no answer, a late or a damaged one is a crash."""
         with tempfile.TemporaryDirectory(prefix="refboot-") as folder:
             asked, answered = Path(folder, "case"), Path(folder, "answer")
             asked.write_bytes(case_bytes(case))
-            words = [word.replace("{input}", str(asked)).replace("{output}", str(answered)) for word in self.words]
+            words = [
+                word.replace("{input}", str(asked)).replace("{output}", str(answered))
+                for word in self.words
+            ]
             trouble = self._run(words, answered, Path(folder, "stderr"))
             if trouble:
                 return Answer("crash", detail=trouble)
@@ -53,7 +64,11 @@ class CommandBackend:
         with open(errors, "wb") as said:
             try:
                 process = subprocess.Popen(
-                    words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, start_new_session=os.name == "posix"
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=said,
+                    start_new_session=os.name == "posix",
                 )
             except OSError as error:
                 return f"could not be started: {error}"
@@ -67,7 +82,11 @@ class CommandBackend:
         while True:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(PAUSE)
-            trouble = f"an answer of more than {LARGEST_ANSWER} bytes" if any(_size(path) > LARGEST_ANSWER for path in written) else ""
+            trouble = (
+                f"an answer of more than {LARGEST_ANSWER} bytes"
+                if any(_size(path) > LARGEST_ANSWER for path in written)
+                else ""
+            )
             if not trouble and process.poll() is None and time.monotonic() > end:
                 trouble = f"no answer within {self.timeout:g} s"
             if trouble:

@@ -17,7 +17,8 @@ SHOWN = 12
 class Difference:
     """The first place where an answer differs.
 
-    `where` names the axes, `size` is in `unit`, `count` places differ in all, `inputs` are those there.
+    `where` names the axes, `size` is in `unit`, `count` places differ in all, `inputs` are those
+    there.
     """
 
     output: str
@@ -36,7 +37,9 @@ class Difference:
 
 
 def difference(case: Case, answer: dict[str, np.ndarray]) -> Difference | None:
-    """The first difference of `answer` from the case's outputs beyond its tolerance, by time step where there is one; None without one."""
+    """The first difference of `answer` from the case's outputs beyond its tolerance, by time step
+    where there is one; None without one.
+    """
     found: list[tuple[int, int, Difference]] = []
     for order, value in enumerate(case.operation.outputs):
         expected, got = case.outputs[value.name], answer.get(value.name)
@@ -55,7 +58,11 @@ def beyond(expected: np.ndarray, got: np.ndarray, tolerance: Tolerance) -> np.nd
     """Where `got` is further from `expected` than allowed; NaN equals NaN, and infinity itself."""
     with np.errstate(all="ignore"):
         if expected.dtype.kind == "i" and got.dtype.kind == "i":
-            apart = expected != got if tolerance.kind == "exact" else np.abs(expected - got) > allowed(expected, tolerance)
+            apart = (
+                expected != got
+                if tolerance.kind == "exact"
+                else np.abs(expected - got) > allowed(expected, tolerance)
+            )
         else:
             e, g = expected.astype(np.float64), got.astype(np.float64)
             apart = ~((e == g) | (np.isnan(e) & np.isnan(g)))
@@ -83,8 +90,12 @@ def first(wrong: np.ndarray, value: Value) -> tuple[int, ...]:
     return tuple(int(i) for i in places[0])
 
 
-def describe(case: Case, value: Value, at: tuple[int, ...], got: np.ndarray, count: int) -> Difference:
-    """The difference at index `at` of the output `value`, in integers where it is whole or exact on the state grid, else in ulps."""
+def describe(
+    case: Case, value: Value, at: tuple[int, ...], got: np.ndarray, count: int
+) -> Difference:
+    """The difference at index `at` of the output `value`, in integers where it is whole or exact on
+    the state grid, else in ulps.
+    """
     expected = case.outputs[value.name]
     e, g = expected[at], got[at]
     with np.errstate(all="ignore"):
@@ -92,19 +103,31 @@ def describe(case: Case, value: Value, at: tuple[int, ...], got: np.ndarray, cou
     unit, size = "in value", apart
     if case.tolerance.kind == "ulps":
         unit, size = "ulps (of the largest magnitude)", apart / ulp(expected)
-    elif expected.dtype.kind == "f" and float(e) * 4096 == round(float(e) * 4096) if np.isfinite(e) else False:
+    elif (
+        expected.dtype.kind == "f" and float(e) * 4096 == round(float(e) * 4096)
+        if np.isfinite(e)
+        else False
+    ):
         unit, size = "units of 1/4096", apart * 4096
     letters = value.axes or ""
     where = {AXES[letter]: i for letter, i in zip(letters, at, strict=True)}
-    inputs = {v.name: shown(case.inputs[v.name], v, dict(zip(letters, at, strict=True))) for v in case.operation.inputs}
+    inputs = {
+        v.name: shown(case.inputs[v.name], v, dict(zip(letters, at, strict=True)))
+        for v in case.operation.inputs
+    }
     return Difference(value.name, where, number(e), number(g), size, unit, count, inputs)
 
 
 def shown(value: Any, of: Value, at: dict[str, int]) -> str:
-    """The part of an input that lies at the place `at`: indexed along the axes they share, at most a dozen numbers."""
+    """The part of an input that lies at the place `at`: indexed along the axes they share, at most
+    a dozen numbers.
+    """
     if not isinstance(value, np.ndarray) or of.axes is None:
         return repr(value)
-    index = tuple(min(at[a], n - 1) if a in at and n else slice(None) for a, n in zip(of.axes, value.shape, strict=True))
+    index = tuple(
+        min(at[a], n - 1) if a in at and n else slice(None)
+        for a, n in zip(of.axes, value.shape, strict=True)
+    )
     part = value[index]
     if part.ndim == 0:
         return number(part[()])
@@ -114,4 +137,10 @@ def shown(value: Any, of: Value, at: dict[str, int]) -> str:
 
 def number(x: Any) -> str:
     """A number as short as it can be without loss."""
-    return str(int(x)) if np.asarray(x).dtype.kind in "iu" else repr(float(x)) if np.asarray(x).dtype.itemsize == 8 else str(np.float32(x))
+    return (
+        str(int(x))
+        if np.asarray(x).dtype.kind in "iu"
+        else repr(float(x))
+        if np.asarray(x).dtype.itemsize == 8
+        else str(np.float32(x))
+    )

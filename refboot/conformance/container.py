@@ -1,4 +1,5 @@
-"""The case file and the answer file of the command protocol: lines of text, each array followed by its raw little-endian bytes.
+"""The case file and the answer file of the command protocol: lines of text, each array followed by
+its raw little-endian bytes.
 
     refboot-case 1          refboot-answer 1
     op cuba_forward         array s f4 3 2 3 16
@@ -7,7 +8,8 @@
     <2*3*16*4 bytes>
     end
 
-Other lines of a case: `real NAME VALUE`, `text NAME VALUE`, `none NAME`. Other answers: `reject KIND` or `missing` in place of arrays.
+Other lines of a case: `real NAME VALUE`, `text NAME VALUE`, `none NAME`. Other answers: `reject
+KIND` or `missing` in place of arrays.
 """
 
 from __future__ import annotations
@@ -35,20 +37,35 @@ def item(name: str, value: Any) -> bytes:
     if isinstance(value, np.ndarray):
         code = dtype_code(value)
         sizes = "".join(f" {n}" for n in value.shape)
-        return f"array {name} {code} {value.ndim}{sizes}\n".encode() + np.ascontiguousarray(value, DTYPES[code]).tobytes()
+        return (
+            f"array {name} {code} {value.ndim}{sizes}\n".encode()
+            + np.ascontiguousarray(value, DTYPES[code]).tobytes()
+        )
     if value is None:
         return f"none {name}\n".encode()
     if isinstance(value, (bool, int)):
         return f"int {name} {int(value)}\n".encode()
-    return f"real {name} {value!r}\n".encode() if isinstance(value, float) else f"text {name} {value}\n".encode()
+    return (
+        f"real {name} {value!r}\n".encode()
+        if isinstance(value, float)
+        else f"text {name} {value}\n".encode()
+    )
 
 
 def answer_bytes(answer: Answer) -> bytes:
     """The answer file."""
     head = b"refboot-answer 1\n"
     if answer.status != "answer":
-        return head + (f"reject {answer.detail}\n" if answer.status == "reject" else "missing\n").encode() + b"end\n"
-    return head + b"".join(item(name, np.asarray(array)) for name, array in answer.outputs.items()) + b"end\n"
+        return (
+            head
+            + (f"reject {answer.detail}\n" if answer.status == "reject" else "missing\n").encode()
+            + b"end\n"
+        )
+    return (
+        head
+        + b"".join(item(name, np.asarray(array)) for name, array in answer.outputs.items())
+        + b"end\n"
+    )
 
 
 def parse_answer(data: bytes) -> Answer:
@@ -70,7 +87,11 @@ def parse_answer(data: bytes) -> Answer:
             case ["array", name, code, *sizes] if code in DTYPES and len(outputs) < 64:
                 outputs[name] = reader.array(code, sizes)
             case _:
-                raise FormatError("the answer file", f"with the line {' '.join(words)!r}", "array, reject, missing or end")
+                raise FormatError(
+                    "the answer file",
+                    f"with the line {' '.join(words)!r}",
+                    "array, reject, missing or end",
+                )
 
 
 class Reader:
@@ -84,7 +105,9 @@ class Reader:
         """The next line without its end; raises FormatError."""
         end = self.data.find(b"\n", self.at, self.at + MAX_LINE)
         if end < 0:
-            raise FormatError("the answer file", "cut off, or with an endless line", "lines up to 'end'")
+            raise FormatError(
+                "the answer file", "cut off, or with an endless line", "lines up to 'end'"
+            )
         text = self.data[self.at : end].decode("ascii", "backslashreplace")
         self.at = end + 1
         return text
@@ -97,12 +120,22 @@ class Reader:
 
     def array(self, code: str, sizes: list[str]) -> np.ndarray:
         """An array whose number of axes and sizes were given; raises FormatError."""
-        if not sizes or not all(s.isascii() and s.isdigit() and len(s) < 10 for s in sizes) or int(sizes[0]) != len(sizes) - 1 > MAX_AXES:
-            raise FormatError("the answer file", f"with sizes {' '.join(sizes)!r}", "the number of axes, then their sizes")
+        if (
+            not sizes
+            or not all(s.isascii() and s.isdigit() and len(s) < 10 for s in sizes)
+            or int(sizes[0]) != len(sizes) - 1 > MAX_AXES
+        ):
+            raise FormatError(
+                "the answer file",
+                f"with sizes {' '.join(sizes)!r}",
+                "the number of axes, then their sizes",
+            )
         shape = [int(size) for size in sizes[1:]]
         count, dtype = int(np.prod(shape, dtype=object)) if shape else 1, np.dtype(DTYPES[code])
         if self.at + count * dtype.itemsize > len(self.data):
-            raise FormatError("the answer file", "cut off", f"{count} numbers for an array of shape {shape}")
+            raise FormatError(
+                "the answer file", "cut off", f"{count} numbers for an array of shape {shape}"
+            )
         array = np.frombuffer(self.data, dtype, count, self.at).reshape(shape)
         self.at += count * dtype.itemsize
         return array.copy()

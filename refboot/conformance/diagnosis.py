@@ -14,7 +14,9 @@ from refboot.conformance.strength import calls, mutated, reached, wrong
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A mutant whose answers are the backend's: in `explained` failed cases, and against `contradicted` ones that it should fail, too."""
+    """A mutant whose answers are the backend's: in `explained` failed cases, and against
+    `contradicted` ones that it should fail, too.
+    """
 
     mutant: Mutant
     explained: tuple[str, ...]
@@ -22,9 +24,11 @@ class Diagnosis:
 
 
 def diagnose(failed: Mapping[str, tuple[Case, Answer]], passed: list[Case]) -> list[Diagnosis]:
-    """The mutants that give the answers of `failed`, those that explain most and contradict least first.
+    """The mutants that give the answers of `failed`, those that explain most and contradict least
+    first.
 
-    `passed` are cases that the backend passes: a mutant that fails one of them is not the whole truth about the backend.
+    `passed` are cases that the backend passes: a mutant that fails one of them is not the whole
+    truth about the backend.
     """
     cases = [case for case, _ in failed.values()]
     called = {case.id: calls(case) for case in [*cases, *passed]}
@@ -32,22 +36,31 @@ def diagnose(failed: Mapping[str, tuple[Case, Answer]], passed: list[Case]) -> l
     for mutant in MUTANTS:
         touched = [case for case in cases if reached(mutant, called[case.id])]
         answers = mutated(mutant, touched)
-        explained = [case.id for case in touched if alike(case, answers[case.id], failed[case.id][1])]
+        explained = [
+            case.id for case in touched if alike(case, answers[case.id], failed[case.id][1])
+        ]
         if explained:
             others = [case for case in passed if reached(mutant, called[case.id])]
             against = mutated(mutant, others)
             contradicted = [case.id for case in others if wrong(case, against[case.id])]
             found.append(Diagnosis(mutant, tuple(explained), tuple(contradicted)))
-    return sorted(found, key=lambda d: (len(d.contradicted) > 0, -len(d.explained), len(d.contradicted)))
+    return sorted(
+        found, key=lambda d: (len(d.contradicted) > 0, -len(d.explained), len(d.contradicted))
+    )
 
 
 def alike(case: Case, mutant: Answer, backend: Answer) -> bool:
-    """Whether mutant and backend give the same answer, within the case's tolerance, which is not the expected one."""
+    """Whether mutant and backend give the same answer, within the case's tolerance, which is not
+    the expected one.
+    """
     if not wrong(case, mutant) or mutant.status != backend.status:
         return False
     if mutant.status == "reject":
         return mutant.detail == backend.detail
-    return mutant.status == "answer" and difference(replace(case, outputs=mutant.outputs), backend.outputs) is None
+    return (
+        mutant.status == "answer"
+        and difference(replace(case, outputs=mutant.outputs), backend.outputs) is None
+    )
 
 
 def cover(found: list[Diagnosis]) -> list[Diagnosis]:

@@ -1,7 +1,8 @@
-"""The table of operations a backend can be asked for: level, what goes in, what comes out, and what the axes mean.
+"""The table of operations a backend can be asked for: level, what goes in, what comes out, and what
+the axes mean.
 
-Inputs and outputs are written `name:AXES`, one letter per axis of an array (`name` alone is a scalar, a text or None; `name:` an array of
-rank 0).
+Inputs and outputs are written `name:AXES`, one letter per axis of an array (`name` alone is a
+scalar, a text or None; `name:` an array of rank 0).
 """
 
 from __future__ import annotations
@@ -32,14 +33,18 @@ AXES = {
 
 
 class Value(NamedTuple):
-    """One input or output: its name and the letters of its axes, or None for a scalar, a text or None."""
+    """One input or output: its name and the letters of its axes, or None for a scalar, a text or
+    None.
+    """
 
     name: str
     axes: str | None
 
 
 class Operation(NamedTuple):
-    """What a backend is asked to compute: `inputs` are passed in order, `outputs` come back in order."""
+    """What a backend is asked to compute: `inputs` are passed in order, `outputs` come back in
+    order.
+    """
 
     name: str
     level: int

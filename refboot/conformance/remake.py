@@ -23,13 +23,19 @@ def make(spec: Path) -> list[str]:
     vectors.write(cases, spec / "vectors", vectors.spec_version(spec))
     for name, table in TABLES.items():
         files.replace(spec / name, table(cases).encode())
-    return [str(spec / "vectors" / vectors.INDEX), str(spec / "vectors" / vectors.ARRAYS), *(str(spec / name) for name in TABLES)]
+    return [
+        str(spec / "vectors" / vectors.INDEX),
+        str(spec / "vectors" / vectors.ARRAYS),
+        *(str(spec / name) for name in TABLES),
+    ]
 
 
 def check(spec: Path, cases: list[Case] | None = None) -> list[str]:
-    """Every difference between what is in `spec` and what would be made (`cases`, if that was done before), in words.
+    """Every difference between what is in `spec` and what would be made (`cases`, if that was done
+    before), in words.
 
-    With the HDF5 version that wrote the arrays all files must be the same byte for byte; with another, the arrays in them.
+    With the HDF5 version that wrote the arrays all files must be the same byte for byte; with
+    another, the arrays in them.
     """
     cases = vectors.made() if cases is None else cases
     with tempfile.TemporaryDirectory() as folder:
@@ -40,7 +46,11 @@ def check(spec: Path, cases: list[Case] | None = None) -> list[str]:
         written_by = _index(spec / "vectors" / vectors.INDEX).get("hdf5")
         if not found and written_by == h5py.version.hdf5_version:
             names = (vectors.INDEX, vectors.ARRAYS)
-            found = [f"{name}: other bytes" for name in names if (spec / "vectors" / name).read_bytes() != (fresh / name).read_bytes()]
+            found = [
+                f"{name}: other bytes"
+                for name in names
+                if (spec / "vectors" / name).read_bytes() != (fresh / name).read_bytes()
+            ]
     for name, table in TABLES.items():
         there = spec / name
         if not there.is_file() or there.read_bytes() != table(cases).encode():
@@ -52,11 +62,19 @@ def index_differences(there: Path, fresh: Path) -> list[str]:
     """Differences between two indices, by key and by case; the HDF5 version may differ."""
     old, new = _index(there), _index(fresh)
     keys = (old.keys() | new.keys()) - {"hdf5", "cases"}
-    found = [f"{vectors.INDEX}: {key} differs" for key in sorted(keys) if old.get(key) != new.get(key)]
+    found = [
+        f"{vectors.INDEX}: {key} differs" for key in sorted(keys) if old.get(key) != new.get(key)
+    ]
     before, after = ({case["id"]: case for case in index.get("cases", [])} for index in (old, new))
     if list(before) != list(after):
-        found.append(f"{vectors.INDEX}: other cases, or in another order: {sorted(before.keys() ^ after.keys())}")
-    return found + [f"{vectors.INDEX}: {name} differs" for name in before.keys() & after.keys() if before[name] != after[name]]
+        found.append(
+            f"{vectors.INDEX}: other cases, or in another order: {sorted(before.keys() ^ after.keys())}"
+        )
+    return found + [
+        f"{vectors.INDEX}: {name} differs"
+        for name in before.keys() & after.keys()
+        if before[name] != after[name]
+    ]
 
 
 def array_differences(there: Path, fresh: Path) -> list[str]:
@@ -64,7 +82,9 @@ def array_differences(there: Path, fresh: Path) -> list[str]:
     with reading(there) as old, reading(fresh) as new:
         before, after = _arrays(old), _arrays(new)
     names = sorted(before.keys() | after.keys())
-    return [f"{vectors.ARRAYS}: {name} differs" for name in names if before.get(name) != after.get(name)]
+    return [
+        f"{vectors.ARRAYS}: {name} differs" for name in names if before.get(name) != after.get(name)
+    ]
 
 
 def _arrays(file: h5py.File) -> dict[str, tuple[str, tuple[int, ...], bytes]]:

@@ -22,21 +22,33 @@ def text(report: Report) -> str:
     lines += diagnosis(report)
     missing = Counter(r.case.op for r in report.having(MISSING))
     if missing:
-        lines.append("Not covered: " + ", ".join(f"{op} ({n})" for op, n in sorted(missing.items())))
+        lines.append(
+            "Not covered: " + ", ".join(f"{op} ({n})" for op, n in sorted(missing.items()))
+        )
     for level in report.levels:
         counts = Counter(r.status for r in report.results if r.case.level == level)
         lines.append(
-            f"Level {level}: " + ", ".join(f"{counts[s]} {s}" for s in (PASSED, FAILED, EXPECTED, UNEXPECTED, MISSING) if counts[s])
+            f"Level {level}: "
+            + ", ".join(
+                f"{counts[s]} {s}"
+                for s in (PASSED, FAILED, EXPECTED, UNEXPECTED, MISSING)
+                if counts[s]
+            )
         )
     conforms = ", ".join(map(str, report.conforms)) or "none"
-    lines.append(f"{len(report.having(PASSED))} of {len(report.results)} cases passed; every case passed up to level: {conforms}")
+    lines.append(
+        f"{len(report.having(PASSED))} of {len(report.results)} cases passed; every case passed up to level: {conforms}"
+    )
     return "\n".join(lines)
 
 
 def failure(result: Result) -> list[str]:
     """A failed case in lines: id, clauses, what is wrong first, and the inputs there."""
     head = f"{result.status.upper()} {result.case.id} [{' '.join(result.case.clauses)}] {result.case.op}"
-    lines = [head, f"  {result.reason}" if result.status == FAILED else f"  expected to fail: {result.reason}"]
+    lines = [
+        head,
+        f"  {result.reason}" if result.status == FAILED else f"  expected to fail: {result.reason}",
+    ]
     if result.difference is not None:
         lines += [f"    {name} = {value}" for name, value in result.difference.inputs.items()]
     return lines
@@ -49,8 +61,16 @@ def diagnosis(report: Report) -> list[str]:
         return ["No known mistake gives these answers.", ""] if failed else []
     lines = ["Your results are those of:"]
     for found in cover(list(report.diagnoses)):
-        lines.append(f"  {named(found)}: all of its answers in {len(found.explained)} of {failed} failed cases{against(found)}")
-        same = [d for d in report.diagnoses if d is not found and d.explained == found.explained and d.contradicted == found.contradicted]
+        lines.append(
+            f"  {named(found)}: all of its answers in {len(found.explained)} of {failed} failed cases{against(found)}"
+        )
+        same = [
+            d
+            for d in report.diagnoses
+            if d is not found
+            and d.explained == found.explained
+            and d.contradicted == found.contradicted
+        ]
         lines += [f"    or, not told apart: {named(other)}" for other in same[:SHOWN]]
     return [*lines, ""]
 
@@ -88,23 +108,41 @@ def as_dict(result: Result) -> dict[str, Any]:
     """One result as plain values."""
     case, found = result.case, result.difference
     about = {"case": case.id, "op": case.op, "level": case.level, "clauses": list(case.clauses)}
-    return about | {"status": result.status, "reason": result.reason, "difference": None if found is None else dataclasses.asdict(found)}
+    return about | {
+        "status": result.status,
+        "reason": result.reason,
+        "difference": None if found is None else dataclasses.asdict(found),
+    }
 
 
 def junit(report: Report) -> str:
-    """The report as JUnit XML: a suite per level, `skipped` for what is not covered or expected to fail."""
+    """The report as JUnit XML: a suite per level, `skipped` for what is not covered or expected to
+    fail.
+    """
     root = ElementTree.Element("testsuites", name=printable(report.backend))
     for level in report.levels:
         results = [r for r in report.results if r.case.level == level]
         counts = Counter(r.status for r in results)
-        numbers = {"tests": len(results), "failures": counts[FAILED] + counts[UNEXPECTED], "skipped": counts[MISSING] + counts[EXPECTED]}
-        suite = ElementTree.SubElement(root, "testsuite", {"name": f"level {level}"} | {k: str(v) for k, v in numbers.items()})
+        numbers = {
+            "tests": len(results),
+            "failures": counts[FAILED] + counts[UNEXPECTED],
+            "skipped": counts[MISSING] + counts[EXPECTED],
+        }
+        suite = ElementTree.SubElement(
+            root, "testsuite", {"name": f"level {level}"} | {k: str(v) for k, v in numbers.items()}
+        )
         for result in results:
-            case = ElementTree.SubElement(suite, "testcase", name=result.case.id, classname=" ".join(result.case.clauses))
+            case = ElementTree.SubElement(
+                suite, "testcase", name=result.case.id, classname=" ".join(result.case.clauses)
+            )
             if result.status in (FAILED, UNEXPECTED):
-                ElementTree.SubElement(case, "failure", message=result.status).text = printable("\n".join(failure(result)))
+                ElementTree.SubElement(case, "failure", message=result.status).text = printable(
+                    "\n".join(failure(result))
+                )
             elif result.status != PASSED:
-                ElementTree.SubElement(case, "skipped", message=printable(f"{result.status} {result.reason}".strip()))
+                ElementTree.SubElement(
+                    case, "skipped", message=printable(f"{result.status} {result.reason}".strip())
+                )
     return ElementTree.tostring(root, encoding="unicode")
 
 

@@ -19,7 +19,9 @@ TYPES: dict[str, tuple[type, ...]] = {
 NOTES = {"$schema", "title", "description", "$defs"}
 
 
-def check(value: Any, schema: dict[str, Any], root: dict[str, Any] | None = None, at: str = "the index") -> None:
+def check(
+    value: Any, schema: dict[str, Any], root: dict[str, Any] | None = None, at: str = "the index"
+) -> None:
     """Raise FormatError that names the place where `value` does not fit `schema`."""
     root = schema if root is None else root
     for rule, wanted in schema.items():
@@ -39,7 +41,12 @@ def _properties(value: Any, wanted: Any, schema: Any, root: Any, at: str) -> Non
 
 def _additional(value: Any, wanted: Any, schema: Any, root: Any, at: str) -> None:
     for name in sorted(value.keys() - schema.get("properties", {}).keys()):
-        _demand(wanted is not False, at, f"with {name!r}", f"only {sorted(schema.get('properties', {}))}")
+        _demand(
+            wanted is not False,
+            at,
+            f"with {name!r}",
+            f"only {sorted(schema.get('properties', {}))}",
+        )
         check(value[name], wanted, root, f"{at}.{name}")
 
 
@@ -65,13 +72,19 @@ RULES: dict[str, Any] = {
     "additionalProperties": _additional,
     "oneOf": _one_of,
     "items": _items,
-    "required": lambda v, names, s, r, at: _demand(all(n in v for n in names), at, sorted(v), f"an object with {names}"),
+    "required": lambda v, names, s, r, at: _demand(
+        all(n in v for n in names), at, sorted(v), f"an object with {names}"
+    ),
     "enum": lambda v, choices, s, r, at: _demand(v in choices, at, v, f"one of {choices}"),
     "const": lambda v, wanted, s, r, at: _demand(v == wanted, at, v, repr(wanted)),
-    "pattern": lambda v, pattern, s, r, at: _demand(re.search(pattern, v) is not None, at, v, f"a text like {pattern}"),
+    "pattern": lambda v, pattern, s, r, at: _demand(
+        re.search(pattern, v) is not None, at, v, f"a text like {pattern}"
+    ),
     "minimum": lambda v, least, s, r, at: _demand(v >= least, at, v, f"at least {least}"),
     "maximum": lambda v, most, s, r, at: _demand(v <= most, at, v, f"at most {most}"),
-    "minItems": lambda v, least, s, r, at: _demand(len(v) >= least, at, f"of {len(v)} items", f"at least {least}"),
+    "minItems": lambda v, least, s, r, at: _demand(
+        len(v) >= least, at, f"of {len(v)} items", f"at least {least}"
+    ),
     "$ref": lambda v, path, s, r, at: check(v, r["$defs"][path.rpartition("/")[2]], r, at),
 }
 

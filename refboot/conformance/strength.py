@@ -28,7 +28,9 @@ def wrong(case: Case, answer: Answer) -> bool:
 
 
 def calls(case: Case) -> set[str]:
-    """The names of all functions that the definition calls on `case`: a mutant that changes none of them answers alike."""
+    """The names of all functions that the definition calls on `case`: a mutant that changes none of
+    them answers alike.
+    """
     seen: set[str] = set()
 
     def note(frame: FrameType, event: str, _: object) -> None:
@@ -63,4 +65,7 @@ def kills(cases: list[Case]) -> dict[str, list[str]]:
 def flagged(cases: list[Case]) -> list[Case]:
     """The cases with the names of the mutants they catch as flags."""
     by_mutant = kills(cases)
-    return [replace(case, flags=tuple(name for name, ids in by_mutant.items() if case.id in ids)) for case in cases]
+    return [
+        replace(case, flags=tuple(name for name, ids in by_mutant.items() if case.id in ids))
+        for case in cases
+    ]

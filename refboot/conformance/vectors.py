@@ -1,4 +1,6 @@
-"""The golden vectors as files: a JSON index and an HDF5 file of arrays, in `spec/vectors` and beside the installed package."""
+"""The golden vectors as files: a JSON index and an HDF5 file of arrays, in `spec/vectors` and
+beside the installed package.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,17 @@ INSTALLED = "share/refboot/spec"
 
 
 def spec_folder() -> Path:
-    """The folder `spec` of the checkout, or what was installed of it; raises FormatError if there is none."""
+    """The folder `spec` of the checkout, or what was installed of it; raises FormatError if there
+    is none.
+    """
     for place in _places(Path(__file__).resolve().parents[2]):
         if (place / "vectors" / SCHEMA).is_file():
             return place
-    raise FormatError("the golden vectors", "not there", "spec/vectors in a checkout, or refboot installed with its data files")
+    raise FormatError(
+        "the golden vectors",
+        "not there",
+        "spec/vectors in a checkout, or refboot installed with its data files",
+    )
 
 
 def _places(root: Path) -> Iterator[Path]:
@@ -64,7 +72,11 @@ def write(cases: list[Case], folder: str | os.PathLike[str], spec_version: str) 
     with writing(target / ARRAYS) as file:
         for case in cases:
             for name, array in case.arrays().items():
-                file.create_dataset(f"{case.id}/{name}", data=array.astype(DTYPES[dtype_code(array)]), track_times=False)
+                file.create_dataset(
+                    f"{case.id}/{name}",
+                    data=array.astype(DTYPES[dtype_code(array)]),
+                    track_times=False,
+                )
     files.replace(target / INDEX, index_text(cases, spec_version).encode())
 
 
@@ -79,13 +91,19 @@ def index_text(cases: list[Case], spec_version: str) -> str:
         "arrays": ARRAYS,
     }
     operations = {
-        name: {"level": op.level, "inputs": [_written(v) for v in op.inputs], "outputs": [_written(v) for v in op.outputs]}
+        name: {
+            "level": op.level,
+            "inputs": [_written(v) for v in op.inputs],
+            "outputs": [_written(v) for v in op.outputs],
+        }
         for name, op in OPERATIONS.items()
     }
     mistakes = {mutant.name: {"clause": mutant.clause, "text": mutant.text} for mutant in MUTANTS}
     lines = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in head.items()]
     for key, entries in (("operations", operations), ("mistakes", mistakes)):
-        rows = ",\n".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in entries.items())
+        rows = ",\n".join(
+            f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in entries.items()
+        )
         lines.append(f'"{key}": {{\n{rows}\n}}')
     lines.append('"cases": [\n' + ",\n".join(json.dumps(entry(case)) for case in cases) + "\n]")
     return "{\n" + ",\n".join(lines) + "\n}\n"
@@ -108,7 +126,9 @@ def entry(case: Case) -> dict[str, Any]:
 
 
 def read(folder: str | os.PathLike[str] | None = None) -> list[Case]:
-    """The cases in `folder` (by default those of the package), checked against schema and digests; raises FormatError."""
+    """The cases in `folder` (by default those of the package), checked against schema and digests;
+    raises FormatError.
+    """
     where = vectors_folder() if folder is None else Path(folder)
     index, rules = _json(where / INDEX), _json(vectors_folder() / SCHEMA)
     schema.check(index, rules)
@@ -130,9 +150,20 @@ def _case(file: h5py.File, found: dict[str, Any]) -> Case:
     if found["op"] not in OPERATIONS:
         raise FormatError(f"the operation of {name}", found["op"], "one of the table")
     outputs = {key: _load(file, f"{name}/out/{key}", of) for key, of in found["outputs"].items()}
-    inputs = {key: _read_input(file, f"{name}/in/{key}", value) for key, value in found["inputs"].items()}
+    inputs = {
+        key: _read_input(file, f"{name}/in/{key}", value) for key, value in found["inputs"].items()
+    }
     tolerance = Tolerance(found["tolerance"]["kind"], found["tolerance"]["amount"])
-    case = Case(name, found["op"], tuple(found["clauses"]), inputs, outputs, found["reject"], tolerance, tuple(found["flags"]))
+    case = Case(
+        name,
+        found["op"],
+        tuple(found["clauses"]),
+        inputs,
+        outputs,
+        found["reject"],
+        tolerance,
+        tuple(found["flags"]),
+    )
     if case.digest() != found["digest"]:
         raise FormatError(f"the arrays of {name}", f"of digest {case.digest()}", found["digest"])
     return case
@@ -146,7 +177,11 @@ def _read_input(file: h5py.File, path: str, value: Any) -> Any:
 
 def _load(file: h5py.File, path: str, of: dict[str, Any]) -> np.ndarray:
     data = file[path]
-    if not isinstance(data, h5py.Dataset) or data.dtype.str != DTYPES[of["dtype"]] or list(data.shape) != of["shape"]:
+    if (
+        not isinstance(data, h5py.Dataset)
+        or data.dtype.str != DTYPES[of["dtype"]]
+        or list(data.shape) != of["shape"]
+    ):
         raise FormatError(path, str(data), f"{of['dtype']} of shape {of['shape']}")
     return np.asarray(data[()])
 

@@ -13,12 +13,20 @@ from refboot.conformance.compare import Difference, difference
 from refboot.conformance.diagnosis import Diagnosis, diagnose
 from refboot.errors import FormatError, RangeError
 
-PASSED, FAILED, MISSING, EXPECTED, UNEXPECTED = "passed", "failed", "not covered", "expected failure", "unexpected pass"
+PASSED, FAILED, MISSING, EXPECTED, UNEXPECTED = (
+    "passed",
+    "failed",
+    "not covered",
+    "expected failure",
+    "unexpected pass",
+)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one case: a status of those above, the difference if there was one, and why, in words."""
+    """What came of one case: a status of those above, the difference if there was one, and why, in
+    words.
+    """
 
     case: Case
     status: str
@@ -41,9 +49,20 @@ class Report:
 
     @property
     def conforms(self) -> list[int]:
-        """The levels of which every case that was run passed, and so did every one below; 5 stands on 1 alone."""
-        whole = {level: all(r.status == PASSED for r in self.results if r.case.level == level) for level in self.levels}
-        return [level for level in self.levels if all(whole.get(below, False) for below in ([1, 5] if level == 5 else range(1, level + 1)))]
+        """The levels of which every case that was run passed, and so did every one below; 5 stands
+        on 1 alone.
+        """
+        whole = {
+            level: all(r.status == PASSED for r in self.results if r.case.level == level)
+            for level in self.levels
+        }
+        return [
+            level
+            for level in self.levels
+            if all(
+                whole.get(below, False) for below in ([1, 5] if level == 5 else range(1, level + 1))
+            )
+        ]
 
     @property
     def levels(self) -> list[int]:
@@ -52,13 +71,21 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 where something passed and nothing failed that was not expected to, and nothing passed that was not; else 1."""
+        """0 where something passed and nothing failed that was not expected to, and nothing passed
+        that was not; else 1.
+        """
         return int(bool(self.having(FAILED, UNEXPECTED)) or not self.having(PASSED))
 
 
-def verify(backend: Backend, cases: Iterable[Case], expected: Mapping[str, str] | None = None) -> Report:
-    """Ask `backend` all `cases`; `expected` names those that it should fail (patterns like `fit-*`), each with a reason."""
-    results = tuple(judged(case, backend.answer(case), reason_for(case, expected or {})) for case in cases)
+def verify(
+    backend: Backend, cases: Iterable[Case], expected: Mapping[str, str] | None = None
+) -> Report:
+    """Ask `backend` all `cases`; `expected` names those that it should fail (patterns like
+    `fit-*`), each with a reason.
+    """
+    results = tuple(
+        judged(case, backend.answer(case), reason_for(case, expected or {})) for case in cases
+    )
     failed = {r.case.id: (r.case, r.answer) for r in results if r.status in (FAILED, EXPECTED)}
     passed = [r.case for r in results if r.status in (PASSED, UNEXPECTED)]
     return Report(backend.name, results, tuple(diagnose(failed, passed)) if failed else ())
@@ -71,7 +98,13 @@ def judged(case: Case, answer: Answer, reason: str | None) -> Result:
     trouble, found = fault(case, answer)
     if not trouble:
         return Result(case, PASSED if reason is None else UNEXPECTED, answer, None, reason or "")
-    return Result(case, FAILED if reason is None else EXPECTED, answer, found, trouble if reason is None else f"{trouble} ({reason})")
+    return Result(
+        case,
+        FAILED if reason is None else EXPECTED,
+        answer,
+        found,
+        trouble if reason is None else f"{trouble} ({reason})",
+    )
 
 
 def fault(case: Case, answer: Answer) -> tuple[str, Difference | None]:
@@ -91,8 +124,12 @@ def fault(case: Case, answer: Answer) -> tuple[str, Difference | None]:
     return ("", None) if found is None else (str(found), found)
 
 
-def chosen(cases: list[Case], levels: list[int], clauses: list[str], names: list[str]) -> list[Case]:
-    """The cases of the levels, clauses and ids (patterns) asked for; an empty list asks for all. Raises RangeError for an id in none."""
+def chosen(
+    cases: list[Case], levels: list[int], clauses: list[str], names: list[str]
+) -> list[Case]:
+    """The cases of the levels, clauses and ids (patterns) asked for; an empty list asks for all.
+    Raises RangeError for an id in none.
+    """
     for name in names:
         if not any(fnmatchcase(case.id, name) for case in cases):
             raise RangeError("--case", name, "the id of a case, or a pattern of some")
@@ -111,18 +148,23 @@ def chosen(cases: list[Case], levels: list[int], clauses: list[str], names: list
 
 def reason_for(case: Case, expected: Mapping[str, str]) -> str | None:
     """Why this case is expected to fail, or None."""
-    return next((reason for pattern, reason in expected.items() if fnmatchcase(case.id, pattern)), None)
+    return next(
+        (reason for pattern, reason in expected.items() if fnmatchcase(case.id, pattern)), None
+    )
 
 
 def read_expected(path: str | Path, cases: list[Case]) -> dict[str, str]:
-    """The expected failures in a file: lines `CASE-ID REASON`, an id or a pattern, `#` for remarks; raises FormatError.
+    """The expected failures in a file: lines `CASE-ID REASON`, an id or a pattern, `#` for remarks;
+    raises FormatError.
 
     A line without a reason is refused, and one that names no case.
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise FormatError(str(path), f"unreadable ({error})", "a text file of expected failures") from error
+        raise FormatError(
+            str(path), f"unreadable ({error})", "a text file of expected failures"
+        ) from error
     found = {}
     for number, line in enumerate(lines, 1):
         name, _, reason = line.partition("#")[0].strip().partition(" ")

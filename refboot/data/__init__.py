@@ -1,4 +1,6 @@
-"""Data: MNIST and the UCI digits, transforms of image batches, and a loader with reproducible epochs."""
+"""Data: MNIST and the UCI digits, transforms of image batches, and a loader with reproducible
+epochs.
+"""
 
 from refboot.data.dataset import Dataset
 from refboot.data.digits import load_digits
@@ -7,4 +9,14 @@ from refboot.data.loader import DataLoader
 from refboot.data.mnist import load_mnist
 from refboot.data.transforms import Compose, Normalize, RandomAffine, ToTensor
 
-__all__ = ["Compose", "DataLoader", "Dataset", "Normalize", "RandomAffine", "ToTensor", "load_digits", "load_mnist", "read_idx"]
+__all__ = [
+    "Compose",
+    "DataLoader",
+    "Dataset",
+    "Normalize",
+    "RandomAffine",
+    "ToTensor",
+    "load_digits",
+    "load_mnist",
+    "read_idx",
+]

@@ -22,11 +22,12 @@ FAILURES = (OSError, EOFError, ValueError, zlib.error, http.client.HTTPException
 
 
 def fetch(name: str, sha256: str, folder: Path, mirrors: Sequence[str]) -> Path:
-    """Download `name` (a gzip file) into `folder` from the first mirror whose copy has the right contents; its path.
+    """Download `name` (a gzip file) into `folder` from the first mirror whose copy has the right
+    contents; its path.
 
-    `sha256` is the hex digest of the unpacked contents, because mirrors pack them differently. The file appears
-    complete and verified, or not at all. Raises TypeMismatchError for mirrors that are no list of addresses,
-    FormatError with each mirror tried and what went wrong there.
+    `sha256` is the hex digest of the unpacked contents, because mirrors pack them differently. The
+    file appears complete and verified, or not at all. Raises TypeMismatchError for mirrors that are
+    no list of addresses, FormatError with each mirror tried and what went wrong there.
     """
     if isinstance(mirrors, str) or not all(isinstance(mirror, str) for mirror in mirrors):
         raise TypeMismatchError("mirrors", repr(mirrors), "a sequence of addresses (str)")
@@ -40,11 +41,15 @@ def fetch(name: str, sha256: str, folder: Path, mirrors: Sequence[str]) -> Path:
         else:
             return _write(folder, name, data)
     tried = "; ".join(failures) or "no mirror given"
-    raise FormatError(name, f"not to be had from any mirror ({tried})", "one mirror with a right copy")
+    raise FormatError(
+        name, f"not to be had from any mirror ({tried})", "one mirror with a right copy"
+    )
 
 
 def _verified(address: str, sha256: str) -> bytes:
-    """The bytes at `address` when they unpack to contents of the digest `sha256`; raises one of FAILURES."""
+    """The bytes at `address` when they unpack to contents of the digest `sha256`; raises one of
+    FAILURES.
+    """
     with urllib.request.urlopen(address, timeout=TIMEOUT) as reply:
         data: bytes = reply.read(MAX_PACKED + 1)
     if len(data) > MAX_PACKED:
@@ -68,5 +73,7 @@ def _write(folder: Path, name: str, data: bytes) -> Path:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise FormatError(str(path), f"not writable ({error})", "a place for the downloaded file") from error
+        raise FormatError(
+            str(path), f"not writable ({error})", "a place for the downloaded file"
+        ) from error
     return path

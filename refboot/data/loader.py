@@ -1,4 +1,6 @@
-"""Cuts a dataset into batches, in an order and with augmentations that the generator's state fixes."""
+"""Cuts a dataset into batches, in an order and with augmentations that the generator's state
+fixes.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +17,16 @@ Batch = tuple[Floats, Ints]
 
 
 class DataLoader:
-    """Batches (images float32 (B, C, H, W), labels int64 (B,)) of `dataset`; B is `batch_size`, less in the last one.
+    """Batches (images float32 (B, C, H, W), labels int64 (B,)) of `dataset`; B is `batch_size`,
+    less in the last one.
 
-    `transform(batch, rng)` gets the dataset's own pixels and must end in floats; without one, ToTensor is used.
-    Each epoch draws up front from `rng`: with `shuffle` a permutation, then a seed; batch k augments from a generator
-    seeded by (seed, k). So an epoch follows from the state of `rng` at its start, `rng` is left in the same state however
-    far the epoch is read, and iterators never disturb each other. Without `rng` the order is the dataset's.
-    Raises TypeMismatchError or RangeError for bad arguments, TypeMismatchError when `rng` is missing for `shuffle` or a
-    RandomAffine.
+    `transform(batch, rng)` gets the dataset's own pixels and must end in floats; without one,
+    ToTensor is used. Each epoch draws up front from `rng`: with `shuffle` a permutation, then a
+    seed; batch k augments from a generator seeded by (seed, k). So an epoch follows from the state
+    of `rng` at its start, `rng` is left in the same state however far the epoch is read, and
+    iterators never disturb each other. Without `rng` the order is the dataset's. Raises
+    TypeMismatchError or RangeError for bad arguments, TypeMismatchError when `rng` is missing for
+    `shuffle` or a RandomAffine.
     """
 
     def __init__(
@@ -36,9 +40,13 @@ class DataLoader:
         drop_last: bool = False,
     ) -> None:
         if not isinstance(dataset, Dataset):
-            raise TypeMismatchError("dataset", f"a {type(dataset).__name__}", "a refboot.data.Dataset")
+            raise TypeMismatchError(
+                "dataset", f"a {type(dataset).__name__}", "a refboot.data.Dataset"
+            )
         if transform is not None and not callable(transform):
-            raise TypeMismatchError("transform", repr(transform), "a callable transform(batch, rng)")
+            raise TypeMismatchError(
+                "transform", repr(transform), "a callable transform(batch, rng)"
+            )
         shuffle, drop_last = flag("shuffle", shuffle), flag("drop_last", drop_last)
         if shuffle or is_random(transform) or rng is not None:
             generator("rng, which shuffle and random transforms need,", rng)
@@ -59,7 +67,9 @@ class DataLoader:
         return self.epoch()
 
     def epoch(self, start: int = 0) -> Iterator[Batch]:
-        """A fresh epoch, drawn at once, from batch `start` on: the batches are those that a whole epoch would have there."""
+        """A fresh epoch, drawn at once, from batch `start` on: the batches are those that a whole
+        epoch would have there.
+        """
         start = whole("start", start, 0, len(self))
         count = len(self.dataset)
         if self.rng is None:
@@ -76,6 +86,10 @@ class DataLoader:
     def _transformed(self, chosen: Ints, rng: np.random.Generator | None) -> Floats:
         images = self.transform(self.dataset.images[chosen], rng)
         if not isinstance(images, np.ndarray) or images.dtype.kind != "f":
-            got = f"of dtype {images.dtype}" if isinstance(images, np.ndarray) else f"a {type(images).__name__}"
+            got = (
+                f"of dtype {images.dtype}"
+                if isinstance(images, np.ndarray)
+                else f"a {type(images).__name__}"
+            )
             raise TypeMismatchError("transformed images", got, "floats: ToTensor() makes them")
         return floats("transformed images", images, (len(chosen), "C", "H", "W"))

@@ -17,7 +17,8 @@ NAME = "sha256"
 
 
 def digest(*groups: h5py.Group) -> str:
-    """SHA-256, in hex, over every dataset (path, type, shape, bytes) and every attribute below `groups`, but for a digest kept there.
+    """SHA-256, in hex, over every dataset (path, type, shape, bytes) and every attribute below
+    `groups`, but for a digest kept there.
 
     Raises FormatError for links, and as read_array does.
     """
@@ -29,7 +30,9 @@ def digest(*groups: h5py.Group) -> str:
 
 
 def _items(group: h5py.Group) -> set[str]:
-    """The paths of every dataset below `group` and of the groups on the way to it, that of `group` itself ("") included."""
+    """The paths of every dataset below `group` and of the groups on the way to it, that of `group`
+    itself ("") included.
+    """
     paths = {""}
     for name, _ in walk(group):
         parts = name.split(".")
@@ -43,16 +46,22 @@ def _add(result: hashlib._Hash, item: h5py.Group | h5py.Dataset) -> None:
     attributes = sorted((key, str(value)) for key, value in item.attrs.items() if key != NAME)
     result.update(f"{item.name} {attributes}\n".encode())
     if isinstance(item, h5py.Dataset):
-        array = text(item) if item.dtype.kind == "O" else read_array(item, "biufS", "numbers or text")
+        array = (
+            text(item) if item.dtype.kind == "O" else read_array(item, "biufS", "numbers or text")
+        )
         result.update(f"{array.dtype.str} {array.shape}\n".encode())
         result.update(np.ascontiguousarray(array).tobytes())
 
 
 def text(dataset: h5py.Dataset) -> np.ndarray:
-    """The bytes of a single text, of fixed or variable length, as a 0-d array; raises FormatError for anything else."""
+    """The bytes of a single text, of fixed or variable length, as a 0-d array; raises FormatError
+    for anything else.
+    """
     import h5py  # noqa: PLC0415 (slow, and training can begin without)
 
     if h5py.check_string_dtype(dataset.dtype) is None or dataset.shape is None or dataset.size != 1:
-        raise FormatError(where(dataset), f"of type {dataset.dtype}, shape {dataset.shape}", "one text")
+        raise FormatError(
+            where(dataset), f"of type {dataset.dtype}, shape {dataset.shape}", "one text"
+        )
     value = dataset[()]
     return np.array(value if isinstance(value, bytes) else value.reshape(-1)[0], "S")

@@ -1,4 +1,6 @@
-"""Single entries of an exchange file, each held to its type and range; every error names the path in the file."""
+"""Single entries of an exchange file, each held to its type and range; every error names the path
+in the file.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,16 @@ _strict: ContextVar[bool] = ContextVar("refboot_exchange_strict", default=True)
 
 
 class ExchangeWarning(UserWarning):
-    """A file is written or read, but something in it will be changed or passed over by the one who reads it."""
+    """A file is written or read, but something in it will be changed or passed over by the one who
+    reads it.
+    """
 
 
 @contextmanager
 def strictness(strict: bool) -> Iterator[None]:
-    """Within the `with` block an unknown entry is an error (`strict`) or a warning; raises TypeMismatchError."""
+    """Within the `with` block an unknown entry is an error (`strict`) or a warning; raises
+    TypeMismatchError.
+    """
     token = _strict.set(arrays.flag("strict", strict))
     try:
         yield
@@ -38,7 +44,9 @@ def strictness(strict: bool) -> Iterator[None]:
 
 
 def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
-    """The dataset `name` of `group`; raises FormatError where it is missing, a link, or no dataset."""
+    """The dataset `name` of `group`; raises FormatError where it is missing, a link, or no
+    dataset.
+    """
     return _own(group, name, "Dataset", "a dataset")
 
 
@@ -48,12 +56,18 @@ def subgroup(group: h5py.Group, name: str) -> h5py.Group:
 
 
 def known(group: h5py.Group, names: Collection[str]) -> None:
-    """Raise FormatError for an entry of `group` that is not among `names`, or, where reading is not strict, warn of it."""
+    """Raise FormatError for an entry of `group` that is not among `names`, or, where reading is not
+    strict, warn of it.
+    """
     unknown = sorted(set(group) - set(names))
     if unknown and not _strict.get():
-        warnings.warn(f"{where(group)}/{unknown[0]} is unknown and passed over", ExchangeWarning, stacklevel=2)
+        warnings.warn(
+            f"{where(group)}/{unknown[0]} is unknown and passed over", ExchangeWarning, stacklevel=2
+        )
     elif unknown:
-        raise FormatError(f"{where(group)}/{unknown[0]}", "unknown", f"entries among {sorted(names)}")
+        raise FormatError(
+            f"{where(group)}/{unknown[0]}", "unknown", f"entries among {sorted(names)}"
+        )
 
 
 def word(group: h5py.Group, name: str) -> str:
@@ -73,7 +87,9 @@ def integers(group: h5py.Group, name: str) -> Ints:
     if found.dtype.kind == "f":
         good &= found == np.rint(found)
     if not good.all():
-        raise FormatError(where(item), f"{found[~good].flat[0]} somewhere", "whole numbers below 2^31")
+        raise FormatError(
+            where(item), f"{found[~good].flat[0]} somewhere", "whole numbers below 2^31"
+        )
     return found.astype(np.int64)
 
 
@@ -117,9 +133,13 @@ def shape(group: h5py.Group, name: str = "shape") -> tuple[int, ...]:
 
 
 def few(item: h5py.Dataset, *sizes: int) -> None:
-    """Raise FormatError, before anything is read, unless the dataset has one of these numbers of elements, on one axis at most."""
+    """Raise FormatError, before anything is read, unless the dataset has one of these numbers of
+    elements, on one axis at most.
+    """
     if item.shape is None or len(item.shape) > 1 or item.size not in sizes:
-        raise FormatError(where(item), f"of shape {item.shape}", f"{' or '.join(map(str, sizes))} numbers")
+        raise FormatError(
+            where(item), f"of shape {item.shape}", f"{' or '.join(map(str, sizes))} numbers"
+        )
 
 
 def _own(group: h5py.Group, name: str, kind: str, what: str) -> h5py.Group | h5py.Dataset:

@@ -1,4 +1,6 @@
-"""A network as plain integers, layer by layer: what an exchange file says, before it is written and after it was read."""
+"""A network as plain integers, layer by layer: what an exchange file says, before it is written and
+after it was read.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ DECAY_HIGH = 4096
 
 
 class NeuronSpec(NamedTuple):
-    """The integers of a CUBA neuron: decays in 0..4096, the threshold in units of 1/64. Spec: NET-3."""
+    """The integers of a CUBA neuron: decays in 0..4096, the threshold in units of 1/64. Spec:
+    NET-3.
+    """
 
     i_decay: int
     v_decay: int
@@ -25,7 +29,8 @@ class NeuronSpec(NamedTuple):
     graded: bool = False
 
 
-# A read-out: its current is the weighted input of the step, its voltage the sum of them all, and it does not fire.
+# A read-out: its current is the weighted input of the step, its voltage the sum of them all, and it
+# does not fire.
 READ_OUT = NeuronSpec(i_decay=DECAY_HIGH, v_decay=0, v_th=THRESHOLD_HIGH)
 
 
@@ -41,15 +46,18 @@ class Geometry(NamedTuple):
     def output(self, size: Shape) -> Shape:
         """(H, W) of the output for an input of (H, W); below 1 where the window does not fit."""
         pairs = zip(size, self.kernel, self.stride, self.padding, self.dilation, strict=True)
-        return tuple((n + 2 * pad - gap * (k - 1) - 1) // step + 1 for n, k, step, pad, gap in pairs)
+        return tuple(
+            (n + 2 * pad - gap * (k - 1) - 1) // step + 1 for n, k, step, pad, gap in pairs
+        )
 
 
 @dataclass(frozen=True)
 class LayerSpec:
     """One layer: `kind` input, dense, conv or flatten, and its output `shape`, (C,) or (C, H, W).
 
-    `weight` and `bias` are int64 mantissas in units of 1/64: 0-d for an input, (out, in) or (out, in / groups, kh, kw) and (out,)
-    for the others; a bias of None is zero. `read_out`: the layer sums and never fires. `curve` is the fitted activation, if any.
+    `weight` and `bias` are int64 mantissas in units of 1/64: 0-d for an input, (out, in) or (out,
+    in / groups, kh, kw) and (out,) for the others; a bias of None is zero. `read_out`: the layer
+    sums and never fires. `curve` is the fitted activation, if any.
     """
 
     kind: str
@@ -70,7 +78,9 @@ class LayerSpec:
 
 @dataclass(frozen=True)
 class NetSpec:
-    """Layers in order for inputs of `input_shape`; `time_steps` where the file says it, `notes` (plain values) where refboot wrote it."""
+    """Layers in order for inputs of `input_shape`; `time_steps` where the file says it, `notes`
+    (plain values) where refboot wrote it.
+    """
 
     layers: tuple[LayerSpec, ...]
     input_shape: Shape

@@ -1,8 +1,10 @@
-"""The process that parses foreign HDF5 files, of which the HDF5 library may crash on or never be done with: a script, not imported.
+"""The process that parses foreign HDF5 files, of which the HDF5 library may crash on or never be
+done with: a script, not imported.
 
-It knows nothing of refboot. Each request is a line of JSON, {"path": ...}; the answer a byte (`+` or `-`), eight bytes of length, and a
-copy of the file, made anew of what could be read, or the reason why not. What is no plain data (links, virtual, external, oversized or
-odd datasets) is copied as what it is, but empty: the reader refuses it by name.
+It knows nothing of refboot. Each request is a line of JSON, {"path": ...}; the answer a byte (`+`
+or `-`), eight bytes of length, and a copy of the file, made anew of what could be read, or the
+reason why not. What is no plain data (links, virtual, external, oversized or odd datasets) is
+copied as what it is, but empty: the reader refuses it by name.
 """
 
 from __future__ import annotations
@@ -27,7 +29,10 @@ class Copier:
 
     def copy(self, path: str) -> bytes:
         """The bytes of a file with the content of the file `path`."""
-        with h5py.File(path, "r") as source, h5py.File("copy", "w", driver="core", backing_store=False) as target:
+        with (
+            h5py.File(path, "r") as source,
+            h5py.File("copy", "w", driver="core", backing_store=False) as target,
+        ):
             self.group(source, target, 0)
             target.flush()
             return bytes(target.id.get_file_image())
@@ -58,7 +63,9 @@ class Copier:
             target[key] = child.dtype
 
     def dataset(self, source: Any, target: Any, key: str) -> None:
-        """Copy a dataset: its data where there are any and they are plain, else its kind, type and shape alone."""
+        """Copy a dataset: its data where there are any and they are plain, else its kind, type and
+        shape alone.
+        """
         shape, dtype = source.shape, source.dtype
         if shape is None:
             target[key] = h5py.Empty(dtype)
@@ -73,10 +80,16 @@ class Copier:
         self.attributes(source, target[key])
 
     def plain(self, source: Any) -> bool:
-        """Whether the data are numbers or text, not too many, and in the file as many bytes as they say."""
+        """Whether the data are numbers or text, not too many, and in the file as many bytes as they
+        say.
+        """
         most = self.limits["small"] + self.limits["most_compressed"] * source.id.get_storage_size()
         text = h5py.check_string_dtype(source.dtype) is not None
-        return (text or source.dtype.kind in "biuf") and source.size <= self.limits["most_elements"] and source.nbytes <= most
+        return (
+            (text or source.dtype.kind in "biuf")
+            and source.size <= self.limits["most_elements"]
+            and source.nbytes <= most
+        )
 
     def attributes(self, source: Any, target: Any) -> None:
         """Copy all attributes."""

@@ -1,4 +1,6 @@
-"""Spike events: where, when and, where graded, how much; to and from tensors and files, and to look at."""
+"""Spike events: where, when and, where graded, how much; to and from tensors and files, and to look
+at.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +22,21 @@ Array = NDArray[Any]
 
 
 class Event:
-    """Spikes at `x`, `y` (None on a line), channel `c` and time `t` (ms), all (n,); with payloads `p` (n,) they are graded, else binary.
+    """Spikes at `x`, `y` (None on a line), channel `c` and time `t` (ms), all (n,); with payloads
+    `p` (n,) they are graded, else binary.
 
-    x, y and c are int64 and at least 0. Unlike lava-dl's, channels keep their numbers, even where channel 0 is silent. Raises
-    TypeMismatchError, ShapeError and RangeError.
+    x, y and c are int64 and at least 0. Unlike lava-dl's, channels keep their numbers, even where
+    channel 0 is silent. Raises TypeMismatchError, ShapeError and RangeError.
     """
 
-    def __init__(self, x_event: object, y_event: object | None, c_event: object, t_event: object, payload: object | None = None) -> None:
+    def __init__(
+        self,
+        x_event: object,
+        y_event: object | None,
+        c_event: object,
+        t_event: object,
+        payload: object | None = None,
+    ) -> None:
         self.x = _places("x_event", x_event, None)
         n = len(self.x)
         self.y = None if y_event is None else _places("y_event", y_event, n)
@@ -47,8 +57,12 @@ class Event:
     def __len__(self) -> int:
         return len(self.x)
 
-    def to_tensor(self, sampling_time: float = 1, dim: tuple[int, ...] | None = None) -> NDArray[np.float64]:
-        """The spikes in bins of `sampling_time` ms: (C, X, T), in a plane (C, Y, X, T), or `dim`; float64. See `fill_tensor`."""
+    def to_tensor(
+        self, sampling_time: float = 1, dim: tuple[int, ...] | None = None
+    ) -> NDArray[np.float64]:
+        """The spikes in bins of `sampling_time` ms: (C, X, T), in a plane (C, Y, X, T), or `dim`;
+        float64. See `fill_tensor`.
+        """
         sampling_time = arrays.number("sampling_time", sampling_time, 0, above=True)
         if dim is None:
             places = [a for a in (self.c, self.y, self.x) if a is not None]
@@ -62,29 +76,43 @@ class Event:
         return filled
 
     def fill_tensor(
-        self, empty_tensor: Array, sampling_time: float = 1, random_shift: np.random.Generator | None = None, binning_mode: str = "OR"
+        self,
+        empty_tensor: Array,
+        sampling_time: float = 1,
+        random_shift: np.random.Generator | None = None,
+        binning_mode: str = "OR",
     ) -> Array:
-        """Put the spikes into `empty_tensor` (C, Y, X, T), Y = 1 on a line, in bins of `sampling_time` ms; it is changed and returned.
+        """Put the spikes into `empty_tensor` (C, Y, X, T), Y = 1 on a line, in bins of
+        `sampling_time` ms; it is changed and returned.
 
-        A spike falls into bin round(t / sampling_time) (half to even), one outside the tensor is left out. Binary spikes weigh
-        1 / sampling_time; in one bin they count once with OR, each with SUM. Graded ones add p / sampling_time, so that
-        `tensor_to_event` gives back what went in (lava-dl leaves p undivided, and of spikes in one bin counts the last alone).
-        `random_shift`: a generator that draws from which bin on the spikes are put in. Raises ShapeError, RangeError, TypeMismatchError.
+        A spike falls into bin round(t / sampling_time) (half to even), one outside the tensor is
+        left out. Binary spikes weigh 1 / sampling_time; in one bin they count once with OR, each
+        with SUM. Graded ones add p / sampling_time, so that `tensor_to_event` gives back what went
+        in (lava-dl leaves p undivided, and of spikes in one bin counts the last alone).
+        `random_shift`: a generator that draws from which bin on the spikes are put in. Raises
+        ShapeError, RangeError, TypeMismatchError.
         """
         sampling_time = arrays.number("sampling_time", sampling_time, 0, above=True)
         arrays.choice("binning_mode", binning_mode, ("OR", "SUM", "or", "sum"))
-        empty_tensor = arrays.instance("empty_tensor", empty_tensor, np.ndarray, "an array (C, Y, X, T)")
+        empty_tensor = arrays.instance(
+            "empty_tensor", empty_tensor, np.ndarray, "an array (C, Y, X, T)"
+        )
         if empty_tensor.dtype.kind not in "iuf":
             raise TypeMismatchError("empty_tensor", f"of dtype {empty_tensor.dtype}", "numbers")
         arrays.check_shape("empty_tensor", empty_tensor, ("C", "Y", "X", "T"))
         bins = _bins(self.t, sampling_time)
         if random_shift is not None:
             spare = int(bins.max(initial=0)) + 1 - empty_tensor.shape[-1]
-            bins = bins - int(arrays.generator("random_shift", random_shift).integers(max(spare, 0) + 1))
+            bins = bins - int(
+                arrays.generator("random_shift", random_shift).integers(max(spare, 0) + 1)
+            )
         y = np.zeros_like(self.x) if self.y is None else self.y
         index = np.stack([self.c, y, self.x, bins])
         inside = ((index >= 0) & (index < np.array(empty_tensor.shape)[:, None])).all(axis=0)
-        where, weight = tuple(index[:, inside]), np.ones(inside.sum()) if self.p is None else self.p[inside]
+        where, weight = (
+            tuple(index[:, inside]),
+            np.ones(inside.sum()) if self.p is None else self.p[inside],
+        )
         if self.graded or binning_mode.upper() == "SUM":
             np.add.at(empty_tensor, where, weight / sampling_time)
         else:
@@ -92,7 +120,9 @@ class Event:
         return empty_tensor
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write x, y, c, t and p, as far as there are, to the .npz file `path`, whole or not at all."""
+        """Write x, y, c, t and p, as far as there are, to the .npz file `path`, whole or not at
+        all.
+        """
         named = {"x": self.x, "y": self.y, "c": self.c, "t": self.t, "p": self.p}
         target = io.BytesIO()
         np.savez_compressed(target, **{name: a for name, a in named.items() if a is not None})  # type: ignore[arg-type]
@@ -100,19 +130,26 @@ class Event:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Event:
-        """The events that `save` wrote; raises FormatError for any other file, and for lengths in it that are not true."""
+        """The events that `save` wrote; raises FormatError for any other file, and for lengths in
+        it that are not true.
+        """
         try:
             found = read_npz(path, required={"x", "c", "t"}, optional={"y", "p"})
             return cls(found["x"], found.get("y"), found["c"], found["t"], found.get("p"))
         except (ShapeError, RangeError, TypeMismatchError, zipfile.BadZipFile) as error:
-            raise FormatError(str(path), f"no file of events ({error})", "what Event.save writes") from error
+            raise FormatError(
+                str(path), f"no file of events ({error})", "what Event.save writes"
+            ) from error
 
     def show(self, ax: Any = None) -> Any:
-        """All events in one picture on the matplotlib axes `ax` (or a new figure's); returns the figure. Needs the extra viz."""
+        """All events in one picture on the matplotlib axes `ax` (or a new figure's); returns the
+        figure. Needs the extra viz.
+        """
         return events.still(self, ax)
 
     def anim(self, figure: Any = None, frame_rate: float = 24, repeat: bool = True) -> Any:
-        """The events as a matplotlib animation of `frame_rate` frames per second of event time; needs the extra viz.
+        """The events as a matplotlib animation of `frame_rate` frames per second of event time;
+        needs the extra viz.
 
         Its `save(path, writer=matplotlib.animation.PillowWriter(fps))` makes a GIF.
         """
@@ -120,9 +157,11 @@ class Event:
 
 
 def tensor_to_event(spike_tensor: object, sampling_time: float = 1) -> Event:
-    """The events in a tensor (C, X, T) or (C, Y, X, T): where it is not zero, in row-major order, at t = bin * sampling_time ms.
+    """The events in a tensor (C, X, T) or (C, Y, X, T): where it is not zero, in row-major order,
+    at t = bin * sampling_time ms.
 
-    The payload is value * sampling_time; where all are 1 the events are binary. Raises ShapeError, TypeMismatchError, RangeError.
+    The payload is value * sampling_time; where all are 1 the events are binary. Raises ShapeError,
+    TypeMismatchError, RangeError.
     """
     spikes = arrays.numeric("spike_tensor", spike_tensor)
     arrays.check_finite("spike_tensor", spikes)
@@ -144,7 +183,11 @@ def _bins(t: Array, sampling_time: float) -> Ints:
 
 def _places(name: str, value: object, count: int | None) -> Ints:
     places = _values(name, value, count)
-    if (places != np.rint(places)).any() or places.min(initial=0) < 0 or places.max(initial=0) >= 1 << 31:
+    if (
+        (places != np.rint(places)).any()
+        or places.min(initial=0) < 0
+        or places.max(initial=0) >= 1 << 31
+    ):
         raise RangeError(name, "not all of them", "whole numbers from 0 to 2^31 - 1")
     return places.astype(np.int64)
 

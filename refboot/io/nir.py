@@ -1,14 +1,19 @@
-"""To and from NIR graphs (the package `nir`, extra `nir`): a chain of Input, Affine / Linear / Conv2d, CubaLIF, Flatten and Output.
+"""To and from NIR graphs (the package `nir`, extra `nir`): a chain of Input, Affine / Linear /
+Conv2d, CubaLIF, Flatten and Output.
 
-NIR's neurons live in continuous time, refboot's in steps. The discretisation is forward Euler with a step of `dt` seconds:
+NIR's neurons live in continuous time, refboot's in steps. The discretisation is forward Euler with
+a step of `dt` seconds:
 
     tau_syn dI/dt = -I + w_in S          I += dt / tau_syn * (w_in S - I)
-    tau_mem dv/dt = v_leak - v + R I     v += dt / tau_mem * (v_leak - v + R I)      v > v_threshold: spike, v = v_reset
+    tau_mem dv/dt = v_leak - v + R I     v += dt / tau_mem * (v_leak - v + R I)      v >
+    v_threshold: spike, v = v_reset
 
-so current_decay = dt / tau_syn, voltage_decay = dt / tau_mem, and a weight counts in full where w_in = tau_syn / dt and R = tau_mem / dt;
-other gains go into the weights. v_leak and v_reset are 0. Decays are rounded to 1/4096, thresholds and weights must lie on refboot's
-grids. A bias enters through the current, which must then pass it unchanged (tau_syn = dt). An input layer is an Affine of a multiple of
-the identity (or a 1 x 1 Conv2d), fed with x rounded to 1/32, which NIR cannot say; neither can it say steps, delays, or fitted curves.
+so current_decay = dt / tau_syn, voltage_decay = dt / tau_mem, and a weight counts in full where
+w_in = tau_syn / dt and R = tau_mem / dt; other gains go into the weights. v_leak and v_reset are 0.
+Decays are rounded to 1/4096, thresholds and weights must lie on refboot's grids. A bias enters
+through the current, which must then pass it unchanged (tau_syn = dt). An input layer is an Affine
+of a multiple of the identity (or a 1 x 1 Conv2d), fed with x rounded to 1/32, which NIR cannot say;
+neither can it say steps, delays, or fitted curves.
 """
 
 from __future__ import annotations
@@ -38,8 +43,9 @@ CLOSE = 1e-3  # of a grid step: what float32 loses of a number on the grid
 def to_nir(net: NetSpec, dt: float = 1e-3) -> Any:
     """`net` as a nir.NIRGraph for steps of `dt` seconds.
 
-    Groups of a convolution become one, with zeros between them. Raises FormatError for what NIR cannot say (a decay of 0, a bias behind
-    a current that leaks, a kernel that is not square), MissingExtraError without nir.
+    Groups of a convolution become one, with zeros between them. Raises FormatError for what NIR
+    cannot say (a decay of 0, a bias behind a current that leaks, a kernel that is not square),
+    MissingExtraError without nir.
     """
     nir, dt = arrays.extra("nir", "nir"), arrays.number("dt", dt, 0, above=True)
     nodes: dict[str, Any] = {"input": nir.Input(input_type={"input": np.array(net.input_shape)})}
@@ -50,11 +56,14 @@ def to_nir(net: NetSpec, dt: float = 1e-3) -> Any:
     return nir.NIRGraph(nodes=nodes, edges=list(pairwise(names)))
 
 
-def from_nir(graph: Any, dt: float = 1e-3, time_steps: int | None = None, round_weights: bool = False) -> NetSpec:
+def from_nir(
+    graph: Any, dt: float = 1e-3, time_steps: int | None = None, round_weights: bool = False
+) -> NetSpec:
     """The network in a nir.NIRGraph for steps of `dt` seconds.
 
-    Raises FormatError, naming the node, for what is no chain of the nodes above, for neurons that are not alike within a layer, and,
-    unless `round_weights`, for weights, biases and thresholds off refboot's grids.
+    Raises FormatError, naming the node, for what is no chain of the nodes above, for neurons that
+    are not alike within a layer, and, unless `round_weights`, for weights, biases and thresholds
+    off refboot's grids.
     """
     nir, dt = arrays.extra("nir", "nir"), arrays.number("dt", dt, 0, above=True)
     names, nodes = chain(nir, graph)
@@ -74,14 +83,20 @@ def from_nir(graph: Any, dt: float = 1e-3, time_steps: int | None = None, round_
     return NetSpec(tuple(layers), start, time_steps, origin="nir")
 
 
-def _layer_nodes(nir: ModuleType, number: int, layer: LayerSpec, shape: Shape, dt: float) -> dict[str, Any]:
+def _layer_nodes(
+    nir: ModuleType, number: int, layer: LayerSpec, shape: Shape, dt: float
+) -> dict[str, Any]:
     if layer.kind == "flatten":
         return {f"{number}_flatten": nir.Flatten({"input": np.array(shape)}, start_dim=0)}
     nodes = {f"{number}_{layer.kind}": _weight_node(nir, layer, shape)}
     if layer.neuron is None or layer.read_out:
         return nodes
     if layer.bias is not None and layer.bias.any() and layer.neuron.i_decay != DECAY_HIGH:
-        raise FormatError(f"layer {number}", "a bias behind a current that leaks", "a current decay of 1 beside a bias")
+        raise FormatError(
+            f"layer {number}",
+            "a bias behind a current that leaks",
+            "a current decay of 1 beside a bias",
+        )
     return nodes | {f"{number}_neuron": _neuron_node(nir, number, layer.neuron, layer.shape, dt)}
 
 
@@ -96,10 +111,16 @@ def _weight_node(nir: ModuleType, layer: LayerSpec, shape: Shape) -> Any:
 
 
 def _conv_node(nir: ModuleType, weight: Any, bias: Any, geometry: Geometry, shape: Shape) -> Any:
-    """A Conv2d in one group: nir (1.0) takes the input channels from the weight, and works out the shape for square kernels only."""
+    """A Conv2d in one group: nir (1.0) takes the input channels from the weight, and works out the
+    shape for square kernels only.
+    """
     kernel, stride, padding, dilation, groups = geometry
     if kernel[0] != kernel[1]:
-        raise FormatError("the kernel of a convolution", kernel, "a square one: nir works out wrong shapes for others")
+        raise FormatError(
+            "the kernel of a convolution",
+            kernel,
+            "a square one: nir works out wrong shapes for others",
+        )
     whole = np.zeros((len(weight), shape[0], *kernel), np.float32)
     outputs, inputs = len(weight) // groups, weight.shape[1]
     for group in range(groups):
@@ -109,22 +130,36 @@ def _conv_node(nir: ModuleType, weight: Any, bias: Any, geometry: Geometry, shap
 
 
 def _input_node(nir: ModuleType, weight: float, bias: float, shape: Shape) -> Any:
-    same, biases, role = np.eye(shape[0], dtype=np.float32) * weight, np.full(shape[0], bias, np.float32), {ROLE: "input"}
+    same, biases, role = (
+        np.eye(shape[0], dtype=np.float32) * weight,
+        np.full(shape[0], bias, np.float32),
+        {ROLE: "input"},
+    )
     if len(shape) == 1:
         return nir.Affine(same, biases, metadata=role)
-    return nir.Conv2d(shape[1:], same[:, :, None, None], (1, 1), (0, 0), (1, 1), 1, biases, metadata=role)
+    return nir.Conv2d(
+        shape[1:], same[:, :, None, None], (1, 1), (0, 0), (1, 1), 1, biases, metadata=role
+    )
 
 
 def _neuron_node(nir: ModuleType, number: int, neuron: NeuronSpec, shape: Shape, dt: float) -> Any:
     if 0 in (neuron.i_decay, neuron.v_decay):
-        raise FormatError(f"the decays of layer {number}", f"{neuron.i_decay}, {neuron.v_decay}", "above 0: tau would be infinite")
+        raise FormatError(
+            f"the decays of layer {number}",
+            f"{neuron.i_decay}, {neuron.v_decay}",
+            "above 0: tau would be infinite",
+        )
     ones = np.ones(shape)
-    tau_syn, tau_mem = (dt * DECAY_HIGH / decay * ones for decay in (neuron.i_decay, neuron.v_decay))
+    tau_syn, tau_mem = (
+        dt * DECAY_HIGH / decay * ones for decay in (neuron.i_decay, neuron.v_decay)
+    )
     threshold = neuron.v_th / WEIGHT_SCALE * ones
     return nir.CubaLIF(tau_syn, tau_mem, tau_mem / dt, 0 * ones, threshold, 0 * ones, tau_syn / dt)
 
 
-def _read_neuron(nir: ModuleType, name: str, node: Any, dt: float) -> tuple[NeuronSpec | None, float]:
+def _read_neuron(
+    nir: ModuleType, name: str, node: Any, dt: float
+) -> tuple[NeuronSpec | None, float]:
     """The neuron and the gain of a weight before it; None and 1 where there is no neuron."""
     if isinstance(node, nir.Output):
         return None, 1.0
@@ -136,17 +171,37 @@ def _read_neuron(nir: ModuleType, name: str, node: Any, dt: float) -> tuple[Neur
             raise FormatError(f"{key} of node {name}", found[key], "0")
     decays = [dt / found[key] if found[key] > 0 else np.inf for key in ("tau_syn", "tau_mem")]
     if max(decays) > 1 + 1e-9:
-        raise FormatError(f"the time constants of node {name}", (found["tau_syn"], found["tau_mem"]), f"at least dt = {dt}")
+        raise FormatError(
+            f"the time constants of node {name}",
+            (found["tau_syn"], found["tau_mem"]),
+            f"at least dt = {dt}",
+        )
     threshold = _grid(f"v_threshold of node {name}", np.array(found["v_threshold"]), 1, False)
     i_decay, v_decay = (round(DECAY_HIGH * decay) for decay in decays)
-    return NeuronSpec(i_decay, v_decay, int(threshold)), found["w_in"] * decays[0] * found["r"] * decays[1]
+    return NeuronSpec(i_decay, v_decay, int(threshold)), found["w_in"] * decays[0] * found[
+        "r"
+    ] * decays[1]
 
 
-def _read_weighted(nir: ModuleType, name: str, node: Any, neuron: NeuronSpec | None, gain: float, shape: Shape, rounded: bool) -> LayerSpec:
+def _read_weighted(
+    nir: ModuleType,
+    name: str,
+    node: Any,
+    neuron: NeuronSpec | None,
+    gain: float,
+    shape: Shape,
+    rounded: bool,
+) -> LayerSpec:
     if not isinstance(node, (nir.Affine, nir.Linear, nir.Conv2d)):
-        raise FormatError(f"node {name}", f"a {type(node).__name__}", "an Affine, Linear, Conv2d or Flatten")
+        raise FormatError(
+            f"node {name}", f"a {type(node).__name__}", "an Affine, Linear, Conv2d or Flatten"
+        )
     weight = _grid(f"the weight of node {name}", np.asarray(node.weight) * gain, 2, rounded)
-    bias = None if isinstance(node, nir.Linear) else _grid(f"the bias of node {name}", np.asarray(node.bias) * gain, 2, rounded)
+    bias = (
+        None
+        if isinstance(node, nir.Linear)
+        else _grid(f"the bias of node {name}", np.asarray(node.bias) * gain, 2, rounded)
+    )
     check_weight(f"the weight of node {name}", weight)
     if node.metadata.get(ROLE) in ("input", b"input"):
         assert bias is not None
@@ -154,13 +209,27 @@ def _read_weighted(nir: ModuleType, name: str, node: Any, neuron: NeuronSpec | N
     if bias is not None and not bias.any():
         bias = None
     if bias is not None and neuron is not None and neuron.i_decay != DECAY_HIGH:
-        raise FormatError(f"the bias of node {name}", "behind a current that leaks", "0, or tau_syn = dt")
+        raise FormatError(
+            f"the bias of node {name}", "behind a current that leaks", "0, or tau_syn = dt"
+        )
     geometry = _read_geometry(node, name) if isinstance(node, nir.Conv2d) else None
     out = (len(weight),) if geometry is None else (len(weight), *geometry.output(shape[1:]))
     inputs = weight.shape[1] * (1 if geometry is None else geometry.groups)
     if len(shape) != (1 if geometry is None else 3) or inputs != shape[0] or min(out) < 1:
-        raise FormatError(f"the weight of node {name}", f"of shape {weight.shape}", f"one for inputs of shape {shape}")
-    return LayerSpec("dense" if geometry is None else "conv", out, neuron, weight, bias, geometry, read_out=neuron is None)
+        raise FormatError(
+            f"the weight of node {name}",
+            f"of shape {weight.shape}",
+            f"one for inputs of shape {shape}",
+        )
+    return LayerSpec(
+        "dense" if geometry is None else "conv",
+        out,
+        neuron,
+        weight,
+        bias,
+        geometry,
+        read_out=neuron is None,
+    )
 
 
 def _read_geometry(node: Any, name: str) -> Geometry:
@@ -189,7 +258,9 @@ def _one(name: str, values: Any) -> float:
 def _grid(name: str, values: Any, step: int, rounded: bool) -> Ints:
     """Real values as mantissas: multiples of `step` / 64, which they must be unless `rounded`."""
     scaled = np.asarray(values, np.float64) * WEIGHT_SCALE / step
-    if not np.isfinite(scaled).all() or (not rounded and np.abs(scaled - np.rint(scaled)).max(initial=0) > CLOSE):
+    if not np.isfinite(scaled).all() or (
+        not rounded and np.abs(scaled - np.rint(scaled)).max(initial=0) > CLOSE
+    ):
         raise FormatError(name, "off the grid", f"multiples of {step} / {WEIGHT_SCALE}")
     return step * np.rint(scaled).astype(np.int64)
 

@@ -1,6 +1,8 @@
-"""The definition once more, in Numba: the same functions under the same names, equal to those of refboot.reference.
+"""The definition once more, in Numba: the same functions under the same names, equal to those of
+refboot.reference.
 
-Each module says how equal: exactly where the maths is integer or one operation per element, else to a stated bound.
+Each module says how equal: exactly where the maths is integer or one operation per element, else to
+a stated bound.
 """
 
 from refboot.kernels.adaptive import adaptive_forward

@@ -9,7 +9,9 @@ from refboot.kernels.jit import jit
 from refboot.kernels.leaky import DECAY_SCALE, four, leaky_step
 
 
-def adaptive_forward(voltage: Ints, a_decay: Ints, r_decay: Ints, threshold: int, jump: int, a: Ints, r: Ints) -> tuple[Ints, Ints, Ints]:
+def adaptive_forward(
+    voltage: Ints, a_decay: Ints, r_decay: Ints, threshold: int, jump: int, a: Ints, r: Ints
+) -> tuple[Ints, Ints, Ints]:
     """See reference.adaptive_forward."""
     margin = np.empty(voltage.shape, np.int64)
     a, r = np.ascontiguousarray(a).copy(), np.ascontiguousarray(r).copy()

@@ -1,8 +1,10 @@
-"""Dense sums over still pictures. Quantised pixels have few values: each has a code, and one row of a table is its train (or its rate).
+"""Dense sums over still pictures. Quantised pixels have few values: each has a code, and one row of
+a table is its train (or its rate).
 
-So an output sums its weights per code first, x[n, i, t] = table[codes[n, i], t], z = sum over k of table[k] * (sum of the weights of the
-pixels of code k), and the gradients follow by the same sums. What most pixels are, background, is not summed: it is the rest of a total.
-Letters: N samples, I pixels, K codes, T steps, O outputs. Weights are the bytes of `events.rows_of`.
+So an output sums its weights per code first, x[n, i, t] = table[codes[n, i], t], z = sum over k of
+table[k] * (sum of the weights of the pixels of code k), and the gradients follow by the same sums.
+What most pixels are, background, is not summed: it is the rest of a total. Letters: N samples, I
+pixels, K codes, T steps, O outputs. Weights are the bytes of `events.rows_of`.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ AT_A_TIME = 32  # samples
 
 
 class Picture(NamedTuple):
-    """Still pictures: the code of each pixel (N, I) uint8, the value of each code (K,) float32, rising, and a code that many have."""
+    """Still pictures: the code of each pixel (N, I) uint8, the value of each code (K,) float32,
+    rising, and a code that many have.
+    """
 
     codes: np.ndarray
     values: Floats
@@ -36,24 +40,53 @@ class Picture(NamedTuple):
 
 def encode(x: Floats) -> Picture:
     """x (N, I), float32, quantised as weights are; each code occurs."""
-    codes, values, flat = memory.empty(x.shape, np.uint8), np.empty(256, np.float32), np.ascontiguousarray(x).reshape(-1)
-    own, slices = codes.reshape(-1), threads.parts(x.size, 16, 1 if x.size < SMALL else threads.PARTS)
-    (seen, counts), places = (np.zeros((len(slices), 256), kind) for kind in (np.bool_, np.int64)), np.empty(256, np.uint8)
-    threads.share([partial(_quantise, flat[some], own[some], seen[i], counts[i]) for i, some in enumerate(slices)])
+    codes, values, flat = (
+        memory.empty(x.shape, np.uint8),
+        np.empty(256, np.float32),
+        np.ascontiguousarray(x).reshape(-1),
+    )
+    own, slices = (
+        codes.reshape(-1),
+        threads.parts(x.size, 16, 1 if x.size < SMALL else threads.PARTS),
+    )
+    (seen, counts), places = (
+        (np.zeros((len(slices), 256), kind) for kind in (np.bool_, np.int64)),
+        np.empty(256, np.uint8),
+    )
+    threads.share(
+        [
+            partial(_quantise, flat[some], own[some], seen[i], counts[i])
+            for i, some in enumerate(slices)
+        ]
+    )
     kinds, usual = _number(seen, counts, places, values)
     threads.share([partial(_replace, places, own[some]) for some in slices])
     return Picture(codes, values[:kinds], usual)
 
 
 def coded_forward(picture: Picture, table: Floats, rows: Rows) -> Floats:
-    """z (N, O, T) for a `picture`, the spike train of each code (K, T) and a weight: exact. float32."""
+    """z (N, O, T) for a `picture`, the spike train of each code (K, T) and a weight: exact.
+    float32.
+    """
     z, out = empty((len(picture.codes), len(rows.total), table.shape[1]))
-    by_sums(picture, table, rows, lambda steps, sums, there, some: _forward(steps, sums, there, out[some]))
+    by_sums(
+        picture,
+        table,
+        rows,
+        lambda steps, sums, there, some: _forward(steps, sums, there, out[some]),
+    )
     return z
 
 
-def by_sums(picture: Picture, table: Floats, rows: Rows, work: Callable[[Floats, np.ndarray, np.ndarray, slice], None]) -> None:
-    """Call `work(trains (T, K), sums of each code, which are there, samples)` for pieces of the samples."""
+def by_sums(
+    picture: Picture,
+    table: Floats,
+    rows: Rows,
+    work: Callable[[Floats, np.ndarray, np.ndarray, slice], None],
+) -> None:
+    """Call `work(trains (T, K), sums of each code, which are there, samples)` for pieces of the
+    samples.
+    """
     steps, needed = np.ascontiguousarray(table.T), wanted(table, picture.usual)
 
     def of_part(part: slice) -> None:
@@ -64,13 +97,19 @@ def by_sums(picture: Picture, table: Floats, rows: Rows, work: Callable[[Floats,
 
 
 def wanted(table: Floats, usual: int) -> np.ndarray:
-    """Which codes' sums (K,) are asked for: of those that spike; of all where the `usual` one does, whose sum is the rest they leave."""
+    """Which codes' sums (K,) are asked for: of those that spike; of all where the `usual` one does,
+    whose sum is the rest they leave.
+    """
     alive = np.array(table.any(axis=1))
     return alive | alive[usual]
 
 
-def coded_backward(grad: Floats, picture: Picture, table: Floats, rows: Rows) -> tuple[Floats, Floats]:
-    """Gradients of `coded_forward` for the table (K, T) and the weight (O, I), given that of z (N, O, T). float32."""
+def coded_backward(
+    grad: Floats, picture: Picture, table: Floats, rows: Rows
+) -> tuple[Floats, Floats]:
+    """Gradients of `coded_forward` for the table (K, T) and the weight (O, I), given that of z (N,
+    O, T). float32.
+    """
     gz, codes, steps = time_major(grad), picture.codes, np.ascontiguousarray(table.T)
     gw, g_table = memory.empty((codes.shape[1], len(rows.total))), np.zeros(steps.shape)
     for some in chunks(slice(0, len(codes))):
@@ -78,13 +117,26 @@ def coded_backward(grad: Floats, picture: Picture, table: Floats, rows: Rows) ->
     return g_table.T.astype(np.float32, order="C"), gw.T
 
 
-def _of_chunk(codes: np.ndarray, usual: int, steps: Floats, rows: Rows, gz: Floats, gw: Floats, fresh: bool) -> np.ndarray:
-    """The gradient for the steps (T, K), float64, of some samples; adds theirs to gw, which is not set yet if it is `fresh`."""
+def _of_chunk(
+    codes: np.ndarray, usual: int, steps: Floats, rows: Rows, gz: Floats, gw: Floats, fresh: bool
+) -> np.ndarray:
+    """The gradient for the steps (T, K), float64, of some samples; adds theirs to gw, which is not
+    set yet if it is `fresh`.
+    """
     kinds, count, every = steps.shape[1], len(codes), np.ones(steps.shape[1], np.bool_)
-    trains, parts = memory.empty((count, kinds, gw.shape[1])), {part.start: np.zeros(steps.shape) for part in threads.parts(count)}
+    trains, parts = (
+        memory.empty((count, kinds, gw.shape[1])),
+        {part.start: np.zeros(steps.shape) for part in threads.parts(count)},
+    )
 
     def gather(part: slice) -> None:
-        _trains(steps, *summed(codes[part], usual, rows, every), gz[part], trains[part], parts[part.start])
+        _trains(
+            steps,
+            *summed(codes[part], usual, rows, every),
+            gz[part],
+            trains[part],
+            parts[part.start],
+        )
 
     fires = steps.any(axis=0)
     threads.over(count, gather, fixed=True)
@@ -94,11 +146,18 @@ def _of_chunk(codes: np.ndarray, usual: int, steps: Floats, rows: Rows, gz: Floa
 
 def chunks(part: slice) -> list[slice]:
     """A part of the samples in pieces whose sums fit the cache."""
-    return [slice(start, min(start + AT_A_TIME, part.stop)) for start in range(part.start, part.stop, AT_A_TIME)]
+    return [
+        slice(start, min(start + AT_A_TIME, part.stop))
+        for start in range(part.start, part.stop, AT_A_TIME)
+    ]
 
 
-def summed(codes: np.ndarray, usual: int, rows: Rows, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sums of the weights of each wanted code in each sample, (N, K, O) int16, and which codes are there, (N, K) bool."""
+def summed(
+    codes: np.ndarray, usual: int, rows: Rows, wanted: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The sums of the weights of each wanted code in each sample, (N, K, O) int16, and which codes
+    are there, (N, K) bool.
+    """
     sums = memory.empty((len(codes), len(wanted), len(rows.total)), np.int16)
     there = np.empty((len(codes), len(wanted)), np.bool_)
     _sums(codes, rows.each, rows.total, usual, wanted, sums, there)
@@ -119,7 +178,9 @@ def _quantise(x, codes, seen, counts):  # type: ignore[no-untyped-def]
 
 @jit
 def _number(seen, counts, places, values):  # type: ignore[no-untyped-def]
-    """The code of each of the 256 values that are there, and the value of each code; how many there are, and which is there most."""
+    """The code of each of the 256 values that are there, and the value of each code; how many there
+    are, and which is there most.
+    """
     kinds, most, usual = 0, -1, 0
     for value in range(256):
         there, count = False, 0
@@ -142,7 +203,9 @@ def _replace(places, codes):  # type: ignore[no-untyped-def]
 
 @inlined
 def order_by_code(codes, usual, wanted, found, count, order, start):  # type: ignore[no-untyped-def]
-    """The pixels of each code in `wanted` but the `usual` one: of code k, order[start[k] : start[k + 1]]."""
+    """The pixels of each code in `wanted` but the `usual` one: of code k, order[start[k] : start[k
+    + 1]].
+    """
     count[:] = 0
     some = others(codes, np.uint8(usual), found)
     for j in range(some):
@@ -190,7 +253,9 @@ def sum_weights(codes, rows, total, usual, wanted, sums, there):  # type: ignore
 
 @inlined
 def firing(step, there, here, found):  # type: ignore[no-untyped-def]
-    """The numbers of the codes that spike in a step and are there into `found`; how many these are. `here` (K,) is room."""
+    """The numbers of the codes that spike in a step and are there into `found`; how many these are.
+    `here` (K,) is room.
+    """
     for k in range(step.size):
         here[k] = step[k] if there[k] else np.float32(0)
     return active(here, found)
@@ -198,7 +263,9 @@ def firing(step, there, here, found):  # type: ignore[no-untyped-def]
 
 @inlined
 def sum_codes(step, there, sums, here, found, whole):  # type: ignore[no-untyped-def]
-    """The sums of the codes that spike in a step and are there, added up: into `whole` (O,) int16."""
+    """The sums of the codes that spike in a step and are there, added up: into `whole` (O,)
+    int16.
+    """
     whole[:] = 0
     add_rows(sums, found, 0, firing(step, there, here, found), whole)
 
@@ -207,7 +274,11 @@ def sum_codes(step, there, sums, here, found, whole):  # type: ignore[no-untyped
 def _forward(steps, sums, there, z):  # type: ignore[no-untyped-def]
     """Steps in the outer loop: at each, the sums of the codes that are active."""
     kinds, width = steps.shape[1], sums.shape[2]
-    whole, found, here = np.empty(width, np.int16), np.empty(kinds + 1, np.int64), np.empty(kinds, np.float32)
+    whole, found, here = (
+        np.empty(width, np.int16),
+        np.empty(kinds + 1, np.int64),
+        np.empty(kinds, np.float32),
+    )
     for n in range(len(sums)):
         for t in range(len(steps)):
             sum_codes(steps[t], there[n], sums[n], here, found, whole)
@@ -223,7 +294,9 @@ def _trains(steps, sums, there, gz, trains, g_table):  # type: ignore[no-untyped
 
 @inlined
 def add_trains(steps, sums, there, gz, trains, g_table):  # type: ignore[no-untyped-def]
-    """The sum of gz over the steps in which a code spikes, for each that is there and ever does (N, K, O); adds to g_table (T, K)."""
+    """The sum of gz over the steps in which a code spikes, for each that is there and ever does (N,
+    K, O); adds to g_table (T, K).
+    """
     (length, kinds), width = steps.shape, sums.shape[2]
     start, when, at_hand = new_ints((kinds + 1,)), new_ints((steps.size,)), new_numbers((kinds,))
     whole, along = new_floats2((kinds, width)), new_floats2((length, kinds))
@@ -248,7 +321,9 @@ def add_trains(steps, sums, there, gz, trains, g_table):  # type: ignore[no-unty
 
 @inlined
 def trains_at(codes, pixel, fires, found):  # type: ignore[no-untyped-def]
-    """The numbers of the trains (N K) of a pixel's codes (N, I), of those that ever fire, into `found`; how many these are."""
+    """The numbers of the trains (N K) of a pixel's codes (N, I), of those that ever fire, into
+    `found`; how many these are.
+    """
     count = 0
     for n in range(len(codes)):
         code = codes[n, pixel]
@@ -259,7 +334,8 @@ def trains_at(codes, pixel, fires, found):  # type: ignore[no-untyped-def]
 
 @jit
 def _scatter(codes, low, fires, trains, fresh, gw):  # type: ignore[no-untyped-def]
-    """Adds to gw, the rows from pixel `low` on, which begin at zero if it is `fresh`, the trains (N, K, O) of each pixel's codes (N, I), of
+    """Adds to gw, the rows from pixel `low` on, which begin at zero if it is `fresh`, the trains
+    (N, K, O) of each pixel's codes (N, I), of
     those that ever fire."""
     samples, kinds, width = trains.shape
     rows, found = trains.reshape(samples * kinds, width), np.empty(samples + 1, np.int32)

@@ -1,11 +1,12 @@
 """Kernels of refboot.reference.conv.
 
-Sums of spikes and quantised weights are equal to its in every bit, other sums to one ulp of the sum of the magnitudes per term.
-The input is unfolded, a block of samples or of output rows at a time, into columns of all that a kernel position sees (C, K, L)
-against all output positions (y, x, t); then one matrix product per sample and group does the work, with the steps as more pixels.
-A block holds at most `BLOCK` numbers (or one row of one sample), so that it stays in the cache and does not grow with N, H or W. The
-threads share the blocks.
-Rates, of a single step, are laid out with the samples in the place of the steps, so that runs are long there too.
+Sums of spikes and quantised weights are equal to its in every bit, other sums to one ulp of the sum
+of the magnitudes per term. The input is unfolded, a block of samples or of output rows at a time,
+into columns of all that a kernel position sees (C, K, L) against all output positions (y, x, t);
+then one matrix product per sample and group does the work, with the steps as more pixels. A block
+holds at most `BLOCK` numbers (or one row of one sample), so that it stays in the cache and does not
+grow with N, H or W. The threads share the blocks. Rates, of a single step, are laid out with the
+samples in the place of the steps, so that runs are long there too.
 """
 
 from __future__ import annotations
@@ -33,13 +34,25 @@ class Block(NamedTuple):
     rows: slice
 
 
-def conv_forward(x: Floats, weight: Floats, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Floats:
+def conv_forward(
+    x: Floats, weight: Floats, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Floats:
     """See reference.conv_forward."""
     wide, w = as_steps(x, x.shape), weight.reshape(groups, len(weight) // groups, -1)
-    z = memory.empty((len(wide), len(weight), *output_shape(x, weight, stride, padding, dilation), wide.shape[-1]))
+    z = memory.empty(
+        (
+            len(wide),
+            len(weight),
+            *output_shape(x, weight, stride, padding, dilation),
+            wide.shape[-1],
+        )
+    )
 
     def forward(block: Block) -> None:
-        part, out = columns_of(wide, z, weight, block, stride, padding, dilation), z[block.samples, :, block.rows]
+        part, out = (
+            columns_of(wide, z, weight, block, stride, padding, dilation),
+            z[block.samples, :, block.rows],
+        )
         out[...] = np.matmul(w, by_group(part, groups)).reshape(out.shape)
 
     with threads.blas(1):
@@ -48,18 +61,31 @@ def conv_forward(x: Floats, weight: Floats, stride: Pair, padding: Pair, dilatio
 
 
 def conv_backward(
-    grad: Floats, x: Floats, weight: Floats, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    grad: Floats,
+    x: Floats,
+    weight: Floats,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
 ) -> tuple[Floats, Floats]:
     """See reference.conv_backward."""
     wide, w = as_steps(x, x.shape), weight.reshape(groups, len(weight) // groups, -1)
     grad, gx = as_steps(grad, x.shape), np.zeros(wide.shape, np.float32)
-    same = [list(some) for _, some in groupby(blocks(grad, w.shape[2] * groups), lambda block: block.samples.start)]
-    sums = [np.zeros(w.shape, np.float32) for _ in same]  # of the blocks of the same samples, whoever adds them up
+    same = [
+        list(some)
+        for _, some in groupby(blocks(grad, w.shape[2] * groups), lambda block: block.samples.start)
+    ]
+    sums = [
+        np.zeros(w.shape, np.float32) for _ in same
+    ]  # of the blocks of the same samples, whoever adds them up
 
     def backward(own: list[Block], gw: Floats) -> None:
         for block in own:
             part = columns_of(wide, grad, weight, block, stride, padding, dilation)
-            gz = np.ascontiguousarray(grad[block.samples, :, block.rows]).reshape(len(part), groups, w.shape[1], -1)
+            gz = np.ascontiguousarray(grad[block.samples, :, block.rows]).reshape(
+                len(part), groups, w.shape[1], -1
+            )
             gw += np.matmul(gz, by_group(part, groups).swapaxes(2, 3)).sum(axis=0)
             back = np.matmul(w.swapaxes(1, 2), gz).reshape(part.shape)
             _fold(back, block.rows.start, stride, padding, dilation, gx[block.samples])
@@ -70,7 +96,9 @@ def conv_backward(
 
 
 def as_steps(x: Floats, shape: tuple[int, ...]) -> Floats:
-    """x (N, ..., T), contiguous; for an input `shape` of a single step with the samples as steps, (1, ..., N)."""
+    """x (N, ..., T), contiguous; for an input `shape` of a single step with the samples as steps,
+    (1, ..., N).
+    """
     return np.ascontiguousarray(x if shape[-1] > 1 else x.transpose(4, 1, 2, 3, 0))
 
 
@@ -82,7 +110,9 @@ def as_samples(x: Floats, shape: tuple[int, ...]) -> Floats:
 def output_shape(x: Floats, weight: Floats, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
     """The height and width of the output."""
     reach = [dilation[k] * (weight.shape[2 + k] - 1) + 1 for k in range(2)]
-    height, width = ((x.shape[2 + k] + 2 * padding[k] - reach[k]) // stride[k] + 1 for k in range(2))
+    height, width = (
+        (x.shape[2 + k] + 2 * padding[k] - reach[k]) // stride[k] + 1 for k in range(2)
+    )
     return height, width
 
 
@@ -96,8 +126,12 @@ def blocks(z: Floats, seen: int) -> Iterator[Block]:
             yield Block(slice(n, min(n + count, samples)), slice(y, min(y + rows, height)))
 
 
-def columns_of(x: Floats, z: Floats, weight: Floats, block: Block, stride: Pair, padding: Pair, dilation: Pair) -> Floats:
-    """What each kernel position sees from each output position of the block: (N', C, K, L, rows, W', T)."""
+def columns_of(
+    x: Floats, z: Floats, weight: Floats, block: Block, stride: Pair, padding: Pair, dilation: Pair
+) -> Floats:
+    """What each kernel position sees from each output position of the block: (N', C, K, L, rows,
+    W', T).
+    """
     part = x[block.samples]
     kernel, rows = weight.shape[2:], block.rows.stop - block.rows.start
     columns = memory.empty((*part.shape[:2], *kernel, rows, *z.shape[3:]))

@@ -1,7 +1,9 @@
-"""Kernels of refboot.reference.cuba: forward equal to it in every bit, backward to 4 ulps of what |grad| would give.
+"""Kernels of refboot.reference.cuba: forward equal to it in every bit, backward to 4 ulps of what
+|grad| would give.
 
-The stages of a step are decay, integrate, fire, reset. Arrays (N, C, T) are worked on as (N, T, C), many neurons at a time, and in
-32-bit integers where the state provably fits; else, and with space, as (N, C, S, T), neuron by neuron, in 64-bit integers.
+The stages of a step are decay, integrate, fire, reset. Arrays (N, C, T) are worked on as (N, T, C),
+many neurons at a time, and in 32-bit integers where the state provably fits; else, and with space,
+as (N, C, S, T), neuron by neuron, in 64-bit integers.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from refboot.kernels.spike import surrogate
 LIMIT = 2.0**31 - 1
 
 
-def cuba_forward(z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints) -> tuple[Floats, Floats, Ints, Ints]:
+def cuba_forward(
+    z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints
+) -> tuple[Floats, Floats, Ints, Ints]:
     """See reference.cuba_forward."""
     return cuba_within(largest(z), z, i_decay, v_decay, threshold, u, v)
 
@@ -34,30 +38,62 @@ def cuba_within(
         return _narrow(z, i_decay, v_decay, threshold, u, v)
     spikes, voltage = memory.empty(z.shape), memory.empty(z.shape)
     u, v = np.ascontiguousarray(u).copy(), np.ascontiguousarray(v).copy()
-    arrays = four(z), four(u[..., None])[..., 0], four(v[..., None])[..., 0], four(spikes), four(voltage)
-    over_samples(z.shape, lambda part: _cuba(i_decay, v_decay, threshold, *(a[part] for a in arrays)))
+    arrays = (
+        four(z),
+        four(u[..., None])[..., 0],
+        four(v[..., None])[..., 0],
+        four(spikes),
+        four(voltage),
+    )
+    over_samples(
+        z.shape, lambda part: _cuba(i_decay, v_decay, threshold, *(a[part] for a in arrays))
+    )
     return spikes, voltage, u, v
 
 
-def cuba_backward(grad: Floats, voltage: Floats, i_decay: Ints, v_decay: Ints, threshold: float, tau: float, scale: float) -> Floats:
+def cuba_backward(
+    grad: Floats,
+    voltage: Floats,
+    i_decay: Ints,
+    v_decay: Ints,
+    threshold: float,
+    tau: float,
+    scale: float,
+) -> Floats:
     """See reference.cuba_backward."""
-    i_keep, v_keep = (1 - decay.astype(np.float32) / np.float32(DECAY_SCALE) for decay in (i_decay, v_decay))
+    i_keep, v_keep = (
+        1 - decay.astype(np.float32) / np.float32(DECAY_SCALE) for decay in (i_decay, v_decay)
+    )
     constants = np.float32(threshold), np.float32(scale / (2 * tau)), np.float32(-1 / tau)
     if grad.ndim == 3:
         return _narrow_backward(grad, voltage, i_keep, v_keep, *constants)
     gz = memory.empty(grad.shape)
     arrays = four(grad), four(voltage), four(gz)
-    over_samples(grad.shape, lambda part: _cuba_backward(i_keep, v_keep, *constants, *(a[part] for a in arrays)))
+    over_samples(
+        grad.shape,
+        lambda part: _cuba_backward(i_keep, v_keep, *constants, *(a[part] for a in arrays)),
+    )
     return gz
 
 
-def fits(size: float, steps: int, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints) -> bool:
+def fits(
+    size: float, steps: int, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints
+) -> bool:
     """`bounded` from the state u and v."""
     return bounded(size, steps, i_decay, v_decay, threshold, farthest(u), farthest(v))
 
 
-def bounded(size: float, steps: int, i_decay: Ints, v_decay: Ints, threshold: int, u: float = 0, v: float = 0) -> bool:
-    """Whether for |z| up to `size` and states up to `u` and `v` no current or voltage can leave 32 bits.
+def bounded(
+    size: float,
+    steps: int,
+    i_decay: Ints,
+    v_decay: Ints,
+    threshold: int,
+    u: float = 0,
+    v: float = 0,
+) -> bool:
+    """Whether for |z| up to `size` and states up to `u` and `v` no current or voltage can leave 32
+    bits.
 
     Drives are at most |4096 z|, and a decay sums them geometrically.
     """
@@ -73,11 +109,16 @@ def gathered(decay: Ints, steps: int) -> float:
     return min(steps, DECAY_SCALE / least) if least else steps
 
 
-def _narrow(z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints) -> tuple[Floats, Floats, Ints, Ints]:
+def _narrow(
+    z: Floats, i_decay: Ints, v_decay: Ints, threshold: int, u: Ints, v: Ints
+) -> tuple[Floats, Floats, Ints, Ints]:
     (spikes, s), (voltage, w) = empty(z.shape), empty(z.shape)
     i_keep, v_keep = (kept(decay, z.shape[1]) for decay in (i_decay, v_decay))
     arrays = time_major(z), u.astype(np.int32, order="C"), v.astype(np.int32, order="C"), s, w
-    over_samples(z.shape, lambda part: _cuba_narrow(i_keep, v_keep, np.int32(threshold), *(a[part] for a in arrays)))
+    over_samples(
+        z.shape,
+        lambda part: _cuba_narrow(i_keep, v_keep, np.int32(threshold), *(a[part] for a in arrays)),
+    )
     return spikes, voltage, arrays[1].astype(np.int64), arrays[2].astype(np.int64)
 
 
@@ -94,12 +135,23 @@ def each(values: np.ndarray, channels: int, dtype: Any) -> np.ndarray:
 
 
 def _narrow_backward(
-    grad: Floats, voltage: Floats, i_keep: Floats, v_keep: Floats, threshold: np.float32, slope: np.float32, inverse: np.float32
+    grad: Floats,
+    voltage: Floats,
+    i_keep: Floats,
+    v_keep: Floats,
+    threshold: np.float32,
+    slope: np.float32,
+    inverse: np.float32,
 ) -> Floats:
     gz, g = empty(grad.shape)
     i_keep, v_keep = (each(k, grad.shape[1], np.float32) for k in (i_keep, v_keep))
     arrays = time_major(grad), time_major(voltage), g
-    over_samples(grad.shape, lambda part: _cuba_narrow_backward(i_keep, v_keep, threshold, slope, inverse, *(a[part] for a in arrays)))
+    over_samples(
+        grad.shape,
+        lambda part: _cuba_narrow_backward(
+            i_keep, v_keep, threshold, slope, inverse, *(a[part] for a in arrays)
+        ),
+    )
     return gz
 
 
@@ -112,7 +164,9 @@ def cuba_step(z, u, v, i_keep, v_keep):  # type: ignore[no-untyped-def]
 
 @inlined
 def any_of(keep):  # type: ignore[no-untyped-def]
-    """Whether anything of a state is kept: where not, a third of a step is saved. (Numba takes long to compile `any` of an array.)"""
+    """Whether anything of a state is kept: where not, a third of a step is saved. (Numba takes long
+    to compile `any` of an array.)
+    """
     found = False
     for c in range(keep.size):
         found |= keep[c] != 0
@@ -121,7 +175,9 @@ def any_of(keep):  # type: ignore[no-untyped-def]
 
 @inlined
 def narrow_step(state, drive, keep):  # type: ignore[no-untyped-def]
-    """`leaky_step` in 32 bits: the product by its upper and lower part. Numba widens each operation, hence the many int32."""
+    """`leaky_step` in 32 bits: the product by its upper and lower part. Numba widens each
+    operation, hence the many int32.
+    """
     size = np.int32(abs(state))
     low = np.int32(np.int32(np.int32(size & 4095) * keep) >> 12)
     left = np.int32(np.int32(np.int32(size >> 12) * keep) + low)
@@ -184,7 +240,17 @@ def _cuba_backward(i_keep, v_keep, threshold, slope, inverse, grad, voltage, gz)
                 gu, later = np.float32(0), np.float32(0)
                 for t in range(steps - 1, -1, -1):
                     near = voltage[n, c, k, t]
-                    gu, later = gradient_step(grad[n, c, k, t], near, gu, later, i_factor, v_factor, threshold, slope, inverse)
+                    gu, later = gradient_step(
+                        grad[n, c, k, t],
+                        near,
+                        gu,
+                        later,
+                        i_factor,
+                        v_factor,
+                        threshold,
+                        slope,
+                        inverse,
+                    )
                     gz[n, c, k, t] = later
 
 
@@ -198,6 +264,14 @@ def _cuba_narrow_backward(i_keep, v_keep, threshold, slope, inverse, grad, volta
         for t in range(steps - 1, -1, -1):
             for c in range(channels):
                 first, second = gradient_step(
-                    grad[n, t, c], voltage[n, t, c], gu[c], later[c], i_keep[c], v_keep[c], threshold, slope, inverse
+                    grad[n, t, c],
+                    voltage[n, t, c],
+                    gu[c],
+                    later[c],
+                    i_keep[c],
+                    v_keep[c],
+                    threshold,
+                    slope,
+                    inverse,
                 )
                 gu[c], later[c], gz[n, t, c] = first, second, second

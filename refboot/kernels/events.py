@@ -1,7 +1,8 @@
 """Dense sums driven by events: a spike adds its weights, and no spike costs nothing.
 
-Weights on their grid are bytes in units of 1/32, and where no sum of an output's weights can leave 16 bits, sums are taken there: they
-are whole numbers, hence equal to any other way of summing them, in every bit. Letters: N samples, T steps, R = N T, I inputs, O outputs.
+Weights on their grid are bytes in units of 1/32, and where no sum of an output's weights can leave
+16 bits, sums are taken there: they are whole numbers, hence equal to any other way of summing them,
+in every bit. Letters: N samples, T steps, R = N T, I inputs, O outputs.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ LARGEST = float((1 << 15) * UNIT)  # no sum of any weights of an output is large
 
 
 class Rows(NamedTuple):
-    """A weight as bytes in units of 1/32, a row per input (I, O) int8, and the sum of its rows (O,) int16."""
+    """A weight as bytes in units of 1/32, a row per input (I, O) int8, and the sum of its rows (O,)
+    int16.
+    """
 
     each: np.ndarray
     total: np.ndarray
@@ -42,7 +45,8 @@ def spiking(x: Floats, most: float) -> bool:
 
 
 def most_forward(outputs: int) -> float:
-    """Spikes per input and step up to which to add rows is quicker than a product of matrices, 0 where it never is.
+    """Spikes per input and step up to which to add rows is quicker than a product of matrices, 0
+    where it never is.
 
     As measured: see spec/speed.md.
     """
@@ -55,8 +59,13 @@ def most_backward(outputs: int) -> float:
 
 
 def rows_of(weight: Floats) -> Rows | None:
-    """`weight` (I, O) as bytes; None where that is not the same, or where the sum of some weights of an output may leave 16 bits."""
-    each, total, size = memory.empty(weight.shape, np.int8), *(np.zeros(weight.shape[1], np.int32) for _ in range(2))
+    """`weight` (I, O) as bytes; None where that is not the same, or where the sum of some weights
+    of an output may leave 16 bits.
+    """
+    each, total, size = (
+        memory.empty(weight.shape, np.int8),
+        *(np.zeros(weight.shape[1], np.int32) for _ in range(2)),
+    )
     on_grid = _to_bytes(np.ascontiguousarray(weight), each, total, size)
     return Rows(each, total.astype(np.int16)) if on_grid and size.max() * UNIT < LARGEST else None
 
@@ -99,7 +108,8 @@ def sum_events(x, rows, z):  # type: ignore[no-untyped-def]
 
 @inlined
 def by_input(x, low, high, start, where, silent):  # type: ignore[no-untyped-def]
-    """For each input i in [low, high): the rows r of x (R, I) in which it spikes are where[start[i - low] : start[i - low + 1]].
+    """For each input i in [low, high): the rows r of x (R, I) in which it spikes are where[start[i
+    - low] : start[i - low + 1]].
 
     `silent` is the 0 of x's type."""
     start[:] = 0
@@ -120,7 +130,9 @@ def by_input(x, low, high, start, where, silent):  # type: ignore[no-untyped-def
 
 @jit
 def gather_gradient(x, gz, low, high, gw):  # type: ignore[no-untyped-def]
-    """gw (I, O) for the inputs in [low, high): the sum of the rows of gz (R, O) in which each spikes, in order."""
+    """gw (I, O) for the inputs in [low, high): the sum of the rows of gz (R, O) in which each
+    spikes, in order.
+    """
     start, where = new_ints((high - low + 1,)), new_ints(((high - low) * len(x),))
     by_input(x, low, high, start, where, np.float32(0))
     for i in range(high - low):

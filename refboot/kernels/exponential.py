@@ -1,4 +1,6 @@
-"""exp(x) for x <= 0 without a call into a library, so that a loop over it runs on many numbers at once."""
+"""exp(x) for x <= 0 without a call into a library, so that a loop over it runs on many numbers at
+once.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,9 @@ import numpy as np
 
 from refboot.kernels.jit import inlined
 
-LOWEST = np.float32(-87.6)  # exp of less is taken as that of this, which is below the smallest normal number
+LOWEST = np.float32(
+    -87.6
+)  # exp of less is taken as that of this, which is below the smallest normal number
 PER_LN2 = np.float32(1.44269504)
 LN2_HIGH = np.float32(0.693359375)  # few bits, so that its products with whole numbers are exact
 LN2_LOW = np.float32(-2.12194440e-4)
@@ -14,9 +18,11 @@ LN2_LOW = np.float32(-2.12194440e-4)
 
 @inlined
 def exp_of_negative(x):  # type: ignore[no-untyped-def]
-    """exp(x) for x <= 0 to 1 ulp of it; where it is below the smallest normal number, 2^-126, some number below that; float32.
+    """exp(x) for x <= 0 to 1 ulp of it; where it is below the smallest normal number, 2^-126, some
+    number below that; float32.
 
-    exp(x) = 2^k * exp(r), with k the whole number nearest x / ln 2, r the rest, and exp(r) by its best polynomial (Cephes' expf).
+    exp(x) = 2^k * exp(r), with k the whole number nearest x / ln 2, r the rest, and exp(r) by its
+    best polynomial (Cephes' expf).
     """
     x = max(x, LOWEST)
     k = np.floor(x * PER_LN2 + np.float32(0.5))

@@ -1,4 +1,5 @@
-"""Kernels of refboot.reference.fit; equal to it in every bit, of finite points, but the mean in `saturation` (summation order, 1e-12)
+"""Kernels of refboot.reference.fit; equal to it in every bit, of finite points, but the mean in
+`saturation` (summation order, 1e-12)
 and the sign of a median that is zero."""
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ def band_medians(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:
     if not (COMPILED and rising and a.ndim == 1 and z.dtype == a.dtype == np.float32):
         return plain(z.astype(np.float64), a.astype(np.float64), levels)
     bands = len(levels) - 1, np.nan, np.nan
-    with Medians([(np.ascontiguousarray(z), np.ascontiguousarray(a))], [bands], [levels]) as medians:
+    with Medians(
+        [(np.ascontiguousarray(z), np.ascontiguousarray(a))], [bands], [levels]
+    ) as medians:
         pass
     return medians.found()[0].medians
 
@@ -40,4 +43,7 @@ def band_medians(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:
 def plain(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:
     """The same of any numbers and levels."""
     bands = [np.flatnonzero((a > low) & (a <= high)) for low, high in pairwise(levels)]
-    return np.array([[np.median(x[band]) if len(band) else np.nan for x in (z, a)] for band in bands], np.float64).reshape(-1, 2)
+    return np.array(
+        [[np.median(x[band]) if len(band) else np.nan for x in (z, a)] for band in bands],
+        np.float64,
+    ).reshape(-1, 2)

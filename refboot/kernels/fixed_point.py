@@ -9,7 +9,9 @@ from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import axes_of, empty_like, flat, over_elements
 
 STEP = np.float32(2 / 64)
-PER_STEP = np.float32(64 / 2)  # a power of two: to multiply by it is to divide by the step, in every bit
+PER_STEP = np.float32(
+    64 / 2
+)  # a power of two: to multiply by it is to divide by the step, in every bit
 LOW = np.float32(-256 / 64)
 HIGH = np.float32(254 / 64)
 

@@ -11,13 +11,17 @@ import numpy as np
 from refboot.compiled import compiled
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-ZERO, ONE = np.int64(0), np.int64(1)  # as arguments: for a literal a function would be compiled anew, as one of another type
+ZERO, ONE = (
+    np.int64(0),
+    np.int64(1),
+)  # as arguments: for a literal a function would be compiled anew, as one of another type
 COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]  # else kernels run as Python, without intrinsics
 OPTIONS: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
 
 
 def jit(function: Function) -> Function:
-    """Compile `function`: cached on disk, without the GIL, IEEE division, and no fast maths (results stay those of the definition).
+    """Compile `function`: cached on disk, without the GIL, IEEE division, and no fast maths
+    (results stay those of the definition).
 
     Spec: NUM-10.
     """
@@ -30,15 +34,21 @@ def helper(function: Function) -> Function:
 
 
 def jit_sum(function: Function) -> Function:
-    """`jit` for a sum that the compiler may take in any order, many terms at once; for gradients alone, whose bounds allow for it."""
+    """`jit` for a sum that the compiler may take in any order, many terms at once; for gradients
+    alone, whose bounds allow for it.
+    """
     return compiled(function, **OPTIONS, fastmath={"reassoc", "contract"})
 
 
 def jit_gradient(function: Function) -> Function:
-    """`jit` for a gradient whose bound allows the compiler to round a product and a sum once, together."""
+    """`jit` for a gradient whose bound allows the compiler to round a product and a sum once,
+    together.
+    """
     return compiled(function, **OPTIONS, fastmath={"contract"})
 
 
 def inlined(function: Function) -> Function:
-    """A piece of kernels: put into each of them when that is compiled, and not compiled by itself, which takes time at a cold start."""
+    """A piece of kernels: put into each of them when that is compiled, and not compiled by itself,
+    which takes time at a cold start.
+    """
     return cast(Function, numba.njit(inline="always", error_model="numpy")(function))

@@ -14,16 +14,28 @@ DECAY_SCALE = 4096
 NO_LIMIT = 2**62
 
 
-def leaky_forward(drive: Ints, decay: Ints, state: Ints, threshold: int | None = None, subtract: bool = False) -> tuple[Ints, Ints]:
+def leaky_forward(
+    drive: Ints, decay: Ints, state: Ints, threshold: int | None = None, subtract: bool = False
+) -> tuple[Ints, Ints]:
     """See reference.leaky_forward."""
     return integrate(drive, decay, state, threshold, subtract, NO_LIMIT)
 
 
-def integrate(drive: Ints, decay: Ints, state: Ints, threshold: int | None, subtract: bool, largest: int) -> tuple[Ints, Ints]:
+def integrate(
+    drive: Ints, decay: Ints, state: Ints, threshold: int | None, subtract: bool, largest: int
+) -> tuple[Ints, Ints]:
     """The recurrence with states clipped to +-largest."""
     y, last = np.empty(drive.shape, np.int64), np.ascontiguousarray(state).copy()
     limit = NO_LIMIT if threshold is None else threshold
-    _leaky(four(drive), decay, four(last[..., None])[..., 0], limit, limit if subtract else NO_LIMIT, largest, four(y))
+    _leaky(
+        four(drive),
+        decay,
+        four(last[..., None])[..., 0],
+        limit,
+        limit if subtract else NO_LIMIT,
+        largest,
+        four(y),
+    )
     return y, last
 
 

@@ -18,7 +18,9 @@ def wrapped_forward(drive: Ints, decay: Ints, state: Ints) -> tuple[Ints, Ints]:
     return y, last
 
 
-def saturated_forward(drive: Ints, decay: Ints, state: Ints, threshold: int | None = None, subtract: bool = False) -> tuple[Ints, Ints]:
+def saturated_forward(
+    drive: Ints, decay: Ints, state: Ints, threshold: int | None = None, subtract: bool = False
+) -> tuple[Ints, Ints]:
     """See reference.saturated_forward."""
     return integrate(drive, decay, state, threshold, subtract, LIMIT - 1)
 

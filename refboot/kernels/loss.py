@@ -1,4 +1,6 @@
-"""Kernels of refboot.reference.loss: softmax to 4 ulps, loss to 4 ulps of max(1, loss), backward equal to it in every bit."""
+"""Kernels of refboot.reference.loss: softmax to 4 ulps, loss to 4 ulps of max(1, loss), backward
+equal to it in every bit.
+"""
 
 from __future__ import annotations
 

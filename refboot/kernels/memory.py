@@ -1,7 +1,8 @@
-"""New arrays without new memory: a large buffer is given out again once nobody holds an array in it.
+"""New arrays without new memory: a large buffer is given out again once nobody holds an array in
+it.
 
-The system clears each page of new memory when it is first touched, which takes longer than many a kernel. Arrays begin in a line of the
-cache: each vector that lies in two takes twice as long.
+The system clears each page of new memory when it is first touched, which takes longer than many a
+kernel. Arrays begin in a line of the cache: each vector that lies in two takes twice as long.
 """
 
 from __future__ import annotations
@@ -17,11 +18,15 @@ import numpy as np
 LARGE = 1 << 17  # bytes, below which the C library keeps memory by itself
 MOST = 1 << 27  # bytes kept; beyond it those that nobody holds are let go
 LINE = 64  # bytes of a line of the cache
-CLASSES = 8  # sizes of buffers from one power of two to the next: what differs a little from batch to batch shares them
+# sizes of buffers from one power of two to the next: what differs a little from batch to batch
+# shares them
+CLASSES = 8
 
 
 class Memory:
-    """Buffers by their size. The count of references tells whether any array, or view of a view, still lies in one."""
+    """Buffers by their size. The count of references tells whether any array, or view of a view,
+    still lies in one.
+    """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()

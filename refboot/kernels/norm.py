@@ -1,4 +1,6 @@
-"""Kernels of refboot.reference.norm: forward equal to it in every bit, sums (in float64) to 4 ulps of the sum of the magnitudes."""
+"""Kernels of refboot.reference.norm: forward equal to it in every bit, sums (in float64) to 4 ulps
+of the sum of the magnitudes.
+"""
 
 from __future__ import annotations
 

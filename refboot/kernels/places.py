@@ -1,4 +1,5 @@
-"""Arrays for kernels as numbers: where each begins in memory. A kernel for so many arrays would be another for each number of them, and
+"""Arrays for kernels as numbers: where each begins in memory. A kernel for so many arrays would be
+another for each number of them, and
 to cut arrays out of larger ones, in their shapes, takes long to compile."""
 
 from __future__ import annotations
@@ -19,8 +20,13 @@ from refboot.kernels.vectors import INDEX, intrinsic
 
 
 def places(arrays: Sequence[Sequence[Floats]]) -> Ints:
-    """Where each float32 array, without gaps, begins, in rows; whoever asks holds them as long as the numbers are used."""
-    return np.array([[_place(x if x.ndim == 1 else x.ravel(order="K")) for x in some] for some in arrays], np.int64)
+    """Where each float32 array, without gaps, begins, in rows; whoever asks holds them as long as
+    the numbers are used.
+    """
+    return np.array(
+        [[_place(x if x.ndim == 1 else x.ravel(order="K")) for x in some] for some in arrays],
+        np.int64,
+    )
 
 
 @jit
@@ -30,20 +36,24 @@ def _place(x):  # type: ignore[no-untyped-def]
 
 
 def _cut(kind: Any, axes: int) -> Any:
-    """The intrinsic that gives the array of so many axes, of numbers of one kind, that begins at a place."""
+    """The intrinsic that gives the array of so many axes, of numbers of one kind, that begins at a
+    place.
+    """
 
     @intrinsic  # type: ignore[untyped-decorator]
     def cut(typing: Any, place: types.Integer, shape: types.UniTuple) -> Any:
         """The array of this shape that begins at `place`, without gaps."""
-        return types.Array(kind, axes, "C")(place, shape), lambda context, builder, signature, args: _array(
-            context, builder, signature, *args
-        )
+        return types.Array(kind, axes, "C")(
+            place, shape
+        ), lambda context, builder, signature, args: _array(context, builder, signature, *args)
 
     return cut
 
 
 def _new(kind: Any, axes: int) -> Any:
-    """The intrinsic that gives a new array. (np.empty is compiled anew for each number of axes and each kind.)"""
+    """The intrinsic that gives a new array. (np.empty is compiled anew for each number of axes and
+    each kind.)
+    """
 
     @intrinsic  # type: ignore[untyped-decorator]
     def new(typing: Any, shape: types.UniTuple) -> Any:
@@ -53,22 +63,38 @@ def _new(kind: Any, axes: int) -> Any:
     return new
 
 
-def _new_code(context: Any, builder: ir.IRBuilder, signature: Any, args: list[ir.Value]) -> ir.Value:
+def _new_code(
+    context: Any, builder: ir.IRBuilder, signature: Any, args: list[ir.Value]
+) -> ir.Value:
     size = INDEX(_width(context, signature))
     for length in cgutils.unpack_tuple(builder, args[0]):
         size = builder.mul(size, length)
     held = context.nrt.meminfo_alloc_aligned(builder, size, ir.IntType(32)(LINE))
-    return _array(context, builder, signature, context.nrt.meminfo_data(builder, held), args[0], held)
+    return _array(
+        context, builder, signature, context.nrt.meminfo_data(builder, held), args[0], held
+    )
 
 
-def _array(context: Any, builder: ir.IRBuilder, signature: Any, place: ir.Value, sizes: ir.Value, held: ir.Value | None = None) -> ir.Value:
-    array, width = context.make_array(signature.return_type)(context, builder), _width(context, signature)
+def _array(
+    context: Any,
+    builder: ir.IRBuilder,
+    signature: Any,
+    place: ir.Value,
+    sizes: ir.Value,
+    held: ir.Value | None = None,
+) -> ir.Value:
+    array, width = (
+        context.make_array(signature.return_type)(context, builder),
+        _width(context, signature),
+    )
     shape, strides = cgutils.unpack_tuple(builder, sizes), [INDEX(width)]
     for size in shape[:0:-1]:
         strides.insert(0, builder.mul(strides[0], size))
     kind = array.data.type
     data = builder.inttoptr(place, kind) if place.type == INDEX else builder.bitcast(place, kind)
-    populate_array(array, data=data, shape=shape, strides=strides, itemsize=INDEX(width), meminfo=held)
+    populate_array(
+        array, data=data, shape=shape, strides=strides, itemsize=INDEX(width), meminfo=held
+    )
     return array._getvalue()
 
 

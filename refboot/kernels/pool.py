@@ -14,16 +14,23 @@ Pair = tuple[int, int]
 def pool_forward(x: Floats, weight: Floats, stride: Pair, padding: Pair, dilation: Pair) -> Floats:
     """See reference.pool_forward."""
     whole = [-(-x.shape[2 + k] // weight.shape[k]) * weight.shape[k] for k in range(2)]
-    height, width = ((whole[k] + 2 * padding[k] - dilation[k] * (weight.shape[k] - 1) - 1) // stride[k] + 1 for k in range(2))
+    height, width = (
+        (whole[k] + 2 * padding[k] - dilation[k] * (weight.shape[k] - 1) - 1) // stride[k] + 1
+        for k in range(2)
+    )
     z = np.zeros((*x.shape[:2], height, width, x.shape[-1]), np.float32)
     _pool(np.ascontiguousarray(x), np.ascontiguousarray(weight), stride, padding, dilation, z)
     return z
 
 
-def pool_backward(grad: Floats, weight: Floats, size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Floats:
+def pool_backward(
+    grad: Floats, weight: Floats, size: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Floats:
     """See reference.pool_backward."""
     gx = np.zeros((*grad.shape[:2], *size, grad.shape[-1]), np.float32)
-    _pool_backward(np.ascontiguousarray(grad), np.ascontiguousarray(weight), stride, padding, dilation, gx)
+    _pool_backward(
+        np.ascontiguousarray(grad), np.ascontiguousarray(weight), stride, padding, dilation, gx
+    )
     return gx
 
 

@@ -18,23 +18,40 @@ def pwl_forward(z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float6
     return a
 
 
-def pieces(knots: NDArray[np.float64], slopes: NDArray[np.float64]) -> tuple[Floats, Floats, Floats]:
+def pieces(
+    knots: NDArray[np.float64], slopes: NDArray[np.float64]
+) -> tuple[Floats, Floats, Floats]:
     """Left edge (with the end of the last), rate there and slope of each piece, float32."""
     return knots[:, 0].astype(np.float32), knots[:, 1].astype(np.float32), slopes.astype(np.float32)
 
 
-def pwl_backward(grad: Floats, z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float64], scale: float, eps: float) -> Floats:
+def pwl_backward(
+    grad: Floats,
+    z: Floats,
+    knots: NDArray[np.float64],
+    slopes: NDArray[np.float64],
+    scale: float,
+    eps: float,
+) -> Floats:
     """See reference.pwl_backward."""
     axes = axes_of(z)
     gain, to = empty_like(z, axes)
     arrays = flat(grad, axes), flat(z, axes), to
-    _pwl_backward(*arrays, knots[:, 0].astype(np.float32), slopes.astype(np.float32), np.float32(scale), np.float32(eps))
+    _pwl_backward(
+        *arrays,
+        knots[:, 0].astype(np.float32),
+        slopes.astype(np.float32),
+        np.float32(scale),
+        np.float32(eps),
+    )
     return gain
 
 
 @jit
 def _pwl(z, edges, bases, slopes, a):  # type: ignore[no-untyped-def]
-    """Pieces in the outer loop: the inner one has no branches and is vectorised. Where the next piece begins it takes over."""
+    """Pieces in the outer loop: the inner one has no branches and is vectorised. Where the next
+    piece begins it takes over.
+    """
     a[:] = 0
     for k in range(slopes.size):
         left, base, slope = edges[k], bases[k], slopes[k]

@@ -1,4 +1,6 @@
-"""Numbers by their rank, exactly: the range in which one lies is halved, for to count what is not above a number takes a moment."""
+"""Numbers by their rank, exactly: the range in which one lies is halved, for to count what is not
+above a number takes a moment.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from refboot.kernels.places import ints, new_floats, new_ints
 
 @inlined
 def two_in_the_middle(keys, low, high):  # type: ignore[no-untyped-def]
-    """The rate in the middle and, unless both ranks have it, too, its neighbour, of which there are few, that is nearer in rank."""
+    """The rate in the middle and, unless both ranks have it, too, its neighbour, of which there are
+    few, that is nearer in rank.
+    """
     middle = ranked(keys, keys.size // 2)
     below, after = upto(keys, middle - 1), upto(keys, middle)
     one = other = middle
@@ -30,7 +34,9 @@ def _turned(bits):  # type: ignore[no-untyped-def]
 
 @helper
 def keys_of(x):  # type: ignore[no-untyped-def]
-    """Whole numbers, int32, ordered as the float32 x (I,) are: their bits, but for the sign inverted where they are negative."""
+    """Whole numbers, int32, ordered as the float32 x (I,) are: their bits, but for the sign
+    inverted where they are negative.
+    """
     bits, keys = ints(x.ctypes.data, (x.size,)), new_ints((x.size,))
     for i in range(bits.size):
         keys[i] = _turned(bits[i])

@@ -1,4 +1,5 @@
-"""Kernels of refboot.reference.rate_loss: the error and its gradient equal to it in every bit, the rest to 4 ulps of its terms.
+"""Kernels of refboot.reference.rate_loss: the error and its gradient equal to it in every bit, the
+rest to 4 ulps of its terms.
 
 They are few numbers each: NumPy alone, with nothing to compile.
 """
@@ -13,10 +14,14 @@ SHARE_EPS = np.float32(1e-6)
 RATE_FLOOR = np.float32(1 / 1024)
 
 
-def rate_error_forward(rates: Floats, labels: Ints, true_rate: float, false_rate: float) -> tuple[float, Floats]:
+def rate_error_forward(
+    rates: Floats, labels: Ints, true_rate: float, false_rate: float
+) -> tuple[float, Floats]:
     """See reference.rate_error_forward."""
     hit = labels[:, None] == np.arange(rates.shape[1])
-    error = rates - np.float32(false_rate)  # lies as the rates do, which decides the order of the sum
+    error = rates - np.float32(
+        false_rate
+    )  # lies as the rates do, which decides the order of the sum
     error[hit] = rates[hit] - np.float32(true_rate)
     return float(np.square(error).sum(dtype=np.float64)), error
 

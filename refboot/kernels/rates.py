@@ -1,4 +1,6 @@
-"""Rates: the mean over time, one step after the other, as NumPy takes it of an array whose steps are not neighbours in memory."""
+"""Rates: the mean over time, one step after the other, as NumPy takes it of an array whose steps
+are not neighbours in memory.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from refboot.kernels.layout import over_samples
 
 
 def mean_over_time(x: Floats) -> Floats:
-    """The mean of x (N, C, ..., T) over its steps, float32; exact for spikes and for sums of quantised weights."""
+    """The mean of x (N, C, ..., T) over its steps, float32; exact for spikes and for sums of
+    quantised weights.
+    """
     steps = x.transpose(0, 2, 1) if x.ndim == 3 else x
     if x.ndim != 3 or not steps.flags.c_contiguous:
         return x.mean(axis=-1)

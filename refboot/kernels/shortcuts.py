@@ -1,4 +1,6 @@
-"""What this set of operations offers beside the functions of the definition: ways around (`ops.shortcuts`)."""
+"""What this set of operations offers beside the functions of the definition: ways around
+(`ops.shortcuts`).
+"""
 
 from refboot.kernels.chain import Entry, Layer, Pieces, chain_backward, chain_forward
 from refboot.kernels.coded import coded_backward, coded_forward, encode

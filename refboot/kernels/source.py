@@ -15,7 +15,8 @@ from refboot.kernels.weight import unclipped
 
 @jit
 def trains_of(values, weight, bias, i_keep, v_keep, limit, steps, voltage, means, fires):  # type: ignore[no-untyped-def]
-    """The input layer on each code, from rest: spikes and voltages (T, K), means over time of spikes and weighted input (2, K), and which
+    """The input layer on each code, from rest: spikes and voltages (T, K), means over time of
+    spikes and weighted input (2, K), and which
     codes ever spike."""
     w, b, length = quantised(weight[0]), quantised(bias[0]), len(steps)
     for k in range(values.size):
@@ -28,12 +29,20 @@ def trains_of(values, weight, bias, i_keep, v_keep, limit, steps, voltage, means
             voltage[t, k], steps[t, k] = np.float32(v) * np.float32(1 / 4096), np.float32(v > limit)
             count, total = count + steps[t, k], total + drive
             v = np.int32(0) if v > limit else v
-        means[0, k], means[1, k], fires[k] = count / np.float32(length), total / np.float32(length), count > 0
+        means[0, k], means[1, k], fires[k] = (
+            count / np.float32(length),
+            total / np.float32(length),
+            count > 0,
+        )
 
 
 @jit
-def through_trains(g_table, values, weight, bias, i_keep, v_keep, threshold, slope, inverse, voltage):  # type: ignore[no-untyped-def]
-    """Gradients of weight and bias (1,) of the input layer, given those for the trains of codes, in parts (P, T, K)."""
+def through_trains(
+    g_table, values, weight, bias, i_keep, v_keep, threshold, slope, inverse, voltage
+):  # type: ignore[no-untyped-def]
+    """Gradients of weight and bias (1,) of the input layer, given those for the trains of codes, in
+    parts (P, T, K).
+    """
     gw, gb, along, total = np.empty(1, np.float32), np.empty(1, np.float32), 0.0, 0.0
     for k in range(values.size):
         gu, later = np.float32(0), np.float32(0)
@@ -41,7 +50,17 @@ def through_trains(g_table, values, weight, bias, i_keep, v_keep, threshold, slo
             grad = 0.0
             for part in range(len(g_table)):
                 grad += g_table[part, t, k]
-            gu, later = gradient_step(np.float32(grad), voltage[t, k], gu, later, i_keep, v_keep, threshold, slope, inverse)
+            gu, later = gradient_step(
+                np.float32(grad),
+                voltage[t, k],
+                gu,
+                later,
+                i_keep,
+                v_keep,
+                threshold,
+                slope,
+                inverse,
+            )
             along += np.float64(later * values[k])
             total += np.float64(later)
     gw[0], gb[0] = unclipped(np.float32(along), weight[0]), unclipped(np.float32(total), bias[0])

@@ -1,6 +1,7 @@
 """Kernels of refboot.reference.spike: spikes equal to it in every bit, gradients to 4 ulps.
 
-Its exponential is NumPy's where that is not below 1.2e-38, the smallest normal number; below, both are below.
+Its exponential is NumPy's where that is not below 1.2e-38, the smallest normal number; below, both
+are below.
 """
 
 from __future__ import annotations
@@ -18,11 +19,20 @@ def spike_forward(voltage: Ints, threshold: int) -> Floats:
     return (voltage > threshold).astype(np.float32)
 
 
-def spike_backward(grad: Floats, voltage: Floats, threshold: float, tau: float, scale: float) -> Floats:
+def spike_backward(
+    grad: Floats, voltage: Floats, threshold: float, tau: float, scale: float
+) -> Floats:
     """See reference.spike_backward."""
     axes = axes_of(voltage)
     out, to = empty_like(voltage, axes)
-    _spike_backward(flat(grad, axes), flat(voltage, axes), to, np.float32(threshold), np.float32(scale / (2 * tau)), np.float32(-1 / tau))
+    _spike_backward(
+        flat(grad, axes),
+        flat(voltage, axes),
+        to,
+        np.float32(threshold),
+        np.float32(scale / (2 * tau)),
+        np.float32(-1 / tau),
+    )
     return out
 
 
@@ -33,17 +43,28 @@ def graded_forward(voltage: Ints, threshold: int) -> Floats:
     return out
 
 
-def graded_backward(grad: Floats, voltage: Floats, threshold: float, tau: float, scale: float) -> Floats:
+def graded_backward(
+    grad: Floats, voltage: Floats, threshold: float, tau: float, scale: float
+) -> Floats:
     """See reference.graded_backward."""
     axes = axes_of(voltage)
     out, to = empty_like(voltage, axes)
-    _graded_backward(flat(grad, axes), flat(voltage, axes), to, np.float32(threshold), np.float32(scale), np.float32(1 / tau))
+    _graded_backward(
+        flat(grad, axes),
+        flat(voltage, axes),
+        to,
+        np.float32(threshold),
+        np.float32(scale),
+        np.float32(1 / tau),
+    )
     return out
 
 
 @inlined
 def surrogate(voltage, threshold, slope, inverse):  # type: ignore[no-untyped-def]
-    """scale / (2 tau) * exp(-|v - threshold| / tau) with slope = scale / (2 tau), inverse = -1 / tau; all float32."""
+    """scale / (2 tau) * exp(-|v - threshold| / tau) with slope = scale / (2 tau), inverse = -1 /
+    tau; all float32.
+    """
     return slope * exp_of_negative(abs(voltage - threshold) * inverse)
 
 

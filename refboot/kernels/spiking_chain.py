@@ -1,8 +1,10 @@
-"""A spiking network of dense layers that learns, on still pictures: a pass through all layers in one call, forward or backward.
+"""A spiking network of dense layers that learns, on still pictures: a pass through all layers in
+one call, forward or backward.
 
-Forward an image goes through all layers before the next, backward its gradient does: the threads meet three times each, not at each kernel.
-Spikes are those of the layers one by one in every bit, gradients to the rounding of their sums. For the tasks of a plan see `together`.
-Letters: N samples, I inputs, K codes, T steps, O outputs.
+Forward an image goes through all layers before the next, backward its gradient does: the threads
+meet three times each, not at each kernel. Spikes are those of the layers one by one in every bit,
+gradients to the rounding of their sums. For the tasks of a plan see `together`. Letters: N samples,
+I inputs, K codes, T steps, O outputs.
 """
 
 from __future__ import annotations
@@ -26,19 +28,29 @@ from refboot.kernels.places import places
 from refboot.kernels.source import through_trains, trains_of
 from refboot.kernels.together import Going, Kinds, Task, parts, plan_of, share
 
-# Kinds of tasks, and the works of each, one after the other: what one leaves the next finds in its cache.
+# Kinds of tasks, and the works of each, one after the other: what one leaves the next finds in its
+# cache.
 FORWARD: Kinds = (*passes.WEIGHTS, (tasks.code_sums, tasks.spike))
 BACKWARD: Kinds = ((tasks.give, tasks.to_codes),)
-LEARNING: Kinds = (tasks.learn_pictures,), (tasks.learn,), (tasks.learn_dense,), (weight_tasks.finish,)
+LEARNING: Kinds = (
+    (tasks.learn_pictures,),
+    (tasks.learn,),
+    (tasks.learn_dense,),
+    (weight_tasks.finish,),
+)
 PICTURES, LEARN, LEARN_DENSE, FINISH = range(len(LEARNING))
 MOST = 1 << 23  # numbers of the gradients by the trains of codes, which are kept for all samples
 CODES = 256  # at the most
-LONGEST = 512  # steps over which the input layer's means are exact, in whatever order they are summed
+LONGEST = (
+    512  # steps over which the input layer's means are exact, in whatever order they are summed
+)
 AT_ONCE = 16  # parts of the samples
 
 
 class Neurons(NamedTuple):
-    """Plain neurons that begin at rest: decays, of 4096, the threshold in state units, and threshold, tau and scale of the surrogate."""
+    """Plain neurons that begin at rest: decays, of 4096, the threshold in state units, and
+    threshold, tau and scale of the surrogate.
+    """
 
     i_decay: Ints
     v_decay: Ints
@@ -49,7 +61,9 @@ class Neurons(NamedTuple):
 
 
 class Source(NamedTuple):
-    """The input layer: weight and bias (1,), not quantised yet, and neurons whose decays (1,) are shared."""
+    """The input layer: weight and bias (1,), not quantised yet, and neurons whose decays (1,) are
+    shared.
+    """
 
     weight: Floats
     bias: Floats
@@ -57,7 +71,8 @@ class Source(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What a forward pass leaves: z (N, O, T) of the read-out; the means over time of spikes and of weighted input, both (N, O), of each
+    """What a forward pass leaves: z (N, O, T) of the read-out; the means over time of spikes and of
+    weighted input, both (N, O), of each
     layer but that, if they were asked for; and what `spiking_backward` needs."""
 
     output: Floats
@@ -72,11 +87,18 @@ class Run(NamedTuple):
 
 
 def spiking_forward(
-    x: Floats, steps: int, source: Source, weights: Sequence[Normed], neurons: Sequence[Neurons], sample: bool
+    x: Floats,
+    steps: int,
+    source: Source,
+    weights: Sequence[Normed],
+    neurons: Sequence[Neurons],
+    sample: bool,
 ) -> Run | None:
-    """Still pictures x (N, I) through an input layer and normed 8-bit `weights`, the last a read-out, behind each other one `neurons`.
+    """Still pictures x (N, I) through an input layer and normed 8-bit `weights`, the last a
+    read-out, behind each other one `neurons`.
 
-    None where a sum might leave 16 bits or a state 32, where a weight is NaN, or for more samples or steps than this is for.
+    None where a sum might leave 16 bits or a state 32, where a weight is NaN, or for more samples
+    or steps than this is for.
     """
     if steps > LONGEST or not all(_fits(steps, *own[:3]) for own in (source.neurons, *neurons)):
         return None
@@ -96,20 +118,43 @@ def spiking_forward(
     share(FORWARD, forward_plan(shapes, samples), numbers, layers.reshape(-1))
     if not passes.fit_16_bits(room, where):
         return None
-    sampled = [(of_pixels[0], of_pixels[1]), *(_means(room, of_layer, samples) for of_layer in where[:-1])] if sample else []
+    sampled = (
+        [
+            (of_pixels[0], of_pixels[1]),
+            *(_means(room, of_layer, samples) for of_layer in where[:-1]),
+        ]
+        if sample
+        else []
+    )
     return Run(z, sampled, picture, source, reached, held, (of_codes, room), numbers, layers)
 
 
 def spiking_backward(grad: Floats, ran: Run) -> tuple[Normed, list[Normed]]:
-    """Gradients for weight and bias (1,) of the input layer, and for each other one's v (O, I) and g (O,), given that of the output
+    """Gradients for weight and bias (1,) of the input layer, and for each other one's v (O, I) and
+    g (O,), given that of the output
     (N, O, T). float32."""
-    samples, steps, layers, shapes, given = len(grad), grad.shape[2], ran.layers.copy(), passes.shapes_of(ran.held), time_major(grad)
+    samples, steps, layers, shapes, given = (
+        len(grad),
+        grad.shape[2],
+        ran.layers.copy(),
+        passes.shapes_of(ran.held),
+        time_major(grad),
+    )
     layers[-1, tasks.GIVEN] = places([[given]])[0, 0]
     with Going(BACKWARD, backward_plan(samples), ran.numbers, layers.reshape(-1)):
-        found, where = passes.gradients_for(ran.held), passes.layout(shapes, *_own(samples, steps))[0]
+        found, where = (
+            passes.gradients_for(ran.held),
+            passes.layout(shapes, *_own(samples, steps))[0],
+        )
         layers[:, weight_tasks.GV : weight_tasks.GG + 1] = places(found)
-        spikes = passes.view(ran.rooms[1], where[0, tasks.COUNTS], len(shapes) * samples, np.int64).reshape(-1, samples).sum(axis=1)
-        often = tuple(_often(*own, samples * steps) for own in zip(spikes.tolist(), shapes[1:], strict=False))
+        spikes = (
+            passes.view(ran.rooms[1], where[0, tasks.COUNTS], len(shapes) * samples, np.int64)
+            .reshape(-1, samples)
+            .sum(axis=1)
+        )
+        often = tuple(
+            _often(*own, samples * steps) for own in zip(spikes.tolist(), shapes[1:], strict=False)
+        )
     with Going(LEARNING, weights_plan(shapes, often), ran.numbers, layers.reshape(-1)):
         first = _leave(ran)
     return first, [(gv.T, gg) for gv, gg in found]
@@ -118,7 +163,9 @@ def spiking_backward(grad: Floats, ran: Run) -> tuple[Normed, list[Normed]]:
 @cache
 def forward_plan(shapes: tuple[Shape, ...], samples: int) -> np.ndarray:
     """All weights, then all samples, a few at a time."""
-    spike = [Task(len(passes.WEIGHTS), 0, *part, "", "weights") for part in parts(samples, 1, AT_ONCE)]
+    spike = [
+        Task(len(passes.WEIGHTS), 0, *part, "", "weights") for part in parts(samples, 1, AT_ONCE)
+    ]
     return plan_of(passes.lengths(shapes) + passes.as_bytes(shapes) + spike)
 
 
@@ -130,28 +177,53 @@ def backward_plan(samples: int) -> np.ndarray:
 
 @cache
 def weights_plan(shapes: tuple[Shape, ...], often: tuple[bool, ...]) -> np.ndarray:
-    """All weights, by inputs, backward; the inputs of some of those behind the first spike `often`."""
+    """All weights, by inputs, backward; the inputs of some of those behind the first spike
+    `often`.
+    """
     kinds, plan = [PICTURES, *(LEARN_DENSE if dense else LEARN for dense in often)], list[Task]()
     for i, shape in enumerate(shapes):
-        plan += passes.learned(kinds[i], i, shape) + (passes.finished(FINISH, i - 1, shapes[i - 1]) if i else [])
+        plan += passes.learned(kinds[i], i, shape) + (
+            passes.finished(FINISH, i - 1, shapes[i - 1]) if i else []
+        )
     return plan_of(plan + passes.finished(FINISH, len(shapes) - 1, shapes[-1]))
 
 
-def _of_pass(picture: Picture, steps: int, shapes: tuple[Shape, ...], out: Floats, sample: bool) -> tuple[Ints, Floats, Floats, Floats]:
-    """The numbers of a pass, the array in which what they tell of has its place, and the means (2, K) and, to sample, (2, N, I)."""
+def _of_pass(
+    picture: Picture, steps: int, shapes: tuple[Shape, ...], out: Floats, sample: bool
+) -> tuple[Ints, Floats, Floats, Floats]:
+    """The numbers of a pass, the array in which what they tell of has its place, and the means (2,
+    K) and, to sample, (2, N, I).
+    """
     (samples, pixels), kinds, width = picture.codes.shape, len(picture.values), shapes[0][1]
-    sizes = steps * kinds, kinds // 4 + 1, kinds // 4 + 1, samples * kinds * width // 2 + 1, samples * kinds // 4 + 1
+    sizes = (
+        steps * kinds,
+        kinds // 4 + 1,
+        kinds // 4 + 1,
+        samples * kinds * width // 2 + 1,
+        samples * kinds // 4 + 1,
+    )
     *begun, size = passes.starts((*sizes, samples * kinds * width, 2 * AT_ONCE * kinds * steps))
     numbers, room = passes.numbers_of(samples, pixels, len(shapes)), passes.room_of(size)
-    means, of_pixels = np.empty((2, kinds), np.float32), np.empty((2, samples, pixels if sample else 0), np.float32)
+    means, of_pixels = (
+        np.empty((2, kinds), np.float32),
+        np.empty((2, samples, pixels if sample else 0), np.float32),
+    )
     first, *others = places([[room, means, of_pixels, out]])[0]
     of_picture = picture.codes.ctypes.data, kinds, picture.usual
-    numbers[weight_tasks.CODES : tasks.OUTPUT + 1] = *of_picture, steps, sample, *(first + 4 * start for start in begun), *others
+    numbers[weight_tasks.CODES : tasks.OUTPUT + 1] = (
+        *of_picture,
+        steps,
+        sample,
+        *(first + 4 * start for start in begun),
+        *others,
+    )
     return numbers, room, means, of_pixels
 
 
 def _own(samples: int, steps: int) -> tuple[tuple[int, ...], int]:
-    """How many numbers each of a layer's own arrays has, for each output, and counts: see passes.layout."""
+    """How many numbers each of a layer's own arrays has, for each output, and counts: see
+    passes.layout.
+    """
     rows = samples * steps
     return (2, 1, rows, rows // 4 + 1, rows, 2 * samples), samples
 
@@ -179,7 +251,9 @@ def _surrogate(neurons: Neurons) -> tuple[float, float, float]:
 
 def _means(room: Floats, own: Ints, samples: int) -> tuple[Floats, Floats]:
     """Means over time of a layer's spikes and weighted input, both (N, O)."""
-    means = passes.view(room, own[tasks.MEANS], 2 * samples * int(own[weight_tasks.WIDTH])).reshape(2, samples, -1)
+    means = passes.view(room, own[tasks.MEANS], 2 * samples * int(own[weight_tasks.WIDTH])).reshape(
+        2, samples, -1
+    )
     return means[0], means[1]
 
 
@@ -194,14 +268,19 @@ def _bounded(steps: int, i_decay: int, v_decay: int, limit: int) -> bool:
 
 
 def _often(count: int, shape: Shape, rows: int) -> bool:
-    """Whether a layer's inputs spike so often in so many rows, or its outputs are so few, that a product is quicker."""
+    """Whether a layer's inputs spike so often in so many rows, or its outputs are so few, that a
+    product is quicker.
+    """
     return count > most_backward(shape[1]) * shape[0] * rows
 
 
 def _enter(picture: Picture, source: Source, numbers: Ints, room: Floats, means: Floats) -> Floats:
     """The input layer on each code: its voltages (T, K). Writes their trains and means (2, K)."""
     steps, kinds, first = int(numbers[tasks.STEPS]), len(picture.values), int(numbers[tasks.TRAINS])
-    trains, fires = room[: steps * kinds].reshape(steps, kinds), passes.view(room, numbers[tasks.FIRES] - first, kinds, np.bool_)
+    trains, fires = (
+        room[: steps * kinds].reshape(steps, kinds),
+        passes.view(room, numbers[tasks.FIRES] - first, kinds, np.bool_),
+    )
     passes.view(room, numbers[tasks.EVERY] - first, kinds, np.bool_)[:] = True
     voltage = np.empty((steps, kinds), np.float32)
     i_keep, v_keep = (np.int32(DECAY_SCALE - int(decay[0])) for decay in source.neurons[:2])
@@ -213,7 +292,15 @@ def _enter(picture: Picture, source: Source, numbers: Ints, room: Floats, means:
 def _leave(ran: Run) -> Normed:
     """Gradients for weight and bias of the input layer, given those of the trains."""
     (steps, kinds), (weight, bias, neurons) = ran.reached.shape, ran.source
-    count, first = len(parts(len(ran.output), 1, AT_ONCE)), ran.numbers[tasks.FOR_TRAINS] - ran.numbers[tasks.TRAINS]
-    of_trains = passes.view(ran.rooms[0], first, count * kinds * steps, np.float64).reshape(count, steps, kinds)
-    given = *(np.float32(_left(decay)) for decay in neurons[:2]), *map(np.float32, _surrogate(neurons))
+    count, first = (
+        len(parts(len(ran.output), 1, AT_ONCE)),
+        ran.numbers[tasks.FOR_TRAINS] - ran.numbers[tasks.TRAINS],
+    )
+    of_trains = passes.view(ran.rooms[0], first, count * kinds * steps, np.float64).reshape(
+        count, steps, kinds
+    )
+    given = (
+        *(np.float32(_left(decay)) for decay in neurons[:2]),
+        *map(np.float32, _surrogate(neurons)),
+    )
     return through_trains(of_trains, ran.picture.values, weight, bias, *given, ran.reached)  # type: ignore[call-arg]

@@ -1,7 +1,8 @@
 """Kernels of refboot.reference.synapse.
 
-Sums of spikes and quantised weights are equal to its in every bit, other dense sums to one ulp of the sum of the magnitudes
-per term; weight norm and the sums of `input_backward` (in float64) to 4 ulps, gradients to 4 ulps of their terms' magnitudes.
+Sums of spikes and quantised weights are equal to its in every bit, other dense sums to one ulp of
+the sum of the magnitudes per term; weight norm and the sums of `input_backward` (in float64) to 4
+ulps, gradients to 4 ulps of their terms' magnitudes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ import numpy as np
 from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels import memory
-from refboot.kernels.events import gather_gradient, most_backward, most_forward, rows_of, spiking, sum_events
+from refboot.kernels.events import (
+    gather_gradient,
+    most_backward,
+    most_forward,
+    rows_of,
+    spiking,
+    sum_events,
+)
 from refboot.kernels.jit import jit
 from refboot.kernels.layout import SMALL, axes_of, empty, flat, over_rows, time_major
 from refboot.pool import Task
@@ -32,7 +40,11 @@ def dense_forward(x: Floats, weight: Floats) -> Floats:
         product(by_step(inputs), weight.T, by_step(out))
     else:
         spikes, sums = by_step(inputs), by_step(out)
-        threads.over(len(spikes), lambda part: sum_events(spikes[part], rows.each, sums[part]), alone=inputs.size < SMALL)
+        threads.over(
+            len(spikes),
+            lambda part: sum_events(spikes[part], rows.each, sums[part]),
+            alone=inputs.size < SMALL,
+        )
     return z
 
 
@@ -50,7 +62,10 @@ def gradient_tasks(gz: Floats, x: Floats, gw: Floats) -> list[Task]:
     """The sum over rows of x gz into gw (I, O), for gz (R, O) and x (R, I)."""
     if not spiking(x, most_backward(gz.shape[1])):
         return product_tasks(x.T, gz, gw)
-    return [partial(gather_gradient, x, gz, part.start, part.stop, gw) for part in threads.parts(len(gw), 1, PIECES)]
+    return [
+        partial(gather_gradient, x, gz, part.start, part.stop, gw)
+        for part in threads.parts(len(gw), 1, PIECES)
+    ]
 
 
 def product(a: Floats, b: Floats, out: Floats) -> None:
@@ -60,18 +75,28 @@ def product(a: Floats, b: Floats, out: Floats) -> None:
 
 
 def product_tasks(a: Floats, b: Floats, out: Floats) -> list[Task]:
-    """a b into `out`; if it is large, by its columns, or its rows if these are more, whatever the number of threads."""
+    """a b into `out`; if it is large, by its columns, or its rows if these are more, whatever the
+    number of threads.
+    """
     if len(a) <= FEW_ROWS and not b.flags.c_contiguous:
         return [partial(turned_product, a, b, out)]
     if len(a) * b.size < FEW_PRODUCTS:
         return [partial(np.matmul, a, b, out=out)]
     if len(a) > b.shape[1]:
-        return [partial(np.matmul, a[part], b, out=out[part]) for part in threads.parts(len(a), 16, PIECES)]
-    return [partial(np.matmul, a, b[:, part], out=out[:, part]) for part in threads.parts(b.shape[1], 16, PIECES)]
+        return [
+            partial(np.matmul, a[part], b, out=out[part])
+            for part in threads.parts(len(a), 16, PIECES)
+        ]
+    return [
+        partial(np.matmul, a, b[:, part], out=out[:, part])
+        for part in threads.parts(b.shape[1], 16, PIECES)
+    ]
 
 
 def turned_product(a: Floats, b: Floats, out: Floats) -> None:
-    """a b into `out` as the transpose of b^T a^T: BLAS takes a third less for few rows and a b (I, O) that lies in memory as (O, I)."""
+    """a b into `out` as the transpose of b^T a^T: BLAS takes a third less for few rows and a b (I,
+    O) that lies in memory as (O, I).
+    """
     out[...] = (b.T @ a.T).T
 
 
@@ -94,7 +119,10 @@ def weight_norm_backward(grad: Floats, v: Floats, g: Floats) -> tuple[Floats, Fl
     gv, length = memory.empty(columns.shape), lengths(columns)
     gg = along(columns, length, lambda part, total: _along(grads[part], columns[part], total))
     factor, share = g / length, gg / length
-    over_rows(columns, lambda part: _weight_norm_backward(grads[part], columns[part], factor, share, gv[part]))
+    over_rows(
+        columns,
+        lambda part: _weight_norm_backward(grads[part], columns[part], factor, share, gv[part]),
+    )
     return _as_rows(gv, v), gg
 
 
@@ -122,7 +150,9 @@ def _as_rows(w: Floats, v: Floats) -> Floats:
 
 def lengths(columns: Floats) -> Floats:
     """The length of each column (O,) of (inputs, O), summed in float64."""
-    return np.sqrt(totals(columns, lambda part, total: _along(columns[part], columns[part], total))).astype(np.float32)
+    return np.sqrt(
+        totals(columns, lambda part, total: _along(columns[part], columns[part], total))
+    ).astype(np.float32)
 
 
 def along(columns: Floats, length: Floats, work: Callable[[slice, np.ndarray], None]) -> Floats:
@@ -131,7 +161,9 @@ def along(columns: Floats, length: Floats, work: Callable[[slice, np.ndarray], N
 
 
 def totals(columns: Floats, work: Callable[[slice, np.ndarray], None]) -> np.ndarray:
-    """What `work(part, total)` adds to a total of each column (O,), over all parts of the rows; float64."""
+    """What `work(part, total)` adds to a total of each column (O,), over all parts of the rows;
+    float64.
+    """
     parts: dict[int, np.ndarray] = {}
 
     def summed(part: slice) -> None:

@@ -1,6 +1,8 @@
-"""Products of matrices within kernels: a tile of the result stays in registers while its terms are added up.
+"""Products of matrices within kernels: a tile of the result stays in registers while its terms are
+added up.
 
-A compiler does not find that by itself, and BLAS, which does, cannot be called from a kernel, nor takes its data as it lies.
+A compiler does not find that by itself, and BLAS, which does, cannot be called from a kernel, nor
+takes its data as it lies.
 """
 
 from __future__ import annotations
@@ -27,20 +29,34 @@ def _tile(rows: int, whole: bool) -> Any:
     def tile(typing: Any, a: Any, a_at: Any, a_row: Any, a_step: Any, b: Any, b_at: Any, b_step: Any, out: Any, out_at: Any, out_row: Any, depth: Any, width: Any) -> Any:  # fmt: skip  # noqa: E501
         """out[r, c] = sum over k < depth of a[r, k] b[k, c] for r < rows, c < width.
 
-        Of each array the place in memory of its first number, and how far apart rows and terms lie; those of b and out are neighbours.
+        Of each array the place in memory of its first number, and how far apart rows and terms lie;
+        those of b and out are neighbours.
         """
         i = types.int64
-        return types.void(a, i, i, i, b, i, i, out, i, i, i, i), lambda *given: _tile_code(rows, whole, *given)
+        return types.void(a, i, i, i, b, i, i, out, i, i, i, i), lambda *given: _tile_code(
+            rows, whole, *given
+        )
 
     return tile
 
 
-def _tile_code(rows: int, whole: bool, context: Any, builder: ir.IRBuilder, signature: Any, args: list[ir.Value]) -> ir.Value:
+def _tile_code(
+    rows: int,
+    whole: bool,
+    context: Any,
+    builder: ir.IRBuilder,
+    signature: Any,
+    args: list[ir.Value],
+) -> ir.Value:
     width = None if whole else args[11]
-    a, b, out = (Row(context, builder, signature.args[i], args[i], args[i + 1], width) for i in (0, 4, 7))
+    a, b, out = (
+        Row(context, builder, signature.args[i], args[i], args[i + 1], width) for i in (0, 4, 7)
+    )
     sums = [[Sum(builder) for _ in range(VECTORS)] for _ in range(rows)]
     with cgutils.for_range(builder, args[10]) as loop:
-        here, there = (x.further(builder.mul(loop.index, step)) for x, step in ((a, args[3]), (b, args[6])))
+        here, there = (
+            x.further(builder.mul(loop.index, step)) for x, step in ((a, args[3]), (b, args[6]))
+        )
         terms = [b.load(c, there) for c in range(VECTORS)]
         for r in range(rows):
             by = splat(builder, builder.load(builder.gep(here, [builder.mul(args[2], INDEX(r))])))
@@ -53,12 +69,18 @@ def _tile_code(rows: int, whole: bool, context: Any, builder: ir.IRBuilder, sign
     return context.get_dummy_value()
 
 
-_part, _whole, _row_part, _row_whole = _tile(ROWS, False), _tile(ROWS, True), _tile(1, False), _tile(1, True)
+_part, _whole, _row_part, _row_whole = (
+    _tile(ROWS, False),
+    _tile(ROWS, True),
+    _tile(1, False),
+    _tile(1, True),
+)
 
 
 @inlined
 def tiles(a, a_at, a_row, a_step, rows, b, depth, low, high, out):  # type: ignore[no-untyped-def]
-    """out[r, c] = sum over k < depth of a.flat[a_at + r a_row + k a_step] b[k, c], for r < rows and columns c in [low, high).
+    """out[r, c] = sum over k < depth of a.flat[a_at + r a_row + k a_step] b[k, c], for r < rows and
+    columns c in [low, high).
 
     Where b holds int8, up to WIDTH - 1 more of them are read behind the last row."""
     b_step, out_row, left = b.shape[1], out.shape[1], rows - rows % ROWS
@@ -66,14 +88,66 @@ def tiles(a, a_at, a_row, a_step, rows, b, depth, low, high, out):  # type: igno
         width = min(high - c, WIDTH)
         for r in range(0, left, ROWS):
             if width == WIDTH:
-                _whole(a, a_at + r * a_row, a_row, a_step, b, c, b_step, out, r * out_row + c, out_row, depth, width)
+                _whole(
+                    a,
+                    a_at + r * a_row,
+                    a_row,
+                    a_step,
+                    b,
+                    c,
+                    b_step,
+                    out,
+                    r * out_row + c,
+                    out_row,
+                    depth,
+                    width,
+                )
             else:
-                _part(a, a_at + r * a_row, a_row, a_step, b, c, b_step, out, r * out_row + c, out_row, depth, width)
+                _part(
+                    a,
+                    a_at + r * a_row,
+                    a_row,
+                    a_step,
+                    b,
+                    c,
+                    b_step,
+                    out,
+                    r * out_row + c,
+                    out_row,
+                    depth,
+                    width,
+                )
         for r in range(left, rows):
             if width == WIDTH:
-                _row_whole(a, a_at + r * a_row, a_row, a_step, b, c, b_step, out, r * out_row + c, out_row, depth, width)
+                _row_whole(
+                    a,
+                    a_at + r * a_row,
+                    a_row,
+                    a_step,
+                    b,
+                    c,
+                    b_step,
+                    out,
+                    r * out_row + c,
+                    out_row,
+                    depth,
+                    width,
+                )
             else:
-                _row_part(a, a_at + r * a_row, a_row, a_step, b, c, b_step, out, r * out_row + c, out_row, depth, width)
+                _row_part(
+                    a,
+                    a_at + r * a_row,
+                    a_row,
+                    a_step,
+                    b,
+                    c,
+                    b_step,
+                    out,
+                    r * out_row + c,
+                    out_row,
+                    depth,
+                    width,
+                )
 
 
 @jit
@@ -87,14 +161,25 @@ def _dots(rows: int, columns: int) -> Any:
 
     @intrinsic  # type: ignore[untyped-decorator]
     def dots_of(typing: Any, a: Any, n: Any, b: Any, i: Any, out: Any, depth: Any) -> Any:
-        """out[n + r, i + c] = sum over k < depth of a[n + r, k] b[i + c, k] for r < rows, c < columns."""
+        """out[n + r, i + c] = sum over k < depth of a[n + r, k] b[i + c, k] for r < rows, c <
+        columns.
+        """
         index = types.int64
-        return types.void(a, index, b, index, out, index), lambda *given: _dots_code(rows, columns, *given)
+        return types.void(a, index, b, index, out, index), lambda *given: _dots_code(
+            rows, columns, *given
+        )
 
     return dots_of
 
 
-def _dots_code(rows: int, columns: int, context: Any, builder: ir.IRBuilder, signature: Any, args: list[ir.Value]) -> ir.Value:
+def _dots_code(
+    rows: int,
+    columns: int,
+    context: Any,
+    builder: ir.IRBuilder,
+    signature: Any,
+    args: list[ir.Value],
+) -> ir.Value:
     sides, depth = ((0, args[1], rows), (2, args[3], columns)), args[5]
     sums = [[Sum(builder) for _ in range(columns)] for _ in range(rows)]
     whole = builder.sub(depth, builder.srem(depth, INDEX(LANES)))
@@ -104,7 +189,12 @@ def _dots_code(rows: int, columns: int, context: Any, builder: ir.IRBuilder, sig
         x, y = (
             [
                 Row(
-                    context, builder, signature.args[i], args[i], builder.add(builder.mul(builder.add(at, INDEX(r)), depth), k), width
+                    context,
+                    builder,
+                    signature.args[i],
+                    args[i],
+                    builder.add(builder.mul(builder.add(at, INDEX(r)), depth), k),
+                    width,
                 ).load(0)
                 for r in range(count)
             ]
@@ -120,9 +210,15 @@ def _dots_code(rows: int, columns: int, context: Any, builder: ir.IRBuilder, sig
         add(whole, builder.sub(depth, whole))
     out = context.make_array(signature.args[4])(context, builder, args[4])
     for r in range(rows):
-        first = builder.add(builder.mul(builder.add(args[1], INDEX(r)), builder.extract_value(out.shape, 1)), args[3])
+        first = builder.add(
+            builder.mul(builder.add(args[1], INDEX(r)), builder.extract_value(out.shape, 1)),
+            args[3],
+        )
         for c in range(columns):
-            builder.store(lanes_sum(builder, sums[r][c].value), builder.gep(out.data, [builder.add(first, INDEX(c))]))
+            builder.store(
+                lanes_sum(builder, sums[r][c].value),
+                builder.gep(out.data, [builder.add(first, INDEX(c))]),
+            )
     return context.get_dummy_value()
 
 

@@ -1,4 +1,6 @@
-"""A weight of bytes turned round: from a row per input to a row per output, in square blocks within registers."""
+"""A weight of bytes turned round: from a row per input to a row per output, in square blocks within
+registers.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,11 @@ from refboot.kernels.jit import helper
 from refboot.kernels.vectors import INDEX, LANES, NUMBER, intrinsic
 
 BYTES, HALF = ir.VectorType(ir.IntType(8), LANES), LANES // 2
-# Where neighbours in the lower, and in the upper, half of two vectors come from, one of each in turn.
-LOWER, UPPER = ([first + i + side * LANES for i in range(HALF) for side in (0, 1)] for first in (0, HALF))
+# Where neighbours in the lower, and in the upper, half of two vectors come from, one of each in
+# turn.
+LOWER, UPPER = (
+    [first + i + side * LANES for i in range(HALF) for side in (0, 1)] for first in (0, HALF)
+)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -23,7 +28,9 @@ def _block(typing: Any, rows: Any, at: Any, step: Any, out: Any, to: Any, out_st
 
 
 def _code(context: Any, builder: ir.IRBuilder, signature: Any, args: list[ir.Value]) -> ir.Value:
-    first, there = (context.make_array(signature.args[i])(context, builder, args[i]).data for i in (0, 3))
+    first, there = (
+        context.make_array(signature.args[i])(context, builder, args[i]).data for i in (0, 3)
+    )
 
     def place(start: ir.Value, begin: ir.Value, apart: ir.Value, number: int) -> ir.Value:
         at = builder.gep(start, [builder.add(begin, builder.mul(apart, INDEX(number)))])
@@ -36,7 +43,9 @@ def _code(context: Any, builder: ir.IRBuilder, signature: Any, args: list[ir.Val
 
 
 def _turned(builder: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:
-    """The columns of a square of LANES rows: each round puts those of two rows that lie half of the square apart side by side."""
+    """The columns of a square of LANES rows: each round puts those of two rows that lie half of the
+    square apart side by side.
+    """
     for _ in range(LANES.bit_length() - 1):
         pairs = [(rows[i], rows[i + HALF]) for i in range(HALF)]
         masks = [ir.Constant(ir.VectorType(NUMBER, LANES), mask) for mask in (LOWER, UPPER)]

@@ -13,7 +13,9 @@ intrinsic: Any = extending.intrinsic
 
 
 def _registers() -> tuple[int, int]:
-    """How many floats a register of the processor holds, and how many such registers it has; the least, where Numba is told of another."""
+    """How many floats a register of the processor holds, and how many such registers it has; the
+    least, where Numba is told of another.
+    """
     if numba.config.CPU_NAME or numba.config.CPU_FEATURES:  # type: ignore[attr-defined]
         return 4, 16
     try:
@@ -34,12 +36,21 @@ ONCE = ("contract",)  # a product and a sum may be rounded once, together
 
 
 class Row:
-    """Neighbours in memory from number `at` of a float32 array on, of which `width` count, or all if it is None.
+    """Neighbours in memory from number `at` of a float32 array on, of which `width` count, or all
+    if it is None.
 
     Of an int8 array, too, which is read as float32, beyond the width, too.
     """
 
-    def __init__(self, context: Any, builder: ir.IRBuilder, kind: Any, array: ir.Value, at: ir.Value, width: ir.Value | None) -> None:
+    def __init__(
+        self,
+        context: Any,
+        builder: ir.IRBuilder,
+        kind: Any,
+        array: ir.Value,
+        at: ir.Value,
+        width: ir.Value | None,
+    ) -> None:
         self.builder, self.width = builder, width
         self.first = builder.gep(context.make_array(kind)(context, builder, array).data, [at])
 
@@ -52,7 +63,11 @@ class Row:
         place, kind = self._place(number, first), self.first.type.pointee
         if kind != ir.FloatType():
             return self.builder.sitofp(self.builder.load(place, align=1), FLOATS)
-        return self.builder.load(place, align=4) if self.width is None else self._masked("load", number, FLOATS, [place], ZERO)
+        return (
+            self.builder.load(place, align=4)
+            if self.width is None
+            else self._masked("load", number, FLOATS, [place], ZERO)
+        )
 
     def store(self, value: ir.Value, number: int, first: ir.Value | None = None) -> None:
         """Store vector `number` of what begins at `first`, up to the width."""
@@ -64,25 +79,44 @@ class Row:
 
     def _place(self, number: int, first: ir.Value | None) -> ir.Value:
         place = self.builder.gep(self.first if first is None else first, [INDEX(LANES * number)])
-        return self.builder.bitcast(place, ir.VectorType(self.first.type.pointee, LANES).as_pointer())
+        return self.builder.bitcast(
+            place, ir.VectorType(self.first.type.pointee, LANES).as_pointer()
+        )
 
-    def _masked(self, name: str, number: int, kind: ir.Type, args: list[ir.Value], *rest: ir.Value) -> ir.Value:
-        """LLVM's masked load (pointer, alignment, mask, other lanes) or store (value, pointer, alignment, mask)."""
+    def _masked(
+        self, name: str, number: int, kind: ir.Type, args: list[ir.Value], *rest: ir.Value
+    ) -> ir.Value:
+        """LLVM's masked load (pointer, alignment, mask, other lanes) or store (value, pointer,
+        alignment, mask).
+        """
         args = [*args, NUMBER(4), below(self.builder, self.width, LANES * number), *rest]
         function = ir.FunctionType(kind, [arg.type for arg in args])
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, function, f"llvm.masked.{name}.v{LANES}f32.p0"), args)
+        return self.builder.call(
+            cgutils.get_or_insert_function(
+                self.builder.module, function, f"llvm.masked.{name}.v{LANES}f32.p0"
+            ),
+            args,
+        )
 
 
 def splat(builder: ir.IRBuilder, value: ir.Value, kind: ir.VectorType = FLOATS) -> ir.Value:
     """`value` in each lane."""
     first = builder.insert_element(ir.Constant(kind, ir.Undefined), value, NUMBER(0))
-    return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), ir.Constant(ir.VectorType(NUMBER, kind.count), [0] * kind.count))
+    return builder.shuffle_vector(
+        first,
+        ir.Constant(kind, ir.Undefined),
+        ir.Constant(ir.VectorType(NUMBER, kind.count), [0] * kind.count),
+    )
 
 
 def below(builder: ir.IRBuilder, width: ir.Value, start: int) -> ir.Value:
     """Which of the lanes from column `start` on are of columns below `width`."""
     kind = ir.VectorType(INDEX, LANES)
-    return builder.icmp_signed("<", ir.Constant(kind, [INDEX(start + lane) for lane in range(LANES)]), splat(builder, width, kind))
+    return builder.icmp_signed(
+        "<",
+        ir.Constant(kind, [INDEX(start + lane) for lane in range(LANES)]),
+        splat(builder, width, kind),
+    )
 
 
 class Sum:
@@ -110,5 +144,7 @@ def plus_product(builder: ir.IRBuilder, total: ir.Value, x: ir.Value, y: ir.Valu
 def lanes_sum(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     """The sum of all lanes, halves upon halves."""
     kind = ir.FunctionType(ir.FloatType(), [ir.FloatType(), FLOATS])
-    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fadd.v{LANES}f32")
+    function = cgutils.get_or_insert_function(
+        builder.module, kind, f"llvm.vector.reduce.fadd.v{LANES}f32"
+    )
     return builder.call(function, [ir.Constant(ir.FloatType(), 0.0), value], fastmath=("reassoc",))

@@ -1,4 +1,6 @@
-"""A normed weight quantised to 8 bits, and back: what norm and quantisation do one after the other, in fewer passes, in the same bits."""
+"""A normed weight quantised to 8 bits, and back: what norm and quantisation do one after the other,
+in fewer passes, in the same bits.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,16 @@ from refboot.kernels.jit import inlined, jit
 from refboot.kernels.layout import over_rows
 from refboot.kernels.synapse import along, columns_of, lengths
 
-LOWEST, BEYOND = np.float32(-128.5), np.float32(127.5)  # steps of the grid that are rounded into its range, and that are not
+LOWEST, BEYOND = (
+    np.float32(-128.5),
+    np.float32(127.5),
+)  # steps of the grid that are rounded into its range, and that are not
 
 
 def normed_8bit(v: Floats, g: Floats) -> tuple[Floats, Floats]:
-    """quantize_8bit(weight_norm_forward(v, g)) for v (O, I) and g (O,), and the length of each v[o] (O,); float32."""
+    """quantize_8bit(weight_norm_forward(v, g)) for v (O, I) and g (O,), and the length of each v[o]
+    (O,); float32.
+    """
     columns = columns_of(v)
     length, q = lengths(columns), memory.empty(columns.shape)
     factor = g / length
@@ -23,13 +30,18 @@ def normed_8bit(v: Floats, g: Floats) -> tuple[Floats, Floats]:
     return q.T, length
 
 
-def normed_8bit_backward(grad: Floats, v: Floats, g: Floats, length: Floats) -> tuple[Floats, Floats]:
-    """Gradients of `normed_8bit` for v and g, given that of the quantised weight and the lengths it returned; float32.
+def normed_8bit_backward(
+    grad: Floats, v: Floats, g: Floats, length: Floats
+) -> tuple[Floats, Floats]:
+    """Gradients of `normed_8bit` for v and g, given that of the quantised weight and the lengths it
+    returned; float32.
 
     The first takes the place of `grad`, where that lies as weights do: memory is what limits this.
     """
     columns, grads, factor = columns_of(v), columns_of(grad), g / length
-    gg = along(columns, length, lambda part, total: _along(grads[part], columns[part], factor, total))
+    gg = along(
+        columns, length, lambda part, total: _along(grads[part], columns[part], factor, total)
+    )
     share = gg / length
     over_rows(columns, lambda part: _backward(grads[part], columns[part], factor, share))
     return grads.T, gg
@@ -45,7 +57,9 @@ def _forward(v, factor, q):  # type: ignore[no-untyped-def]
 
 @inlined
 def unclipped(grad, weight):  # type: ignore[no-untyped-def]
-    """The gradient where the weight, rounded to its grid, is in range, else 0: a half is rounded to the even number."""
+    """The gradient where the weight, rounded to its grid, is in range, else 0: a half is rounded to
+    the even number.
+    """
     steps = weight * PER_STEP
     return grad if (steps >= LOWEST) & (steps < BEYOND) else np.float32(0)
 

@@ -1,4 +1,6 @@
-"""The adaptive-threshold LIF neuron: lava-dl's names and equations, on the same grids as the CUBA neuron."""
+"""The adaptive-threshold LIF neuron: lava-dl's names and equations, on the same grids as the CUBA
+neuron.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +19,13 @@ from refboot.reference.fixed_point import STATE_SCALE, WEIGHT_SCALE, to_real
 
 
 class Neuron(cuba.Neuron):
-    """Leaky integrate-and-fire neuron that each spike makes harder to fire: see reference.adaptive_forward.
+    """Leaky integrate-and-fire neuron that each spike makes harder to fire: see
+    reference.adaptive_forward.
 
-    A spike raises the threshold by `threshold_step`, which fades with `threshold_decay`, and leaves a refractory response of twice
-    the threshold, which fades with `refractory_decay` and stands in for a reset. `requires_grad` trains the decays of current and
-    voltage. The other arguments are those of cuba.Neuron; raises as it does.
+    A spike raises the threshold by `threshold_step`, which fades with `threshold_decay`, and leaves
+    a refractory response of twice the threshold, which fades with `refractory_decay` and stands in
+    for a reset. `requires_grad` trains the decays of current and voltage. The other arguments are
+    those of cuba.Neuron; raises as it does.
     """
 
     states = 4  # u, v, a and r
@@ -57,18 +61,31 @@ class Neuron(cuba.Neuron):
             graded_spike,
             reset="none",
         )
-        self.v_th_step = int(arrays.number("threshold_step", threshold_step, 0, 2**20) * WEIGHT_SCALE)
-        self.decays["threshold_decay"] = Decay("threshold_decay", threshold_decay, shared_param, False)
-        self.decays["refractory_decay"] = Decay("refractory_decay", refractory_decay, shared_param, False)
+        self.v_th_step = int(
+            arrays.number("threshold_step", threshold_step, 0, 2**20) * WEIGHT_SCALE
+        )
+        self.decays["threshold_decay"] = Decay(
+            "threshold_decay", threshold_decay, shared_param, False
+        )
+        self.decays["refractory_decay"] = Decay(
+            "refractory_decay", refractory_decay, shared_param, False
+        )
 
     @property
     def device_params(self) -> dict[str, object]:
-        """The integers a chip is programmed with: those of the CUBA neuron, thDecay, refDecay and vThStep."""
-        own = {"thDecay": self.decays["threshold_decay"].device, "refDecay": self.decays["refractory_decay"].device}
+        """The integers a chip is programmed with: those of the CUBA neuron, thDecay, refDecay and
+        vThStep.
+        """
+        own = {
+            "thDecay": self.decays["threshold_decay"].device,
+            "refDecay": self.decays["refractory_decay"].device,
+        }
         return super().device_params | own | {"type": "ALIF", "vThStep": self.v_th_step}
 
     def trace(self, z: Floats) -> Trace:
-        """Current, voltage and spikes of every step for z (N, C, ..., T), from the state there is, which stays as it was."""
+        """Current, voltage and spikes of every step for z (N, C, ..., T), from the state there is,
+        which stays as it was.
+        """
         z = arrays.moving("z", z)
         state = self._initial(z)
         check_range(z, *state)
@@ -93,4 +110,6 @@ class Neuron(cuba.Neuron):
 
     def _spikes(self, voltages: Ints, margins: Ints) -> Floats:
         spikes = ops.active().spike_forward(margins, 0)
-        return np.where(spikes > 0, to_real(voltages), np.float32(0)) if self.graded_spike else spikes
+        return (
+            np.where(spikes > 0, to_real(voltages), np.float32(0)) if self.graded_spike else spikes
+        )

@@ -1,4 +1,6 @@
-"""Decays as parameters: one for all, or one per channel, drawn when the number of channels is known."""
+"""Decays as parameters: one for all, or one per channel, drawn when the number of channels is
+known.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,11 @@ Range = float | tuple[float, float]
 
 
 class Decay:
-    """A decay in [0, 1], kept as 4096 * decay in `parameter`: (1,), or with `shared` False (C,) once built.
+    """A decay in [0, 1], kept as 4096 * decay in `parameter`: (1,), or with `shared` False (C,)
+    once built.
 
-    Then each channel draws its own, uniformly from `value`, a pair (least, most), or from 1 % around a number. Raises
-    TypeMismatchError for a pair that should be a number, RangeError.
+    Then each channel draws its own, uniformly from `value`, a pair (least, most), or from 1 %
+    around a number. Raises TypeMismatchError for a pair that should be a number, RangeError.
     """
 
     def __init__(self, name: str, value: Range, shared: bool, trainable: bool) -> None:
@@ -31,24 +34,42 @@ class Decay:
         self._built = shared
 
     def build(self, channels: int, rng: np.random.Generator | None) -> None:
-        """Draw the decays (C,), once; raises RangeError if there are some for another C, TypeMismatchError without `rng`."""
+        """Draw the decays (C,), once; raises RangeError if there are some for another C,
+        TypeMismatchError without `rng`.
+        """
         if self.shared:
             return
         if self._built and self.parameter.data.shape != (channels,):
-            raise RangeError("the number of channels", channels, f"{len(self.parameter.data)}, as at the first build")
+            raise RangeError(
+                "the number of channels",
+                channels,
+                f"{len(self.parameter.data)}, as at the first build",
+            )
         if not self._built:
             low, high = self.bounds
-            drawn = arrays.generator("rng, which draws the decays of each channel,", rng).uniform(low, high, channels)
+            drawn = arrays.generator("rng, which draws the decays of each channel,", rng).uniform(
+                low, high, channels
+            )
             self.parameter.data = np.minimum(drawn * DECAY_SCALE, DECAY_SCALE).astype(np.float32)
             self._built = True
 
     @property
     def mantissa(self) -> Ints:
-        """The decay as integers in 0..4096, (1,) or (C,); raises OrderError for channels that are not known yet."""
+        """The decay as integers in 0..4096, (1,) or (C,); raises OrderError for channels that are
+        not known yet.
+        """
         if not self._built:
-            raise OrderError(self.name, "of each channel used before their number was known", "network.build(input_shape) first")
+            raise OrderError(
+                self.name,
+                "of each channel used before their number was known",
+                "network.build(input_shape) first",
+            )
         data = self.parameter.data
-        return np.array([_of_all(float(data[0]))], np.int64) if data.shape == (1,) else decay_mantissa(data)
+        return (
+            np.array([_of_all(float(data[0]))], np.int64)
+            if data.shape == (1,)
+            else decay_mantissa(data)
+        )
 
     @property
     def device(self) -> int | Ints:

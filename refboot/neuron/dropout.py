@@ -9,7 +9,8 @@ from refboot.arrays import Floats
 
 
 class Dropout:
-    """In training, zero each (sample, neuron) with chance `p` for all its steps and scale the rest by 1 / (1 - p); `rng` draws.
+    """In training, zero each (sample, neuron) with chance `p` for all its steps and scale the rest
+    by 1 / (1 - p); `rng` draws.
 
     Spec: NRM-9, NRM-10.
     """
@@ -20,7 +21,9 @@ class Dropout:
         self._mask: Floats | None = None
 
     def forward(self, x: Floats, training: bool) -> Floats:
-        """x (N, C, ..., T) with the dropped neurons at zero, or x itself outside training; float32."""
+        """x (N, C, ..., T) with the dropped neurons at zero, or x itself outside training;
+        float32.
+        """
         self._mask = None
         if not training or self.p == 0:
             return x

@@ -1,4 +1,6 @@
-"""The integrate-and-fire neuron: its voltage is the sum of all its input, less what the spikes take away."""
+"""The integrate-and-fire neuron: its voltage is the sum of all its input, less what the spikes take
+away.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from refboot.neuron.norm import MeanOnlyBatchNorm
 
 
 class Neuron(cuba.Neuron):
-    """A CUBA neuron whose current forgets at once and whose voltage never does: decays 1 and 0. By default spikes subtract the threshold.
+    """A CUBA neuron whose current forgets at once and whose voltage never does: decays 1 and 0. By
+    default spikes subtract the threshold.
 
     The arguments are those of cuba.Neuron; raises as it does.
     """

@@ -13,10 +13,11 @@ from refboot.reference.norm import norm_std
 
 
 class MeanOnlyBatchNorm:
-    """Subtracts the mean of each channel: of this batch in training, else a running mean, which moves by `momentum` in training.
+    """Subtracts the mean of each channel: of this batch in training, else a running mean, which
+    moves by `momentum` in training.
 
-    With `quantised` the mean is first rounded like a weight, so that it can be a bias of the chip's neurons. Raises RangeError.
-    Spec: NRM-1, NRM-3.
+    With `quantised` the mean is first rounded like a weight, so that it can be a bias of the chip's
+    neurons. Raises RangeError. Spec: NRM-1, NRM-3.
     """
 
     def __init__(self, momentum: float = 0.1, quantised: bool = True) -> None:
@@ -26,11 +27,17 @@ class MeanOnlyBatchNorm:
         self._used: tuple[Floats, Floats, bool] | None = None
 
     def build(self, channels: int) -> None:
-        """Make the running mean (C,), zero; raises RangeError if there was one for another number of channels."""
+        """Make the running mean (C,), zero; raises RangeError if there was one for another number
+        of channels.
+        """
         if self.running_mean is None:
             self.running_mean = Parameter(np.zeros(channels, np.float32), trainable=False)
         if len(self.running_mean.data) != channels:
-            raise RangeError("the number of channels", channels, f"{len(self.running_mean.data)}, as at the first build")
+            raise RangeError(
+                "the number of channels",
+                channels,
+                f"{len(self.running_mean.data)}, as at the first build",
+            )
 
     def parameters(self) -> dict[str, Parameter]:
         """`running_mean` (C,), which is saved and not learned."""
@@ -38,11 +45,17 @@ class MeanOnlyBatchNorm:
 
     @property
     def bias(self) -> Ints:
-        """What a chip adds instead: -64 times the running mean as used (C,), int64. Spec: NRM-11."""
-        return -np.rint(WEIGHT_SCALE * self._rounded(self._built(self.running_mean).data)).astype(np.int64)
+        """What a chip adds instead: -64 times the running mean as used (C,), int64. Spec:
+        NRM-11.
+        """
+        return -np.rint(WEIGHT_SCALE * self._rounded(self._built(self.running_mean).data)).astype(
+            np.int64
+        )
 
     def forward(self, x: Floats, training: bool) -> Floats:
-        """x (N, C, ..., T) without its mean, float32; in `training` that of this batch, which moves the running one. Spec: NRM-2."""
+        """x (N, C, ..., T) without its mean, float32; in `training` that of this batch, which moves
+        the running one. Spec: NRM-2.
+        """
         mean, std = self._measure(x) if training else self._remembered()
         self._used = mean, std, training
         return self.again(x)
@@ -69,24 +82,34 @@ class MeanOnlyBatchNorm:
         return self._built(self.running_mean).data.copy(), np.ones(1, np.float32)
 
     def _move(self, running: Parameter, new: Floats) -> None:
-        running.data[...] = np.float32(1 - self.momentum) * running.data + np.float32(self.momentum) * new
+        running.data[...] = (
+            np.float32(1 - self.momentum) * running.data + np.float32(self.momentum) * new
+        )
 
     def _rounded(self, mean: Floats) -> Floats:
         return ops.active().quantize_8bit(mean) if self.quantised else mean
 
     def _last(self) -> tuple[Floats, Floats, bool]:
         if self._used is None:
-            raise OrderError(type(self).__name__, "asked for its last statistics", "a forward pass before it")
+            raise OrderError(
+                type(self).__name__, "asked for its last statistics", "a forward pass before it"
+            )
         return self._used
 
     def _built(self, parameter: Parameter | None) -> Parameter:
         if parameter is None:
-            raise OrderError(type(self).__name__, "used before its channels were known", "build(channels), as the block or network does")
+            raise OrderError(
+                type(self).__name__,
+                "used before its channels were known",
+                "build(channels), as the block or network does",
+            )
         return parameter
 
 
 class WgtScaleBatchNorm(MeanOnlyBatchNorm):
-    """Also divides by the power of two at or above the standard deviation of the whole layer, its exponent within +-`bits`. Spec: NRM-5."""
+    """Also divides by the power of two at or above the standard deviation of the whole layer, its
+    exponent within +-`bits`. Spec: NRM-5.
+    """
 
     def __init__(self, momentum: float = 0.1, quantised: bool = True, bits: int = 3) -> None:
         super().__init__(momentum, quantised)
@@ -106,7 +129,8 @@ class WgtScaleBatchNorm(MeanOnlyBatchNorm):
         mean, variance = ops.active().norm_statistics(x)
         count = x.size // x.shape[1]
         self._move(self._built(self.running_mean), mean)
-        # n / (n + 1) is lava-dl's factor; the unbiased estimate would have n / (n - 1). The power of two hardly knows the difference.
+        # n / (n + 1) is lava-dl's factor; the unbiased estimate would have n / (n - 1). The power
+        # of two hardly knows the difference.
         self._move(self.running_var, variance * np.float32(count) / np.float32(count + 1))
         return mean, norm_std(variance, bits=self.bits)
 

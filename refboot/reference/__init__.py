@@ -1,8 +1,10 @@
-"""The definition: Bootstrap SNN training in plain NumPy, forward beside backward; each names its clauses of the spec.
+"""The definition: Bootstrap SNN training in plain NumPy, forward beside backward; each names its
+clauses of the spec.
 
-Read in this order: fixed_point, leaky, spike, cuba, adaptive, loihi, synapse, conv, pool, norm, fit, forgetting, pwl, loss, rate_loss,
-optim.
-Arrays are float32 (real values), int64 (values on a grid) or, in a fit, float64; time is the last axis.
+Read in this order: fixed_point, leaky, spike, cuba, adaptive, loihi, synapse, conv, pool, norm,
+fit, forgetting, pwl, loss, rate_loss, optim.
+Arrays are float32 (real values), int64 (values on a grid) or, in a fit, float64; time is the last
+axis.
 """
 
 from refboot.reference.adaptive import adaptive_forward

@@ -1,7 +1,8 @@
 """Convolution over space: one set of weights, applied at every pixel and every step.
 
-Letters: N samples, C input and O output channels, G groups, H x W pixels, K x L kernel, T steps. Weights are (O, C/G, K, L) and
-already quantised when they come here. Stride, padding (zeros) and dilation are pairs (height, width).
+Letters: N samples, C input and O output channels, G groups, H x W pixels, K x L kernel, T steps.
+Weights are (O, C/G, K, L) and already quantised when they come here. Stride, padding (zeros) and
+dilation are pairs (height, width).
 """
 
 from __future__ import annotations
@@ -26,33 +27,54 @@ def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
 
-def conv_forward(x: Floats, weight: Floats, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Floats:
-    """z[n, o, y, x, t] = sum over c, i, j of weight[o, c, i, j] * x[n, c, y*stride + i*dilation - padding, ..., t].
+def conv_forward(
+    x: Floats, weight: Floats, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Floats:
+    """z[n, o, y, x, t] = sum over c, i, j of weight[o, c, i, j] * x[n, c, y*stride + i*dilation -
+    padding, ..., t].
 
-    x (N, C, H, W, T), z (N, O, H', W', T), float32; the kernel is not flipped, outside the picture lie zeros. Output channel o
-    hears the C/G input channels of its own group. Exact for spikes and quantised weights with C/G * K * L < 131,072. Spec: SYN-7, SYN-9.
+    x (N, C, H, W, T), z (N, O, H', W', T), float32; the kernel is not flipped, outside the picture
+    lie zeros. Output channel o hears the C/G input channels of its own group. Exact for spikes and
+    quantised weights with C/G * K * L < 131,072. Spec: SYN-7, SYN-9.
     """
     x, w = by_group(padded(x, padding), groups), by_group(weight[None], groups)[0]
-    z = np.zeros((*x.shape[:2], w.shape[1], *positions_of(x, weight, stride, dilation), x.shape[-1]), np.float32)
+    z = np.zeros(
+        (*x.shape[:2], w.shape[1], *positions_of(x, weight, stride, dilation), x.shape[-1]),
+        np.float32,
+    )
     for (i, j), (rows, cols) in positions(z, weight, stride, dilation):
         z += np.einsum("goc,ngchwt->ngohwt", w[..., i, j], x[..., rows, cols, :], optimize=True)
     return z.reshape(len(z), len(weight), *z.shape[3:])
 
 
 def conv_backward(
-    grad: Floats, x: Floats, weight: Floats, stride: Pair, padding: Pair, dilation: Pair, groups: int
+    grad: Floats,
+    x: Floats,
+    weight: Floats,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
 ) -> tuple[Floats, Floats]:
-    """Gradients of `conv_forward` for x (N, C, H, W, T) and weight (O, C/G, K, L), given that of z (N, O, H', W', T).
+    """Gradients of `conv_forward` for x (N, C, H, W, T) and weight (O, C/G, K, L), given that of z
+    (N, O, H', W', T).
 
-    Forward line, for each kernel position: z += w x, so gx += w^T gz there and gw is the sum over n, y, x, t of gz x. Spec: GRD-10.
+    Forward line, for each kernel position: z += w x, so gx += w^T gz there and gw is the sum over
+    n, y, x, t of gz x. Spec: GRD-10.
     """
-    wide, gz, w = by_group(padded(x, padding), groups), by_group(grad, groups), by_group(weight[None], groups)[0]
+    wide, gz, w = (
+        by_group(padded(x, padding), groups),
+        by_group(grad, groups),
+        by_group(weight[None], groups)[0],
+    )
     gx, gw = np.zeros_like(wide), np.zeros_like(w)
     for (i, j), (rows, cols) in positions(gz, weight, stride, dilation):
         gx[..., rows, cols, :] += np.einsum("goc,ngohwt->ngchwt", w[..., i, j], gz, optimize=True)
         gw[..., i, j] = np.einsum("ngohwt,ngchwt->goc", gz, wide[..., rows, cols, :], optimize=True)
     (top, left), (height, width) = padding, x.shape[2:4]
-    return gx[..., top : top + height, left : left + width, :].reshape(x.shape), gw.reshape(weight.shape)
+    return gx[..., top : top + height, left : left + width, :].reshape(x.shape), gw.reshape(
+        weight.shape
+    )
 
 
 def padded(x: Floats, padding: Pair) -> Floats:
@@ -76,5 +98,8 @@ def positions(z: Floats, weight: Floats, stride: Pair, dilation: Pair) -> Iterat
     """Every kernel position (i, j), with the rows and columns of the padded input that it meets."""
     for at in product(*map(range, weight.shape[2:])):
         first = [at[k] * dilation[k] for k in range(2)]
-        rows, cols = (slice(first[k], first[k] + stride[k] * (z.shape[3 + k] - 1) + 1, stride[k]) for k in range(2))
+        rows, cols = (
+            slice(first[k], first[k] + stride[k] * (z.shape[3 + k] - 1) + 1, stride[k])
+            for k in range(2)
+        )
         yield (at[0], at[1]), (rows, cols)

@@ -1,7 +1,8 @@
 """Numbers: the three grids (weights, thresholds, decays and state) and how a value lands on each.
 
-A weight is a multiple of 2/64, a threshold a multiple of 1/64, a state (current or voltage) a multiple of 1/4096,
-a decay a multiple of 1/4096. Integers on a grid are called mantissas. Spec: NUM-1.
+A weight is a multiple of 2/64, a threshold a multiple of 1/64, a state (current or voltage) a
+multiple of 1/4096, a decay a multiple of 1/4096. Integers on a grid are called mantissas. Spec:
+NUM-1.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ DECAY_SCALE = 1 << STATE_BITS
 
 
 def quantize_8bit(x: Floats) -> Floats:
-    """Round to the nearest multiple of 2/64, ties to even, and clip to [-256/64, 254/64]; any shape, float32. Spec: NUM-2, NUM-3.
+    """Round to the nearest multiple of 2/64, ties to even, and clip to [-256/64, 254/64]; any
+    shape, float32. Spec: NUM-2, NUM-3.
 
     >>> quantize_8bit(np.float32([0.03, 0.015625, 0.046875, 3.99, -9.0])).tolist()
     [0.03125, 0.0, 0.0625, 3.96875, -4.0]
@@ -31,7 +33,8 @@ def quantize_8bit(x: Floats) -> Floats:
 
 
 def quantize_8bit_backward(grad: Floats, x: Floats) -> Floats:
-    """Gradient of `quantize_8bit`: straight through the rounding, zero where the rounded value was clipped. Spec: GRD-5.
+    """Gradient of `quantize_8bit`: straight through the rounding, zero where the rounded value was
+    clipped. Spec: GRD-5.
 
     >>> quantize_8bit_backward(np.float32([1, 1, 1]), np.float32([127.4, 127.5, -128.5]) / 32).tolist()
     [1.0, 0.0, 1.0]
@@ -51,7 +54,8 @@ def threshold_mantissa(threshold: float) -> int:
 
 
 def decay_mantissa(decay: Floats) -> Ints:
-    """Decays stored as 4096 * decay (float32), as integers in [0, 4096]: clamped, then rounded half to even. Spec: NUM-5.
+    """Decays stored as 4096 * decay (float32), as integers in [0, 4096]: clamped, then rounded half
+    to even. Spec: NUM-5.
 
     >>> decay_mantissa(np.float32([122.88, 0.5, 5000.0])).tolist()
     [123, 0, 4096]
@@ -60,7 +64,8 @@ def decay_mantissa(decay: Floats) -> Ints:
 
 
 def to_state(x: Floats) -> Ints:
-    """A real input in state units: 4096 * x cut off towards zero; any shape, float32 to int64. Spec: NUM-6.
+    """A real input in state units: 4096 * x cut off towards zero; any shape, float32 to int64.
+    Spec: NUM-6.
 
     >>> to_state(np.float32([1.0, 0.0003, -0.0003])).tolist()
     [4096, 1, -1]

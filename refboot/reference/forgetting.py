@@ -8,11 +8,14 @@ import numpy as np
 
 
 def half(rng: Any, n: int) -> np.ndarray:
-    """Of each of n points whether it stays: all but n // 2 of them, any such half as likely as another; bool (n,).
+    """Of each of n points whether it stays: all but n // 2 of them, any such half as likely as
+    another; bool (n,).
 
-    Each stays by a random bit; then, of those too many of, as many chosen at random change sides. No point is treated otherwise than
-    any other, so no half is. A permutation would do, too, and of many points takes 25 times as long: those first in it are dropped where
-    `rng` is no numpy.random.Generator, but has `permutation`, as numpy.random.RandomState, from which lava-dl draws. Spec: SAM-4, TRN-8.
+    Each stays by a random bit; then, of those too many of, as many chosen at random change sides.
+    No point is treated otherwise than any other, so no half is. A permutation would do, too, and of
+    many points takes 25 times as long: those first in it are dropped where `rng` is no
+    numpy.random.Generator, but has `permutation`, as numpy.random.RandomState, from which lava-dl
+    draws. Spec: SAM-4, TRN-8.
 
     >>> half(np.random.default_rng(0), 5).tolist()
     [False, True, False, True, True]

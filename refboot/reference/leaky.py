@@ -12,7 +12,8 @@ from refboot.reference.fixed_point import DECAY_SCALE, shift_to_zero
 
 
 def leaky_step(state: Ints, drive: Ints, decay: Ints) -> Ints:
-    """One step: y = shift_to_zero(state * (4096 - decay)) + drive; all int64 state units, decay in 0..4096. Spec: LIF-1.
+    """One step: y = shift_to_zero(state * (4096 - decay)) + drive; all int64 state units, decay in
+    0..4096. Spec: LIF-1.
 
     >>> leaky_step(np.array([4096, -4096]), np.array([10, 10]), np.array(123)).tolist()
     [3983, -3963]
@@ -20,11 +21,15 @@ def leaky_step(state: Ints, drive: Ints, decay: Ints) -> Ints:
     return shift_to_zero(state * (DECAY_SCALE - decay)) + drive
 
 
-def leaky_forward(drive: Ints, decay: Ints, state: Ints, threshold: int | None = None, subtract: bool = False) -> tuple[Ints, Ints]:
-    """Integrate `drive` (N, C, ..., T) from `state` (N, C, ...): the state of every step before its reset, and the last after it.
+def leaky_forward(
+    drive: Ints, decay: Ints, state: Ints, threshold: int | None = None, subtract: bool = False
+) -> tuple[Ints, Ints]:
+    """Integrate `drive` (N, C, ..., T) from `state` (N, C, ...): the state of every step before its
+    reset, and the last after it.
 
-    `decay` is (1,) or one per channel (C,). With a `threshold` (state units) a state above it restarts from zero, or with
-    `subtract` from what it is above the threshold; without one nothing resets. Spec: LIF-2.
+    `decay` is (1,) or one per channel (C,). With a `threshold` (state units) a state above it
+    restarts from zero, or with `subtract` from what it is above the threshold; without one nothing
+    resets. Spec: LIF-2.
     """
     decay = per_channel(decay, state.ndim)
     y = np.empty_like(drive)
@@ -35,7 +40,8 @@ def leaky_forward(drive: Ints, decay: Ints, state: Ints, threshold: int | None =
 
 
 def reset(y: Ints, threshold: int, subtract: bool) -> Ints:
-    """The state after a step: y, where it is above the threshold zero or, with `subtract`, y - threshold; int64.
+    """The state after a step: y, where it is above the threshold zero or, with `subtract`, y -
+    threshold; int64.
 
     >>> reset(np.array([100, 130]), 100, False).tolist(), reset(np.array([100, 130]), 100, True).tolist()
     ([100, 0], [100, 30])
@@ -44,11 +50,14 @@ def reset(y: Ints, threshold: int, subtract: bool) -> Ints:
 
 
 def leaky_backward(grad: Floats, decay: Ints) -> Floats:
-    """Gradient for the real input: gx[t] = gy[t] + (1 - decay/4096) * gx[t+1]; the reset is passed over. float32.
+    """Gradient for the real input: gx[t] = gy[t] + (1 - decay/4096) * gx[t+1]; the reset is passed
+    over. float32.
 
     Forward line: y[t] = y[t-1] * (1 - decay/4096) + x[t]. Spec: GRD-2, GRD-15.
     """
-    keep: Floats = per_channel(1 - decay.astype(np.float32) / np.float32(DECAY_SCALE), grad.ndim - 1)
+    keep: Floats = per_channel(
+        1 - decay.astype(np.float32) / np.float32(DECAY_SCALE), grad.ndim - 1
+    )
     gx = np.empty_like(grad)
     later: Floats = np.zeros_like(grad[..., 0])
     for t in reversed(range(grad.shape[-1])):
@@ -58,9 +67,11 @@ def leaky_backward(grad: Floats, decay: Ints) -> Floats:
 
 
 def leaky_decay_backward(gx: Floats, y: Ints, shared: bool) -> Floats:
-    """Gradient for the decay mantissas: -1/4096 * sum over t >= 1 of gx[t] * y[t-1] (real units); (1,) if shared, else (C,).
+    """Gradient for the decay mantissas: -1/4096 * sum over t >= 1 of gx[t] * y[t-1] (real units);
+    (1,) if shared, else (C,).
 
-    Forward line: y[t] = y[t-1] * (1 - decay/4096) + x[t]. lava-dl returns -4096 times this (see the spec). Spec: GRD-4.
+    Forward line: y[t] = y[t-1] * (1 - decay/4096) + x[t]. lava-dl returns -4096 times this (see the
+    spec). Spec: GRD-4.
     """
     products = gx[..., 1:] * (y[..., :-1] / DECAY_SCALE)
     axes = None if shared else (0, *range(2, products.ndim))
@@ -68,5 +79,7 @@ def leaky_decay_backward(gx: Floats, y: Ints, shared: bool) -> Floats:
 
 
 def per_channel(values: np.ndarray, ndim: int) -> np.ndarray:
-    """`values` of shape (1,) or (C,), reshaped so that they lie along axis 1 of an array with `ndim` axes. Spec: LIF-3."""
+    """`values` of shape (1,) or (C,), reshaped so that they lie along axis 1 of an array with
+    `ndim` axes. Spec: LIF-3.
+    """
     return values.reshape(1, -1, *[1] * (ndim - 2))

@@ -1,6 +1,7 @@
 """Loihi's own limits: a current of 24 bits that wraps round, a voltage of 24 bits that saturates.
 
-State units are Loihi's integers. As long as no limit is reached these are the functions of `leaky`, in every bit.
+State units are Loihi's integers. As long as no limit is reached these are the functions of `leaky`,
+in every bit.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def saturate(v: Ints) -> Ints:
 
 
 def wrapped_forward(drive: Ints, decay: Ints, state: Ints) -> tuple[Ints, Ints]:
-    """`leaky_forward` without a threshold, the state of each step wrapped: the current of Loihi's neuron."""
+    """`leaky_forward` without a threshold, the state of each step wrapped: the current of Loihi's
+    neuron.
+    """
     decay = per_channel(decay, state.ndim)
     y = np.empty_like(drive)
     for t in range(drive.shape[-1]):
@@ -36,8 +39,12 @@ def wrapped_forward(drive: Ints, decay: Ints, state: Ints) -> tuple[Ints, Ints]:
     return y, state.copy()
 
 
-def saturated_forward(drive: Ints, decay: Ints, state: Ints, threshold: int | None = None, subtract: bool = False) -> tuple[Ints, Ints]:
-    """`leaky_forward`, the state of each step saturated before it is compared and reset: the voltage of Loihi's neuron."""
+def saturated_forward(
+    drive: Ints, decay: Ints, state: Ints, threshold: int | None = None, subtract: bool = False
+) -> tuple[Ints, Ints]:
+    """`leaky_forward`, the state of each step saturated before it is compared and reset: the
+    voltage of Loihi's neuron.
+    """
     decay = per_channel(decay, state.ndim)
     y = np.empty_like(drive)
     for t in range(drive.shape[-1]):

@@ -8,7 +8,8 @@ from refboot.arrays import Floats, Ints
 
 
 def cross_entropy_forward(logits: Floats, labels: Ints) -> tuple[float, Floats]:
-    """Mean over N of -log softmax(logits)[label] for logits (N, K), labels (N,), and the softmax (N, K); in float32. Spec: TRN-1.
+    """Mean over N of -log softmax(logits)[label] for logits (N, K), labels (N,), and the softmax
+    (N, K); in float32. Spec: TRN-1.
 
     >>> loss, p = cross_entropy_forward(np.float32([[0, 0]]), np.array([1]))
     >>> round(loss, 6), p.tolist()

@@ -16,11 +16,22 @@ def sgd_step(p: Floats, grad: Floats, velocity: Floats, lr: float, momentum: flo
     p -= np.float32(lr) * velocity
 
 
-def adam_step(p: Floats, grad: Floats, m: Floats, v: Floats, step: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
-    """One Adam step (Kingma & Ba, 2015, algorithm 1) number `step` >= 1, in place on p and its moments m and v; float32.
+def adam_step(
+    p: Floats,
+    grad: Floats,
+    m: Floats,
+    v: Floats,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+) -> None:
+    """One Adam step (Kingma & Ba, 2015, algorithm 1) number `step` >= 1, in place on p and its
+    moments m and v; float32.
 
-    m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; p -= lr / (1-b1^t) * m / (sqrt(v) / sqrt(1-b2^t) + eps). A moment below the
-    smallest normal number becomes 0. Spec: TRN-4.
+    m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; p -= lr / (1-b1^t) * m / (sqrt(v) / sqrt(1-b2^t) +
+    eps). A moment below the smallest normal number becomes 0. Spec: TRN-4.
     """
     m *= np.float32(beta1)
     m += np.float32(1 - beta1) * grad

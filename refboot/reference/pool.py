@@ -1,6 +1,7 @@
 """Pooling: the weighted sum of a window of each channel; and the population read-out.
 
-Letters: N samples, C channels, H x W pixels, K x L window, T steps. Stride, padding and dilation are pairs (height, width).
+Letters: N samples, C channels, H x W pixels, K x L window, T steps. Stride, padding and dilation
+are pairs (height, width).
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from refboot.reference.conv import Pair, conv_backward, conv_forward
 
 
 def pool_forward(x: Floats, weight: Floats, stride: Pair, padding: Pair, dilation: Pair) -> Floats:
-    """z[n, c] = x[n, c] convolved with the window `weight` (K, L), each channel alone; x (N, C, H, W, T), float32.
+    """z[n, c] = x[n, c] convolved with the window `weight` (K, L), each channel alone; x (N, C, H,
+    W, T), float32.
 
-    Where K does not divide H (or L W), zeros are added below (right) up to the next multiple. Exact for spikes and quantised
-    weights. lava-dl adds H mod K zeros, which is the same for K = 2 and leaves windows across two channels elsewhere. Spec: SYN-10.
+    Where K does not divide H (or L W), zeros are added below (right) up to the next multiple. Exact
+    for spikes and quantised weights. lava-dl adds H mod K zeros, which is the same for K = 2 and
+    leaves windows across two channels elsewhere. Spec: SYN-10.
     """
     wide = whole_windows(x, weight)
     flat = wide.reshape(-1, 1, *wide.shape[2:])
@@ -23,8 +26,11 @@ def pool_forward(x: Floats, weight: Floats, stride: Pair, padding: Pair, dilatio
     return z.reshape(*x.shape[:2], *z.shape[2:])
 
 
-def pool_backward(grad: Floats, weight: Floats, size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Floats:
-    """Gradient of `pool_forward` for its x of H x W = `size` pixels, given that of z (N, C, H', W', T); the weight is not learned.
+def pool_backward(
+    grad: Floats, weight: Floats, size: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> Floats:
+    """Gradient of `pool_forward` for its x of H x W = `size` pixels, given that of z (N, C, H', W',
+    T); the weight is not learned.
 
     Spec: GRD-11.
     """
@@ -50,11 +56,15 @@ def whole_windows(x: Floats, weight: Floats) -> Floats:
 
 
 def average_forward(x: Floats, groups: int) -> Floats:
-    """The mean of each of `groups` equal, consecutive populations of neurons; x (N, C, ..., T), result (N, groups, T), float32."""
+    """The mean of each of `groups` equal, consecutive populations of neurons; x (N, C, ..., T),
+    result (N, groups, T), float32.
+    """
     return x.reshape(len(x), groups, -1, x.shape[-1]).mean(axis=2)
 
 
 def average_backward(grad: Floats, shape: tuple[int, ...]) -> Floats:
-    """Gradient of `average_forward` for its x of `shape`: each neuron gets grad / size of its population."""
+    """Gradient of `average_forward` for its x of `shape`: each neuron gets grad / size of its
+    population.
+    """
     members = int(np.prod(shape[1:-1])) // grad.shape[1]
     return np.repeat(grad / np.float32(members), members, axis=1).reshape(shape)

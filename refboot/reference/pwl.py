@@ -9,9 +9,11 @@ from refboot.arrays import Floats
 
 
 def pwl_forward(z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float64]) -> Floats:
-    """The rate at z (any shape): 0 up to the first knot, a line in each half-open piece (k_i, k_i+1], the top above the last. float32.
+    """The rate at z (any shape): 0 up to the first knot, a line in each half-open piece (k_i,
+    k_i+1], the top above the last. float32.
 
-    `knots` (K, 2) as (z, a) and `slopes` (K-1,) are rounded to float32 first. Spec: ACT-1, ACT-2, ACT-3.
+    `knots` (K, 2) as (z, a) and `slopes` (K-1,) are rounded to float32 first. Spec: ACT-1, ACT-2,
+    ACT-3.
 
     >>> pwl_forward(np.float32([-1, 0.25, 2]), np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([1.0])).tolist()
     [0.0, 0.25, 1.0]
@@ -25,11 +27,19 @@ def pwl_forward(z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float6
     return np.where(z > knots[-1, 0], knots[-1, 1], a)
 
 
-def pwl_backward(grad: Floats, z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float64], scale: float, eps: float) -> Floats:
-    """Gradient for z: grad * (slope of the piece * scale + eps), slope 0 outside the pieces; float32.
+def pwl_backward(
+    grad: Floats,
+    z: Floats,
+    knots: NDArray[np.float64],
+    slopes: NDArray[np.float64],
+    scale: float,
+    eps: float,
+) -> Floats:
+    """Gradient for z: grad * (slope of the piece * scale + eps), slope 0 outside the pieces;
+    float32.
 
-    Forward line: a = base + slope * (z - left). `scale` brings saturation to unit gain, `eps` keeps silent neurons learning.
-    Spec: ACT-4, ACT-6.
+    Forward line: a = base + slope * (z - left). `scale` brings saturation to unit gain, `eps` keeps
+    silent neurons learning. Spec: ACT-4, ACT-6.
     """
     edges, slopes = knots[:, 0].astype(np.float32), slopes.astype(np.float32)
     gain = np.zeros_like(z)

@@ -1,6 +1,8 @@
-"""Losses that ask for rates: the squared distance to wanted rates, and the share of the right class among all spikes.
+"""Losses that ask for rates: the squared distance to wanted rates, and the share of the right class
+among all spikes.
 
-Letters: N samples, K classes. Rates (N, K) are means over time; both losses are sums over the samples.
+Letters: N samples, K classes. Rates (N, K) are means over time; both losses are sums over the
+samples.
 """
 
 from __future__ import annotations
@@ -13,8 +15,12 @@ SHARE_EPS = np.float32(1e-6)
 RATE_FLOOR = np.float32(1 / 1024)
 
 
-def rate_error_forward(rates: Floats, labels: Ints, true_rate: float, false_rate: float) -> tuple[float, Floats]:
-    """Sum of squares of the error: rates less `true_rate` for the label and `false_rate` for the rest; and the error (N, K)."""
+def rate_error_forward(
+    rates: Floats, labels: Ints, true_rate: float, false_rate: float
+) -> tuple[float, Floats]:
+    """Sum of squares of the error: rates less `true_rate` for the label and `false_rate` for the
+    rest; and the error (N, K).
+    """
     error = rates - np.float32(false_rate)
     chosen = np.arange(len(labels)), labels
     error[chosen] = rates[chosen] - np.float32(true_rate)
@@ -32,7 +38,9 @@ def share_forward(rates: Floats, eps: float = 1e-6) -> Floats:
     >>> share_forward(np.float32([[0.5, 0, 0.5]]), 0.0).tolist()
     [[0.5, 0.0, 0.5]]
     """
-    return rates / (rates.sum(axis=1, keepdims=True, dtype=np.float64).astype(np.float32) + np.float32(eps))
+    return rates / (
+        rates.sum(axis=1, keepdims=True, dtype=np.float64).astype(np.float32) + np.float32(eps)
+    )
 
 
 def share_backward(grad: Floats, rates: Floats, eps: float = 1e-6) -> Floats:
@@ -43,9 +51,11 @@ def share_backward(grad: Floats, rates: Floats, eps: float = 1e-6) -> Floats:
 
 
 def share_loss_forward(rates: Floats, labels: Ints) -> float:
-    """Sum over N of -log(max(r[label], 1/1024) / (sum r + 1e-6)), computed in float32, summed in float64.
+    """Sum over N of -log(max(r[label], 1/1024) / (sum r + 1e-6)), computed in float32, summed in
+    float64.
 
-    The floor keeps a silent label finite, where lava-dl's loss is infinite; no rate of up to 1,024 steps is touched by it.
+    The floor keeps a silent label finite, where lava-dl's loss is infinite; no rate of up to 1,024
+    steps is touched by it.
     """
     total = rates.sum(axis=1, dtype=np.float64).astype(np.float32) + SHARE_EPS
     chosen = np.maximum(rates[np.arange(len(labels)), labels], RATE_FLOOR)
@@ -53,7 +63,8 @@ def share_loss_forward(rates: Floats, labels: Ints) -> float:
 
 
 def share_loss_backward(rates: Floats, labels: Ints) -> Floats:
-    """Gradient of `share_loss_forward` for the rates: 1 / (sum r + 1e-6), less 1 / max(r, 1/1024) for the label; float32.
+    """Gradient of `share_loss_forward` for the rates: 1 / (sum r + 1e-6), less 1 / max(r, 1/1024)
+    for the label; float32.
 
     The floor counts as a rate in it, so that a class that is silent learns to fire.
     """

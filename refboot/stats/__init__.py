@@ -1,4 +1,6 @@
-"""Learning statistics: loss and accuracy by epoch, their printed lines, text files, curves and checkpoint form."""
+"""Learning statistics: loss and accuracy by epoch, their printed lines, text files, curves and
+checkpoint form.
+"""
 
 from refboot.stats.learning_stat import LearningStat
 from refboot.stats.learning_stats import LearningStats

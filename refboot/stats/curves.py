@@ -22,7 +22,9 @@ class Curve(NamedTuple):
 
 
 def blank(figure: Any, figsize: tuple[float, float] | None) -> Any:
-    """An empty Figure: `figure` itself, cleared, if it is one, else a new one labelled `figure`. figsize: inches."""
+    """An empty Figure: `figure` itself, cleared, if it is one, else a new one labelled `figure`.
+    figsize: inches.
+    """
     module = extra("matplotlib.figure", "viz")
     if not isinstance(figure, module.Figure):
         result = module.Figure(figsize=figsize or (7.2, 4.2), dpi=120, layout="constrained")
@@ -34,8 +36,11 @@ def blank(figure: Any, figsize: tuple[float, float] | None) -> Any:
     return figure
 
 
-def draw(figure: Any, name: str, unit: str, curves: list[Curve], best: Callable[[list[float]], float]) -> None:
-    """Draw the curves that have numbers over the epochs; `best` is min or max, and min asks for a log axis.
+def draw(
+    figure: Any, name: str, unit: str, curves: list[Curve], best: Callable[[list[float]], float]
+) -> None:
+    """Draw the curves that have numbers over the epochs; `best` is min or max, and min asks for a
+    log axis.
 
     The axis stays linear where a number is zero or below, which a log axis would leave out.
     """
@@ -47,7 +52,11 @@ def draw(figure: Any, name: str, unit: str, curves: list[Curve], best: Callable[
     axes.set_xlabel("Epoch", fontsize=12)
     axes.set_ylabel(f"{title} ({unit.strip('()[] ')})" if unit else title, fontsize=12)
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-    if best is min and drawn and not any(value <= 0 for curve in drawn for value in curve.log if value is not None):
+    if (
+        best is min
+        and drawn
+        and not any(value <= 0 for curve in drawn for value in curve.log if value is not None)
+    ):
         _log_axis(axes)
     axes.grid(True, which="both", color="0.9", linewidth=0.8)
     axes.set_axisbelow(True)
@@ -56,7 +65,15 @@ def draw(figure: Any, name: str, unit: str, curves: list[Curve], best: Callable[
     if drawn:
         axes.legend(frameon=False, fontsize=11)
     else:
-        axes.text(0.5, 0.5, f"no {name} logged yet", ha="center", va="center", transform=axes.transAxes, color="0.4")
+        axes.text(
+            0.5,
+            0.5,
+            f"no {name} logged yet",
+            ha="center",
+            va="center",
+            transform=axes.transAxes,
+            color="0.4",
+        )
 
 
 def png(figure: Any) -> bytes:
@@ -79,9 +96,23 @@ def _line(axes: Any, curve: Curve, best: Callable[[list[float]], float]) -> None
     """Join the measured epochs and ring the best of them."""
     points = [(epoch, value) for epoch, value in enumerate(curve.log) if value is not None]
     marker = "o" if len(points) <= MOST_MARKED else ""
-    (line,) = axes.plot(*zip(*points, strict=True), color=curve.colour, label=curve.name, linewidth=1.8, marker=marker, markersize=4)
+    (line,) = axes.plot(
+        *zip(*points, strict=True),
+        color=curve.colour,
+        label=curve.name,
+        linewidth=1.8,
+        marker=marker,
+        markersize=4,
+    )
     finite = [value for _, value in points if math.isfinite(value)]
     if finite:
         top = best(finite)
         line.set_label(f"{curve.name} (best {top:.4g})")
-        axes.plot(curve.log.index(top), top, "o", markersize=9, markerfacecolor="none", markeredgecolor=curve.colour)
+        axes.plot(
+            curve.log.index(top),
+            top,
+            "o",
+            markersize=9,
+            markerfacecolor="none",
+            markeredgecolor=curve.colour,
+        )

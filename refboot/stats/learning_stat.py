@@ -1,4 +1,6 @@
-"""Loss and accuracy of one data set: the running epoch, the log of the epochs before, and their best."""
+"""Loss and accuracy of one data set: the running epoch, the log of the epochs before, and their
+best.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def count(name: str, value: object) -> int:
 
 
 def real(name: str, value: object) -> float:
-    """`value` as a float, NaN and infinity included (a run that diverges is still reported); raises TypeMismatchError."""
+    """`value` as a float, NaN and infinity included (a run that diverges is still reported); raises
+    TypeMismatchError.
+    """
     try:
         if not isinstance(value, (str, bytes, bytearray)):
             return float(value)  # type: ignore[arg-type]
@@ -37,7 +41,9 @@ def expect_keys(name: str, state: object, keys: Collection[str]) -> None:
     if not isinstance(state, Mapping):
         raise FormatError(name, f"a {type(state).__name__}", "a mapping")
     if set(state) != set(keys):
-        raise FormatError(name, f"a mapping of {sorted(map(str, state))}", f"the keys {sorted(keys)}")
+        raise FormatError(
+            name, f"a mapping of {sorted(map(str, state))}", f"the keys {sorted(keys)}"
+        )
 
 
 def _total(name: str, value: object) -> np.float64:
@@ -46,7 +52,9 @@ def _total(name: str, value: object) -> np.float64:
 
 
 class _Tally:
-    """A number of the running epoch: what is assigned passes `check`; None says that the run does not count it."""
+    """A number of the running epoch: what is assigned passes `check`; None says that the run does
+    not count it.
+    """
 
     def __init__(self, check: Callable[[str, object], float]) -> None:
         self.check = check
@@ -63,13 +71,15 @@ class _Tally:
 
 
 class LearningStat:
-    """Loss and accuracy of one data set: the running epoch, the log of the epochs before, and their best.
+    """Loss and accuracy of one data set: the running epoch, the log of the epochs before, and their
+    best.
 
-    num_samples, loss_sum, correct_samples: the running epoch so far, which the training loop adds to; kept as int,
-    float (float64, whatever is added) and int. A run without a loss or without an accuracy sets `loss_sum` or
-    `correct_samples` to None. min_loss, max_accuracy: best of the logged epochs, None before the first; NaN is never
-    best. loss_log, accuracy_log: a float or None an epoch. loss_str, accuracy_str, loss_unit, accuracy_unit: printable
-    text. Raises TypeMismatchError or RangeError for anything else.
+    num_samples, loss_sum, correct_samples: the running epoch so far, which the training loop adds
+    to; kept as int, float (float64, whatever is added) and int. A run without a loss or without an
+    accuracy sets `loss_sum` or `correct_samples` to None. min_loss, max_accuracy: best of the
+    logged epochs, None before the first; NaN is never best. loss_log, accuracy_log: a float or None
+    an epoch. loss_str, accuracy_str, loss_unit, accuracy_unit: printable text. Raises
+    TypeMismatchError or RangeError for anything else.
 
     >>> stat = LearningStat()
     >>> stat.num_samples, stat.loss_sum, stat.correct_samples = 10000, 1865.6, 9608
@@ -83,7 +93,13 @@ class LearningStat:
     loss_sum = _Tally(_total)
     correct_samples = _Tally(count)
 
-    def __init__(self, loss_str: str = "loss", loss_unit: str = "", accuracy_str: str = "accuracy", accuracy_unit: str = "") -> None:
+    def __init__(
+        self,
+        loss_str: str = "loss",
+        loss_unit: str = "",
+        accuracy_str: str = "accuracy",
+        accuracy_unit: str = "",
+    ) -> None:
         self.loss_str = _printable("loss_str", loss_str)
         self.loss_unit = _printable("loss_unit", loss_unit)
         self.accuracy_str = _printable("accuracy_str", accuracy_str)
@@ -103,22 +119,35 @@ class LearningStat:
 
     @property
     def accuracy(self) -> float | None:
-        """Share of correct samples in the running epoch; None without samples or without an accuracy."""
+        """Share of correct samples in the running epoch; None without samples or without an
+        accuracy.
+        """
         return self._mean(self.correct_samples)
 
     @property
     def best_loss(self) -> bool:
-        """Whether the running epoch beats `min_loss`; while nothing is gathered, whether the last logged epoch did.
+        """Whether the running epoch beats `min_loss`; while nothing is gathered, whether the last
+        logged epoch did.
 
-        lava-dl always answers for the last logged epoch; its tutorial asks before it updates, and so saves the network
-        one evaluation late. After `update()` the two agree.
+        lava-dl always answers for the last logged epoch; its tutorial asks before it updates, and
+        so saves the network one evaluation late. After `update()` the two agree.
         """
-        return _beats(self.loss, self.min_loss, operator.lt) if self._running() else self._was_best_loss
+        return (
+            _beats(self.loss, self.min_loss, operator.lt)
+            if self._running()
+            else self._was_best_loss
+        )
 
     @property
     def best_accuracy(self) -> bool:
-        """Whether the running epoch beats `max_accuracy`; otherwise as `best_loss`, lava-dl's difference included."""
-        return _beats(self.accuracy, self.max_accuracy, operator.gt) if self._running() else self._was_best_accuracy
+        """Whether the running epoch beats `max_accuracy`; otherwise as `best_loss`, lava-dl's
+        difference included.
+        """
+        return (
+            _beats(self.accuracy, self.max_accuracy, operator.gt)
+            if self._running()
+            else self._was_best_accuracy
+        )
 
     @property
     def valid_loss_log(self) -> bool:
@@ -141,21 +170,37 @@ class LearningStat:
             setattr(self, name, None if getattr(self, name) is None else 0)
 
     def to_dict(self) -> dict[str, Any]:
-        """The running epoch and the logs in plain Python values, fit for JSON (NaN as Python's json writes it)."""
+        """The running epoch and the logs in plain Python values, fit for JSON (NaN as Python's json
+        writes it).
+        """
         total = None if self.loss_sum is None else float(self.loss_sum)
-        tallies = {"num_samples": self.num_samples, "loss_sum": total, "correct_samples": self.correct_samples}
-        return {**tallies, "logged": self._logged, "loss_log": list(self.loss_log), "accuracy_log": list(self.accuracy_log)}
+        tallies = {
+            "num_samples": self.num_samples,
+            "loss_sum": total,
+            "correct_samples": self.correct_samples,
+        }
+        return {
+            **tallies,
+            "logged": self._logged,
+            "loss_log": list(self.loss_log),
+            "accuracy_log": list(self.accuracy_log),
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `to_dict()` gave; the records follow from the logs.
 
-        Raises FormatError for missing or unknown keys and for logs that are none, TypeMismatchError or RangeError for
-        bad numbers, and then changes nothing.
+        Raises FormatError for missing or unknown keys and for logs that are none, TypeMismatchError
+        or RangeError for bad numbers, and then changes nothing.
         """
         expect_keys("learning stat", state, [*_TALLIES, "logged", "loss_log", "accuracy_log"])
-        losses, accuracies = _log("loss_log", state["loss_log"]), _log("accuracy_log", state["accuracy_log"])
+        losses, accuracies = (
+            _log("loss_log", state["loss_log"]),
+            _log("accuracy_log", state["accuracy_log"]),
+        )
         if len(losses) != len(accuracies):
-            raise FormatError("accuracy_log", f"of {len(accuracies)} epochs", f"{len(losses)}, as loss_log")
+            raise FormatError(
+                "accuracy_log", f"of {len(accuracies)} epochs", f"{len(losses)}, as loss_log"
+            )
         fresh = LearningStat(self.loss_str, self.loss_unit, self.accuracy_str, self.accuracy_unit)
         for loss, accuracy in zip(losses, accuracies, strict=True):
             fresh._record(loss, accuracy)
@@ -165,7 +210,9 @@ class LearningStat:
         self.__dict__.update(fresh.__dict__)
 
     def __str__(self) -> str:
-        """Loss and accuracy with the best so far, as far as they are known; empty where nothing is."""
+        """Loss and accuracy with the best so far, as far as they are known; empty where nothing
+        is.
+        """
         parts = []
         if self.loss is not None:
             low = "" if self.min_loss is None else f"(min = {self.min_loss:11.5f})"
@@ -191,7 +238,9 @@ class LearningStat:
         self.accuracy_log.append(accuracy)
 
 
-def _beats(value: float | None, record: float | None, better: Callable[[float, float], bool]) -> bool:
+def _beats(
+    value: float | None, record: float | None, better: Callable[[float, float], bool]
+) -> bool:
     """Whether `value` is a new record; None and NaN never are."""
     return value is not None and not math.isnan(value) and (record is None or better(value, record))
 

@@ -25,14 +25,20 @@ def folder(path: Folder) -> Path:
 
 
 def files(path: Folder, names: Sequence[str]) -> list[Path]:
-    """The text files called `names` in the folder `path`; raises RangeError where they are not distinct file names."""
-    if len(set(names)) < len(names) or any(not name or "/" in name or "\\" in name for name in names):
+    """The text files called `names` in the folder `path`; raises RangeError where they are not
+    distinct file names.
+    """
+    if len(set(names)) < len(names) or any(
+        not name or "/" in name or "\\" in name for name in names
+    ):
         raise RangeError("loss_str and accuracy_str", names, "distinct file names")
     return [folder(path) / f"{name}.txt" for name in names]
 
 
 def table(logs: Sequence[Log]) -> bytes:
-    """The logs, one for each of HEADS, as text: a column each, those without any number left out, lines ended by CR LF."""
+    """The logs, one for each of HEADS, as text: a column each, those without any number left out,
+    lines ended by CR LF.
+    """
     shown = [any(value is not None for value in log) for log in logs]
     lines = ["#" + "".join(f" {head:12}" for head, show in zip(HEADS, shown, strict=True) if show)]
     for row in zip_longest(*logs):
@@ -41,14 +47,20 @@ def table(logs: Sequence[Log]) -> bytes:
 
 
 def read_table(file: Path) -> list[Log]:
-    """The logs, one for each of HEADS, that `table` or lava-dl wrote; raises FormatError that names the file and line."""
+    """The logs, one for each of HEADS, that `table` or lava-dl wrote; raises FormatError that names
+    the file and line.
+    """
     try:
         title, *rows = file.read_bytes().decode().splitlines()
     except (OSError, ValueError) as error:
-        raise FormatError(str(file), "missing or not a text of epochs", "what LearningStats.save writes") from error
+        raise FormatError(
+            str(file), "missing or not a text of epochs", "what LearningStats.save writes"
+        ) from error
     heads = title.removeprefix("#").split()
     if not title.startswith("#") or heads != [head for head in HEADS if head in heads]:
-        raise FormatError(f"{file} line 1", repr(title), f"# and some of {', '.join(HEADS)}, in this order")
+        raise FormatError(
+            f"{file} line 1", repr(title), f"# and some of {', '.join(HEADS)}, in this order"
+        )
     logs: dict[str, Log] = {head: [] for head in HEADS}
     for number, row in enumerate(rows, 2):
         values = dict(zip(heads, _values(f"{file} line {number}", row, len(heads)), strict=True))
@@ -58,7 +70,9 @@ def read_table(file: Path) -> list[Log]:
 
 
 def write_files(contents: Mapping[Path, bytes]) -> None:
-    """Write each file whole or not at all: all of them beside their places first, then each moved into its place."""
+    """Write each file whole or not at all: all of them beside their places first, then each moved
+    into its place.
+    """
     beside = {file: file.with_name(f".{file.name}.{os.getpid()}") for file in contents}
     try:
         for file, content in contents.items():

@@ -14,10 +14,11 @@ from refboot.synapse.window import Size, window
 
 
 class Conv:
-    """Convolution from `in_features` to `out_features` channels, no bias; weight (out, in / groups, height, width).
+    """Convolution from `in_features` to `out_features` channels, no bias; weight (out, in / groups,
+    height, width).
 
-    Sizes are whole numbers or pairs (height, width); `padding` is zeros, `groups` must divide both numbers of channels. See Weight
-    for the other arguments. Raises RangeError, TypeMismatchError.
+    Sizes are whole numbers or pairs (height, width); `padding` is zeros, `groups` must divide both
+    numbers of channels. See Weight for the other arguments. Raises RangeError, TypeMismatchError.
     """
 
     def __init__(
@@ -40,7 +41,9 @@ class Conv:
         self.out_features = arrays.whole("out_features", out_features)
         self.groups = arrays.whole("groups", groups)
         if in_features % groups or out_features % groups:
-            raise RangeError("groups", groups, f"a divisor of both {in_features} and {out_features} channels")
+            raise RangeError(
+                "groups", groups, f"a divisor of both {in_features} and {out_features} channels"
+            )
         self.window = window(kernel_size, stride, padding, dilation)
         shape = out_features, in_features // groups, *self.window.kernel
         self.weight = Weight(shape, weight_scale, weight_norm, mask, pre_hook_fx, rng)
@@ -52,9 +55,13 @@ class Conv:
         return ("N", self.in_features, "H", "W", "T")
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of the output for an input (C, H, W), both without N and T; raises ShapeError."""
+        """The shape of the output for an input (C, H, W), both without N and T; raises
+        ShapeError.
+        """
         if len(shape) != 3 or shape[0] != self.in_features:
-            raise ShapeError("the input of Conv", f"of shape {shape}", f"({self.in_features}, H, W)")
+            raise ShapeError(
+                "the input of Conv", f"of shape {shape}", f"({self.in_features}, H, W)"
+            )
         return self.out_features, *self.window.output((shape[1], shape[2]))
 
     def parameters(self) -> dict[str, Parameter]:
@@ -62,7 +69,9 @@ class Conv:
         return self.weight.parameters()
 
     def forward(self, x: Floats) -> Floats:
-        """z (N, out, H', W', T) for x (N, in, H, W, T), float32; raises ShapeError for a picture smaller than the kernel."""
+        """z (N, out, H', W', T) for x (N, in, H, W, T), float32; raises ShapeError for a picture
+        smaller than the kernel.
+        """
         self.output_shape(x.shape[1:-1])
         weight = self.weight.forward()
         self._cache = x, weight

@@ -1,4 +1,6 @@
-"""The choice of weight quantisation: what is done to a weight before it is used, and to its gradient after."""
+"""The choice of weight quantisation: what is done to a weight before it is used, and to its
+gradient after.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,23 @@ class PreHook(NamedTuple):
     backward: Callable[[Floats, Floats], Floats]
 
 
-quantize_8bit = PreHook(lambda x: ops.active().quantize_8bit(x), lambda grad, x: ops.active().quantize_8bit_backward(grad, x))
+quantize_8bit = PreHook(
+    lambda x: ops.active().quantize_8bit(x),
+    lambda grad, x: ops.active().quantize_8bit_backward(grad, x),
+)
 identity = PreHook(lambda x: x, lambda grad, x: grad)
 
 
 def pre_hook(choice: PreHook | None) -> PreHook:
-    """`choice`, or no quantisation for None; raises TypeMismatchError for anything else. Spec: SYN-12."""
+    """`choice`, or no quantisation for None; raises TypeMismatchError for anything else. Spec:
+    SYN-12.
+    """
     if choice is None:
         return identity
     if not isinstance(choice, PreHook):
-        raise TypeMismatchError("pre_hook_fx", repr(choice), "a refboot.synapse.PreHook (its forward and its gradient) or None")
+        raise TypeMismatchError(
+            "pre_hook_fx",
+            repr(choice),
+            "a refboot.synapse.PreHook (its forward and its gradient) or None",
+        )
     return choice

@@ -14,9 +14,11 @@ from refboot.synapse.window import Size, window
 
 
 class Pool:
-    """The sum over a window of each channel, times `weight_scale`, quantised; `stride` None is the window's own size.
+    """The sum over a window of each channel, times `weight_scale`, quantised; `stride` None is the
+    window's own size.
 
-    A picture whose size the window does not divide gets zeros below and right. Raises RangeError, TypeMismatchError.
+    A picture whose size the window does not divide gets zeros below and right. Raises RangeError,
+    TypeMismatchError.
     """
 
     def __init__(
@@ -28,10 +30,14 @@ class Pool:
         weight_scale: float = 1,
         pre_hook_fx: PreHook | None = quantize_8bit,
     ) -> None:
-        self.window = window(kernel_size, kernel_size if stride is None else stride, padding, dilation)
+        self.window = window(
+            kernel_size, kernel_size if stride is None else stride, padding, dilation
+        )
         self.hook = pre_hook(pre_hook_fx)
         value = arrays.number("weight_scale", weight_scale)
-        self.weight = Parameter(np.full((1, 1, *self.window.kernel), value, np.float32), trainable=False)
+        self.weight = Parameter(
+            np.full((1, 1, *self.window.kernel), value, np.float32), trainable=False
+        )
         self._cache: tuple[Floats, tuple[int, int]] | None = None
 
     @property
@@ -40,7 +46,9 @@ class Pool:
         return ("N", "C", "H", "W", "T")
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape of the output for an input (C, H, W), both without N and T; raises ShapeError."""
+        """The shape of the output for an input (C, H, W), both without N and T; raises
+        ShapeError.
+        """
         if len(shape) != 3:
             raise ShapeError("the input of Pool", f"of shape {shape}", "(C, H, W)")
         return shape[0], *self.window.output(whole_size((shape[1], shape[2]), self.window.kernel))
@@ -54,7 +62,9 @@ class Pool:
         return self.hook.forward(self.weight.data)[0, 0]
 
     def forward(self, x: Floats) -> Floats:
-        """z (N, C, H', W', T) for x (N, C, H, W, T), float32; raises ShapeError for a picture smaller than the window."""
+        """z (N, C, H', W', T) for x (N, C, H, W, T), float32; raises ShapeError for a picture
+        smaller than the window.
+        """
         self.output_shape(x.shape[1:-1])
         weight = self.quantised()
         self._cache = weight, (x.shape[2], x.shape[3])

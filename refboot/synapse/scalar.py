@@ -12,12 +12,25 @@ from refboot.synapse.hook import PreHook, pre_hook, quantize_8bit
 
 
 class Scalar:
-    """z = weight * x + bias, x quantised like both; `weight` or `bias` None leaves that part out."""
+    """z = weight * x + bias, x quantised like both; `weight` or `bias` None leaves that part
+    out.
+    """
 
-    def __init__(self, weight: float | None = None, bias: float | None = None, pre_hook_fx: PreHook | None = quantize_8bit) -> None:
+    def __init__(
+        self,
+        weight: float | None = None,
+        bias: float | None = None,
+        pre_hook_fx: PreHook | None = quantize_8bit,
+    ) -> None:
         self.hook = pre_hook(pre_hook_fx)
-        self.weight = None if weight is None else Parameter(np.array([arrays.number("weight", weight)], np.float32))
-        self.bias = None if bias is None else Parameter(np.array([arrays.number("bias", bias)], np.float32))
+        self.weight = (
+            None
+            if weight is None
+            else Parameter(np.array([arrays.number("weight", weight)], np.float32))
+        )
+        self.bias = (
+            None if bias is None else Parameter(np.array([arrays.number("bias", bias)], np.float32))
+        )
         self._cache: tuple[Floats, Floats, Floats] | None = None
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -31,8 +44,12 @@ class Scalar:
 
     def quantised(self) -> tuple[Floats, Floats]:
         """Weight and bias as they are used, each (1,); 1 and 0 where there is none."""
-        weight = np.ones(1, np.float32) if self.weight is None else self.hook.forward(self.weight.data)
-        return weight, np.zeros(1, np.float32) if self.bias is None else self.hook.forward(self.bias.data)
+        weight = (
+            np.ones(1, np.float32) if self.weight is None else self.hook.forward(self.weight.data)
+        )
+        return weight, np.zeros(1, np.float32) if self.bias is None else self.hook.forward(
+            self.bias.data
+        )
 
     def forward(self, x: Floats) -> Floats:
         """z of x's shape, float32."""

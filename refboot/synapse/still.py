@@ -1,4 +1,5 @@
-"""A picture that stands still, as the layer behind the input hears it: a code per pixel, and one train (or rate) per code.
+"""A picture that stands still, as the layer behind the input hears it: a code per pixel, and one
+train (or rate) per code.
 
 It is a way around, not another rule: what a layer makes of it is what it makes of `expanded()`.
 """
@@ -14,7 +15,9 @@ from refboot.arrays import Floats
 
 
 class Still:
-    """Pixels x[n, i, t] = table[codes[n, i], t]: `picture` as `ops.shortcuts().encode` gave it, table (K, T), float32."""
+    """Pixels x[n, i, t] = table[codes[n, i], t]: `picture` as `ops.shortcuts().encode` gave it,
+    table (K, T), float32.
+    """
 
     def __init__(self, picture: Any, table: Floats) -> None:
         self.picture = picture
@@ -41,7 +44,9 @@ class Still:
         return ways.coded_forward(self.picture, self.table, self._rows)
 
     def dense_backward(self, grad: Floats, weight: Floats) -> tuple[Floats, Floats]:
-        """Gradients of `dense_forward` for the table, as (1, K, T), and for the weight (O, I), float32."""
+        """Gradients of `dense_forward` for the table, as (1, K, T), and for the weight (O, I),
+        float32.
+        """
         ways = ops.shortcuts()
         if ways is not None and self._rates:
             g_table, gw = ways.rates_backward(grad, self.picture, self.table[:, 0], weight)

@@ -1,4 +1,6 @@
-"""The window of a convolution or pooling: its numbers, checked, and the size of the picture that it leaves."""
+"""The window of a convolution or pooling: its numbers, checked, and the size of the picture that it
+leaves.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +22,34 @@ class Window(NamedTuple):
     dilation: Pair
 
     def output(self, size: Pair) -> Pair:
-        """Height and width of the output for a picture of `size`; raises ShapeError for a kernel larger than the padded picture."""
-        out = [output_size(size[k], self.kernel[k], self.stride[k], self.padding[k], self.dilation[k]) for k in range(2)]
+        """Height and width of the output for a picture of `size`; raises ShapeError for a kernel
+        larger than the padded picture.
+        """
+        out = [
+            output_size(size[k], self.kernel[k], self.stride[k], self.padding[k], self.dilation[k])
+            for k in range(2)
+        ]
         if min(out) < 1:
             reach = tuple((self.kernel[k] - 1) * self.dilation[k] + 1 for k in range(2))
             padded = tuple(size[k] + 2 * self.padding[k] for k in range(2))
-            raise ShapeError("the kernel", f"{reach} wide, dilation included", f"at most the padded input, {padded}")
+            raise ShapeError(
+                "the kernel",
+                f"{reach} wide, dilation included",
+                f"at most the padded input, {padded}",
+            )
         return out[0], out[1]
 
 
 def window(kernel_size: Size, stride: Size, padding: Size, dilation: Size) -> Window:
-    """A window from whole numbers or pairs (height, width); raises TypeMismatchError, RangeError (a stride of 0)."""
-    return Window(pair("kernel_size", kernel_size), pair("stride", stride), pair("padding", padding, 0), pair("dilation", dilation))
+    """A window from whole numbers or pairs (height, width); raises TypeMismatchError, RangeError (a
+    stride of 0).
+    """
+    return Window(
+        pair("kernel_size", kernel_size),
+        pair("stride", stride),
+        pair("padding", padding, 0),
+        pair("dilation", dilation),
+    )
 
 
 def pair(name: str, value: Size, low: int = 1) -> Pair:

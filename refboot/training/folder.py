@@ -1,4 +1,6 @@
-"""The folder of a run: held by one process at a time, with a log that can be cut back to what a checkpoint knows."""
+"""The folder of a run: held by one process at a time, with a log that can be cut back to what a
+checkpoint knows.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +21,25 @@ OWN = (CURRENT, PREVIOUS, LOG, BEST, LAST, "loss.txt", "accuracy.txt")
 
 
 class RunFolder:
-    """The folder `path`, made where `create` says so, and locked until `release`, or until the process ends, however it does.
+    """The folder `path`, made where `create` says so, and locked until `release`, or until the
+    process ends, however it does.
 
-    Raises FormatError for a folder that is missing or cannot be made or written to, OrderError while another run holds it.
+    Raises FormatError for a folder that is missing or cannot be made or written to, OrderError
+    while another run holds it.
     """
 
     def __init__(self, path: str | os.PathLike[str], create: bool = True) -> None:
         self.path = files.as_path("folder", path)
         if not create and not self.path.is_dir():
-            raise FormatError(str(path), "not there", "the folder of a run (without --resume a new one begins)")
+            raise FormatError(
+                str(path), "not there", "the folder of a run (without --resume a new one begins)"
+            )
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise FormatError(str(path), f"not to be made ({error.strerror})", "a folder, or a place for one") from error
+            raise FormatError(
+                str(path), f"not to be made ({error.strerror})", "a folder, or a place for one"
+            ) from error
         self._lock: weakref.finalize[..., Any] | None = None
         self.hold()
         self.sweep()
@@ -71,7 +79,9 @@ class RunFolder:
         files.append(self.path / LOG, (json.dumps(line) + "\n").encode())
 
     def cut_log(self, epochs: int) -> None:
-        """Keep the whole lines of the first `epochs` epochs, each once, and drop all else: torn lines, and epochs to be done again."""
+        """Keep the whole lines of the first `epochs` epochs, each once, and drop all else: torn
+        lines, and epochs to be done again.
+        """
         path = self.path / LOG
         kept: dict[int, bytes] = {}
         for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
@@ -92,22 +102,32 @@ def _epoch(line: bytes) -> int | None:
 
 
 def _locked(path: Path) -> int:
-    """The handle of the file `path`, locked; the system unlocks it when it is closed. The file names the process that holds it."""
+    """The handle of the file `path`, locked; the system unlocks it when it is closed. The file
+    names the process that holds it.
+    """
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        raise FormatError(str(path.parent), f"not writable ({error.strerror})", "a folder to write to") from error
+        raise FormatError(
+            str(path.parent), f"not writable ({error.strerror})", "a folder to write to"
+        ) from error
     try:
         _lock(handle)
     except BlockingIOError as error:
         holder = os.read(handle, 20).decode("ascii", "replace").strip()
         os.close(handle)
         raise OrderError(
-            str(path.parent), f"in use by another training (process {holder})", "one training in a folder at a time"
+            str(path.parent),
+            f"in use by another training (process {holder})",
+            "one training in a folder at a time",
         ) from error
     except OSError as error:
         os.close(handle)
-        raise FormatError(str(path), f"not to be locked ({error.strerror})", "a folder on a file system with locks") from error
+        raise FormatError(
+            str(path),
+            f"not to be locked ({error.strerror})",
+            "a folder on a file system with locks",
+        ) from error
     with suppress(OSError):  # a full disk is told where it matters
         os.truncate(path, 0)
         os.write(handle, f"{os.getpid()}\n".encode())
@@ -121,7 +141,9 @@ def _lock(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return
     msvcrt: Any = importlib.import_module("msvcrt")
-    os.lseek(handle, 1 << 30, os.SEEK_SET)  # a place beyond the text: a locked byte cannot be read by others
+    os.lseek(
+        handle, 1 << 30, os.SEEK_SET
+    )  # a place beyond the text: a locked byte cannot be read by others
     try:
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
     except OSError as error:

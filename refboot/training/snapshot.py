@@ -1,4 +1,6 @@
-"""All that a training remembers, as arrays and plain values: what a checkpoint holds, taken from a run and put back into it."""
+"""All that a training remembers, as arrays and plain values: what a checkpoint holds, taken from a
+run and put back into it.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,17 @@ from refboot.stats import LearningStats
 from refboot.training.checkpoint import Checkpoint
 
 Generators = Mapping[str, np.random.Generator]
-KEYS = ("settings", "epoch", "iteration", "steps", "stats", "snn_stat", "generators", "fresh", "made_by")
+KEYS = (
+    "settings",
+    "epoch",
+    "iteration",
+    "steps",
+    "stats",
+    "snn_stat",
+    "generators",
+    "fresh",
+    "made_by",
+)
 
 
 class Parts(NamedTuple):
@@ -37,12 +49,16 @@ def arrays_of(parts: Parts) -> dict[str, np.ndarray]:
     """Parameters and curves, the optimiser's moments, and the samplers' points, by name."""
     named = {f"network.{name}": array for name, array in parts.network.state().items()}
     for number, moments in enumerate(zip(parts.optimizer.m, parts.optimizer.v, strict=True)):
-        named |= {f"optimizer.{number}.{name}": array for name, array in zip("mv", moments, strict=True)}
+        named |= {
+            f"optimizer.{number}.{name}": array for name, array in zip("mv", moments, strict=True)
+        }
     return named | {f"samples.{name}": np.stack([f.z, f.a]) for name, f in _samplers(parts.network)}
 
 
 def notes_of(parts: Parts) -> dict[str, Any]:
-    """The numbers beside the arrays: steps taken, statistics, states of the generators, and with what all this was computed."""
+    """The numbers beside the arrays: steps taken, statistics, states of the generators, and with
+    what all this was computed.
+    """
     return {
         "steps": parts.optimizer.steps,
         "stats": parts.stats.to_dict(),
@@ -54,23 +70,36 @@ def notes_of(parts: Parts) -> dict[str, Any]:
 
 
 def made_by() -> dict[str, str]:
-    """What the bits of rates and gradients may depend on: versions, processor, operations (those of spiking layers do not)."""
+    """What the bits of rates and gradients may depend on: versions, processor, operations (those of
+    spiking layers do not).
+    """
     chosen = str(getattr(ops.active(), "__name__", "own")).removeprefix("refboot.")
-    return {"numpy": np.__version__, "numba": _version("numba"), "machine": platform.machine(), "operations": chosen}
+    return {
+        "numpy": np.__version__,
+        "numba": _version("numba"),
+        "machine": platform.machine(),
+        "operations": chosen,
+    }
 
 
 def put_back(parts: Parts, found: Checkpoint) -> None:
-    """Make `parts` what they were when `found` was taken; raises FormatError where it is not of such a run, and then they are of no use."""
+    """Make `parts` what they were when `found` was taken; raises FormatError where it is not of
+    such a run, and then they are of no use.
+    """
     missing = [key for key in KEYS if key not in found.notes]
     if missing or not isinstance(found.notes["made_by"], dict):
-        raise FormatError("the checkpoint", f"without {missing or 'made_by'}", f"notes of {list(KEYS)}")
+        raise FormatError(
+            "the checkpoint", f"without {missing or 'made_by'}", f"notes of {list(KEYS)}"
+        )
     try:
         _put_back(parts, found)
     except FormatError:
         raise
     except (RefbootError, AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise FormatError(
-            "the checkpoint", f"not of this run ({type(error).__name__}: {error})", "what a run of these settings saved"
+            "the checkpoint",
+            f"not of this run ({type(error).__name__}: {error})",
+            "what a run of these settings saved",
         ) from error
 
 
@@ -97,22 +126,34 @@ def _version(package: str) -> str:
 
 
 def _samplers(network: Network) -> list[tuple[str, Any]]:
-    return [(f"blocks.{i}", block.f) for i, block in enumerate(network.blocks) if isinstance(block, Block)]
+    return [
+        (f"blocks.{i}", block.f)
+        for i, block in enumerate(network.blocks)
+        if isinstance(block, Block)
+    ]
 
 
 def _below(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
 
 
 def _like(arrays: Mapping[str, np.ndarray], name: str, model: np.ndarray) -> np.ndarray:
     found = arrays[name]
     if found.shape != model.shape or not np.isfinite(found).all():
-        raise FormatError(name, f"{found.dtype} of shape {found.shape}", f"finite floats of shape {model.shape}")
+        raise FormatError(
+            name, f"{found.dtype} of shape {found.shape}", f"finite floats of shape {model.shape}"
+        )
     return found
 
 
 def _pairs(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     found = arrays[name]
     if found.ndim != 2 or len(found) != 2 or not np.isfinite(found).all():
-        raise FormatError(name, f"{found.dtype} of shape {found.shape}", "finite floats of shape (2, n)")
+        raise FormatError(
+            name, f"{found.dtype} of shape {found.shape}", "finite floats of shape (2, n)"
+        )
     return found

@@ -29,18 +29,27 @@ class Optimizer(Protocol):
 
 
 def train_step(
-    network: Network, optimizer: Optimizer, x: Floats, labels: Ints, mode: LayerMode, stat: LearningStat, guard: Guard | None = None
+    network: Network,
+    optimizer: Optimizer,
+    x: Floats,
+    labels: Ints,
+    mode: LayerMode,
+    stat: LearningStat,
+    guard: Guard | None = None,
 ) -> float:
-    """One step on a batch: forward in `mode`, cross-entropy on the mean rates, backward, update; adds to `stat`, returns the loss.
+    """One step on a batch: forward in `mode`, cross-entropy on the mean rates, backward, update;
+    adds to `stat`, returns the loss.
 
-    `guard` sees the samples before a fit, the curves after it, and loss and gradients before the update, which it may forbid.
-    Spec: TRN-6.
+    `guard` sees the samples before a fit, the curves after it, and loss and gradients before the
+    update, which it may forbid. Spec: TRN-6.
     """
     _check_parts(network, mode, stat)
     if guard is not None:
         arrays.instance("guard", guard, Guard, "a refboot.training.guard.Guard")
     if not all(callable(getattr(optimizer, name, None)) for name in ("zero_grad", "step")):
-        raise TypeMismatchError("optimizer", f"a {type(optimizer).__name__}", "an optimiser with zero_grad and step")
+        raise TypeMismatchError(
+            "optimizer", f"a {type(optimizer).__name__}", "an optimiser with zero_grad and step"
+        )
     watching = guard if mode.base_mode is Mode.FIT else None
     if watching is not None:
         watching.sampled(network)
@@ -70,7 +79,8 @@ def train_epoch(
 ) -> None:
     """One step on every batch, the first being iteration `start`, in the modes the scheduler gives.
 
-    `after(iteration, mode)` is called behind each. With a `guard`, an error on the way tells epoch and step (TroubleError). Spec: TRN-12.
+    `after(iteration, mode)` is called behind each. With a `guard`, an error on the way tells epoch
+    and step (TroubleError). Spec: TRN-12.
     """
     if not callable(after):
         raise TypeMismatchError("after", repr(after), "a function of iteration and mode")
@@ -85,7 +95,9 @@ def train_epoch(
 
 @contextmanager
 def watched(guard: Guard | None, epoch: int, step: int) -> Iterator[None]:
-    """Tell `guard` where the training is; within the `with` block a RangeError becomes a TroubleError that says so too."""
+    """Tell `guard` where the training is; within the `with` block a RangeError becomes a
+    TroubleError that says so too.
+    """
     if guard is not None:
         arrays.instance("guard", guard, Guard, "a refboot.training.guard.Guard")
         guard.epoch, guard.step = epoch, step
@@ -94,11 +106,15 @@ def watched(guard: Guard | None, epoch: int, step: int) -> Iterator[None]:
     except RangeError as error:
         if guard is None:
             raise
-        raise TroubleError(f"{error.name} in epoch {epoch}, step {step}", error.got, error.expected) from error
+        raise TroubleError(
+            f"{error.name} in epoch {epoch}, step {step}", error.got, error.expected
+        ) from error
 
 
 def evaluate(network: Network, batches: Batches, mode: LayerMode, stat: LearningStat) -> np.ndarray:
-    """Run every batch in `mode`, adding to `stat`; returns the rates (N, K) of all of them, float32."""
+    """Run every batch in `mode`, adding to `stat`; returns the rates (N, K) of all of them,
+    float32.
+    """
     _check_parts(network, mode, stat)
     network.eval()
     found = []
@@ -120,15 +136,21 @@ def _check_parts(network: Network, mode: LayerMode, stat: LearningStat) -> None:
 def _pairs(batches: Batches) -> Iterator[tuple[Floats, Ints]]:
     """The batches, each seen to be a pair; raises TypeMismatchError."""
     if not isinstance(batches, Iterable) or isinstance(batches, (str, bytes, np.ndarray)):
-        raise TypeMismatchError("batches", f"a {type(batches).__name__}", "an iterable of pairs (x, labels)")
+        raise TypeMismatchError(
+            "batches", f"a {type(batches).__name__}", "an iterable of pairs (x, labels)"
+        )
     for batch in batches:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-            raise TypeMismatchError("one of the batches", f"a {type(batch).__name__}", "a pair (x, labels)")
+            raise TypeMismatchError(
+                "one of the batches", f"a {type(batch).__name__}", "a pair (x, labels)"
+            )
         yield batch[0], batch[1]
 
 
 def add(stat: LearningStat, loss: float, rates: Floats, labels: Ints) -> None:
-    """Add a batch with mean `loss`, read-out `rates` (N, K) and `labels` (N,) to the sums of `stat`. Spec: TRN-13."""
+    """Add a batch with mean `loss`, read-out `rates` (N, K) and `labels` (N,) to the sums of
+    `stat`. Spec: TRN-13.
+    """
     stat.num_samples += len(labels)
     stat.loss_sum += loss * len(labels)
     stat.correct_samples += int(np.count_nonzero(rates.argmax(axis=1) == labels))

@@ -1,4 +1,6 @@
-"""The alignment that the method is about: each layer's activation as an ANN against its rate as an SNN."""
+"""The alignment that the method is about: each layer's activation as an ANN against its rate as an
+SNN.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ Array = NDArray[Any]
 
 
 class Rates(NamedTuple):
-    """Activations as an ANN and mean rates as an SNN of one layer for the same inputs, each (N, C, ...)."""
+    """Activations as an ANN and mean rates as an SNN of one layer for the same inputs, each (N, C,
+    ...).
+    """
 
     ann: Floats
     snn: Floats
@@ -30,7 +34,9 @@ class Rates(NamedTuple):
 
 
 def layer_rates(network: Network, x: Floats) -> list[Rates]:
-    """What every block answers to x as an ANN and as an SNN, each fed by its own kind; raises OrderError before a fit."""
+    """What every block answers to x as an ANN and as an SNN, each fed by its own kind; raises
+    OrderError before a fit.
+    """
     sides = []
     for mode in (Mode.ANN, Mode.SNN):
         y, found = network.over_time(arrays.floats("x", x), LayerMode(0, mode)), []
@@ -42,7 +48,8 @@ def layer_rates(network: Network, x: Floats) -> list[Rates]:
 
 
 def alignment(rates: Rates, ax: Any = None, title: str = "", unit: str = "spikes per step") -> Any:
-    """How often a neuron answers (activation, rate), darker for more often, beside the line of equality; returns the figure.
+    """How often a neuron answers (activation, rate), darker for more often, beside the line of
+    equality; returns the figure.
 
     The title tells the mean distance, in the same `unit`.
     """
@@ -50,9 +57,25 @@ def alignment(rates: Rates, ax: Any = None, title: str = "", unit: str = "spikes
     ann, snn = rates.ann.ravel(), rates.snn.ravel()
     low, high = float(min(ann.min(), snn.min())), float(max(ann.max(), snn.max()))
     high += 1e-6 + 0.02 * (high - low)
-    cells = ax.hexbin(ann, snn, gridsize=36, bins="log", extent=(low, high, low, high), mincnt=1, cmap="viridis_r", linewidths=0.1)
+    cells = ax.hexbin(
+        ann,
+        snn,
+        gridsize=36,
+        bins="log",
+        extent=(low, high, low, high),
+        mincnt=1,
+        cmap="viridis_r",
+        linewidths=0.1,
+    )
     ax.figure.colorbar(cells, ax=ax, label="neurons x samples")
-    ax.plot([low, high], [low, high], color=canvas.RED, linewidth=1.2, linestyle="--", label="equal")
+    ax.plot(
+        [low, high], [low, high], color=canvas.RED, linewidth=1.2, linestyle="--", label="equal"
+    )
     ax.legend(frameon=False, fontsize=9, loc="upper left")
     error = f"mean |ANN - SNN| = {rates.error:.4f}"
-    return canvas.style(ax, f"{title}\n{error}" if title else error, f"ANN ({unit})", f"SNN, mean over time ({unit})")
+    return canvas.style(
+        ax,
+        f"{title}\n{error}" if title else error,
+        f"ANN ({unit})",
+        f"SNN, mean over time ({unit})",
+    )

@@ -1,4 +1,6 @@
-"""Where pictures are drawn: matplotlib's Figure alone, no global pyplot state, colours that the colour-blind can tell apart."""
+"""Where pictures are drawn: matplotlib's Figure alone, no global pyplot state, colours that the
+colour-blind can tell apart.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,23 @@ from typing import Any
 from refboot.arrays import extra
 
 # Okabe and Ito's colours.
-BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "0.45"
+BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#56B4E9",
+    "0.45",
+)
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
 
 
 def figure(width: float, height: float) -> Any:
     """A new empty Figure of that size in inches, with a canvas to render on."""
-    made = extra("matplotlib.figure", "viz").Figure(figsize=(width, height), dpi=120, layout="constrained")
+    made = extra("matplotlib.figure", "viz").Figure(
+        figsize=(width, height), dpi=120, layout="constrained"
+    )
     extra("matplotlib.backends.backend_agg", "viz").FigureCanvasAgg(made)
     return made
 

@@ -1,4 +1,6 @@
-"""The fitted rate curves: sampled points with the curve of a layer, and the curve as it moved over training."""
+"""The fitted rate curves: sampled points with the curve of a layer, and the curve as it moved over
+training.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,23 @@ MOST_POINTS = 20_000
 
 
 def samples(z: Array, a: Array, sampler: AnnSampler, ax: Any = None, title: str = "") -> Any:
-    """Points (z, a), the curve of `sampler` and its centres, drawn like the tutorial's; returns the figure.
+    """Points (z, a), the curve of `sampler` and its centres, drawn like the tutorial's; returns the
+    figure.
 
     Of more than 20,000 points every k-th is drawn, so that the picture stays light.
     """
     ax = canvas.axes(ax)
     every = -(-len(z) // MOST_POINTS)
-    ax.plot(z[::every], a[::every], ".", color=canvas.SKY, alpha=0.15, markersize=4, markeredgewidth=0, rasterized=True)
+    ax.plot(
+        z[::every],
+        a[::every],
+        ".",
+        color=canvas.SKY,
+        alpha=0.15,
+        markersize=4,
+        markeredgewidth=0,
+        rasterized=True,
+    )
     ax.plot([], [], ".", color=canvas.SKY, label="sampled neurons")
     if sampler.curve is not None:
         knots = sampler.curve.knots
@@ -38,7 +50,8 @@ def samples(z: Array, a: Array, sampler: AnnSampler, ax: Any = None, title: str 
 
 
 def history(curves: Sequence[tuple[int, Array]], ax: Any = None, title: str = "") -> Any:
-    """The curve of one layer after each fit: pairs of epoch and knots (K, 2), light to dark over the epochs; returns the figure.
+    """The curve of one layer after each fit: pairs of epoch and knots (K, 2), light to dark over
+    the epochs; returns the figure.
 
     Raises RangeError where there is none.
     """
@@ -52,5 +65,7 @@ def history(curves: Sequence[tuple[int, Array]], ax: Any = None, title: str = ""
         ax.plot(knots[:, 0], knots[:, 1], ".-", color=colour, linewidth=1.5, markersize=5)
     for number in (0, len(curves) - 1):
         ax.plot([], [], color=colours(0.1 if number == 0 else 1.0), label=f"epoch {epochs[number]}")
-    ax.legend(frameon=False, fontsize=9, loc="upper left", title=f"{len(curves)} fits", title_fontsize=9)
+    ax.legend(
+        frameon=False, fontsize=9, loc="upper left", title=f"{len(curves)} fits", title_fontsize=9
+    )
     return canvas.style(ax, title, "mean weighted input z", "spike rate a (per step)")

@@ -1,4 +1,6 @@
-"""Spike events as a picture and as an animation: dots over time on a line, frames of coloured pixels in a plane."""
+"""Spike events as a picture and as an animation: dots over time on a line, frames of coloured
+pixels in a plane.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ class Events(Protocol):
 
 
 def still(event: Events, ax: Any = None) -> Any:
-    """All events on the axes `ax` (or a new figure's): over time on a line, counted per pixel in a plane. Returns the figure."""
+    """All events on the axes `ax` (or a new figure's): over time on a line, counted per pixel in a
+    plane. Returns the figure.
+    """
     ax = canvas.axes(ax, 6, 3)
     if event.y is None:
         ax.scatter(event.t, event.x, **dots(event, np.ones(len(event.t), bool)))
@@ -41,18 +45,26 @@ def still(event: Events, ax: Any = None) -> Any:
     return ax.figure
 
 
-def animation(event: Events, figure: Any = None, frame_rate: float = 24, repeat: bool = True) -> Any:
-    """A matplotlib animation with `frame_rate` frames per second of event time on `figure` (or a new one).
+def animation(
+    event: Events, figure: Any = None, frame_rate: float = 24, repeat: bool = True
+) -> Any:
+    """A matplotlib animation with `frame_rate` frames per second of event time on `figure` (or a
+    new one).
 
-    On a line dots appear as a scan line passes; in a plane each frame shows its own events. Raises RangeError for too many frames.
+    On a line dots appear as a scan line passes; in a plane each frame shows its own events. Raises
+    RangeError for too many frames.
     """
     interval = 1e3 / arrays.number("frame_rate", frame_rate, 0, above=True)
     figure = canvas.figure(6, 2.6) if figure is None else figure
     ax = figure.subplots()
     count = int(np.ceil(event.t.max(initial=0) / interval)) + 2
     if count > MOST_FRAMES:
-        raise RangeError("frame_rate", frame_rate, f"one that makes at most {MOST_FRAMES} frames, not {count}")
-    draw = line_frames(ax, event, interval) if event.y is None else plane_frames(ax, event, interval)
+        raise RangeError(
+            "frame_rate", frame_rate, f"one that makes at most {MOST_FRAMES} frames, not {count}"
+        )
+    draw = (
+        line_frames(ax, event, interval) if event.y is None else plane_frames(ax, event, interval)
+    )
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # laid out once, not for every frame
     module = extra("matplotlib.animation", "viz")
@@ -64,7 +76,10 @@ def line_frames(ax: Any, event: Events, interval: float) -> Any:
     scatter = ax.scatter(event.t, event.x, **dots(event, np.ones(len(event.t), bool)))
     (scan,) = ax.plot([], [], color=canvas.ORANGE, linewidth=1.5)
     top = frame_line(ax, event)
-    points, areas = np.column_stack([event.t, event.x]), np.broadcast_to(scatter.get_sizes(), len(event.t))
+    points, areas = (
+        np.column_stack([event.t, event.x]),
+        np.broadcast_to(scatter.get_sizes(), len(event.t)),
+    )
 
     def draw(frame: int) -> None:
         now = frame * interval
@@ -95,7 +110,9 @@ def plane_frames(ax: Any, event: Events, interval: float) -> Any:
 
 
 def dots(event: Events, chosen: Array) -> dict[str, Any]:
-    """Sizes and colour of dots: of one size, or by payload, from the lowest (or none) to the highest."""
+    """Sizes and colour of dots: of one size, or by payload, from the lowest (or none) to the
+    highest.
+    """
     if event.p is None:
         return {"s": 14.0, "color": canvas.BLUE, "linewidths": 0}
     low, high = min(0.0, float(event.p.min(initial=0))), float(event.p.max(initial=0))

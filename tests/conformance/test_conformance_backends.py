@@ -23,10 +23,16 @@ def test_a_c_program_passes_level_1(tmp_path: Path) -> None:
     program = tmp_path / "c_backend"
     flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off"]
     subprocess.run([compiler, *flags, "-o", program, BACKENDS / "c_backend.c", "-lm"], check=True)
-    found = verify(CommandBackend(f"{program} {{input}} {{output}}"), [case for case in STORED if case.level == 1])
+    found = verify(
+        CommandBackend(f"{program} {{input}} {{output}}"),
+        [case for case in STORED if case.level == 1],
+    )
     assert [r.case.id + r.reason for r in found.results if r.status != PASSED] == []
     assert found.conforms == [1]
-    (other,) = verify(CommandBackend(f"{program} {{input}} {{output}}"), [c for c in STORED if c.id == "trace-sgd"]).results
+    (other,) = verify(
+        CommandBackend(f"{program} {{input}} {{output}}"),
+        [c for c in STORED if c.id == "trace-sgd"],
+    ).results
     assert other.status == "not covered"
 
 
@@ -45,7 +51,11 @@ def test_lava_dl_differs_where_the_spec_says() -> None:
     assert [r.case.id + r.reason for r in found.having(FAILED, UNEXPECTED)] == []
     assert len(found.having(PASSED)) > 100
     told = {d.mutant.name for d in found.diagnoses if not d.contradicted}
-    assert {"threshold in float32 with a margin", "decay gradient uphill", "falling slopes made positive"} <= told
+    assert {
+        "threshold in float32 with a margin",
+        "decay gradient uphill",
+        "falling slopes made positive",
+    } <= told
 
 
 def lava_dl() -> ModuleType:

@@ -1,4 +1,6 @@
-"""The command protocol: what is written can be read by any program, and nothing a program answers harms the kit."""
+"""The command protocol: what is written can be read by any program, and nothing a program answers
+harms the kit.
+"""
 
 import shlex
 import sys
@@ -18,7 +20,10 @@ from refboot.conformance.command import CommandBackend
 from refboot.conformance.container import answer_bytes, case_bytes, parse_answer
 from refboot.errors import FormatError, RangeError
 
-ARRAYS = hnp.arrays(st.sampled_from(["<f4", "<f8", "<i8"]), hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=3))
+ARRAYS = hnp.arrays(
+    st.sampled_from(["<f4", "<f8", "<i8"]),
+    hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=3),
+)
 PLAIN = """
 import numpy as np, sys
 data = open(sys.argv[1], "rb").read()
@@ -35,7 +40,9 @@ open(sys.argv[2], "wb").write(b"refboot-answer 1\\narray y f4 1 %d\\n" % len(y) 
 def program(tmp_path: Path, source: str, timeout: float = 60) -> CommandBackend:
     path = tmp_path / "backend.py"
     path.write_text(source)
-    return CommandBackend(f"{shlex.quote(sys.executable)} -S {shlex.quote(str(path))} {{input}} {{output}}", timeout)
+    return CommandBackend(
+        f"{shlex.quote(sys.executable)} -S {shlex.quote(str(path))} {{input}} {{output}}", timeout
+    )
 
 
 def ask(backend: CommandBackend) -> Answer:
@@ -95,8 +102,12 @@ def test_every_case_can_be_written() -> None:
 def test_a_program_in_any_language_can_answer(tmp_path: Path) -> None:
     path = tmp_path / "plain.py"
     path.write_text(PLAIN)
-    backend = CommandBackend(f"{shlex.quote(sys.executable)} {shlex.quote(str(path))} {{input}} {{output}}")
-    assert np.array_equal(backend.answer(BY_ID["quantize-ties"]).outputs["y"], BY_ID["quantize-ties"].outputs["y"])
+    backend = CommandBackend(
+        f"{shlex.quote(sys.executable)} {shlex.quote(str(path))} {{input}} {{output}}"
+    )
+    assert np.array_equal(
+        backend.answer(BY_ID["quantize-ties"]).outputs["y"], BY_ID["quantize-ties"].outputs["y"]
+    )
     assert backend.answer(BY_ID["cuba-random"]).status == "crash"
 
 
@@ -122,9 +133,15 @@ def test_a_program_that_hangs_is_ended(tmp_path: Path) -> None:
     assert (answer.status, answer.detail) == ("crash", "no answer within 0.3 s")
 
 
-def test_a_program_that_writes_without_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_writes_without_end_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(command, "LARGEST_ANSWER", 100_000)
-    answer = ask(program(tmp_path, "import sys\nf = open(sys.argv[2], 'wb')\nwhile True: f.write(b'x' * 9999)"))
+    answer = ask(
+        program(
+            tmp_path, "import sys\nf = open(sys.argv[2], 'wb')\nwhile True: f.write(b'x' * 9999)"
+        )
+    )
     assert answer.status == "crash"
     assert "more than 100000 bytes" in answer.detail
 

@@ -1,4 +1,6 @@
-"""The kit tells what a backend does wrong, where first, and which known mistake it is, whatever the backend does."""
+"""The kit tells what a backend does wrong, where first, and which known mistake it is, whatever the
+backend does.
+"""
 
 import json
 import sys
@@ -16,7 +18,15 @@ from refboot.cli import main
 from refboot.conformance import definition, own, report
 from refboot.conformance.backend import PythonBackend, load
 from refboot.conformance.mutants import MUTANTS, Mutant, applied
-from refboot.conformance.verify import EXPECTED, FAILED, MISSING, PASSED, UNEXPECTED, read_expected, verify
+from refboot.conformance.verify import (
+    EXPECTED,
+    FAILED,
+    MISSING,
+    PASSED,
+    UNEXPECTED,
+    read_expected,
+    verify,
+)
 from refboot.errors import FormatError
 
 KNOWN = {mutant.name: mutant for mutant in MUTANTS}
@@ -71,12 +81,20 @@ def test_refboot_itself_passes_every_vector(choice: str) -> None:
 @pytest.mark.parametrize("name", TOLD)
 def test_a_known_mistake_is_told(name: str) -> None:
     stale = name == "stale weight norm"  # which only training shows
-    asked = [case for case in STORED if (case.id == "trace-sgd" if stale else case.op != "training_trace")]
+    asked = [
+        case
+        for case in STORED
+        if (case.id == "trace-sgd" if stale else case.op != "training_trace")
+    ]
     found = verify(PythonBackend(Mutated(KNOWN[name]), name), asked)
     failed = {result.case.id for result in found.having(FAILED)}
     assert failed
     best = found.diagnoses[0]
-    same = [d.mutant.name for d in found.diagnoses if (d.explained, d.contradicted) == (best.explained, best.contradicted)]
+    same = [
+        d.mutant.name
+        for d in found.diagnoses
+        if (d.explained, d.contradicted) == (best.explained, best.contradicted)
+    ]
     assert name in same
     assert set(best.explained) == failed
     assert best.contradicted == ()
@@ -117,7 +135,10 @@ def test_ulps_are_told() -> None:
     case = BY_ID["surrogate-tutorial"]
 
     def wrong(*arguments: Any) -> Any:
-        return definition.spike_backward(*arguments) + np.float32(64 * 2**-23) * np.abs(case.outputs["gv"]).max()
+        return (
+            definition.spike_backward(*arguments)
+            + np.float32(64 * 2**-23) * np.abs(case.outputs["gv"]).max()
+        )
 
     (result,) = verify(PythonBackend(SimpleNamespace(spike_backward=wrong), "x"), [case]).results
     assert result.difference is not None
@@ -160,10 +181,15 @@ def test_what_is_not_there_is_not_covered_and_not_passed() -> None:
     def unwilling(x: Any) -> Any:
         raise NotImplementedError
 
-    backend = PythonBackend(SimpleNamespace(threshold_mantissa=definition.threshold_mantissa, quantize_8bit=unwilling), "x")
+    backend = PythonBackend(
+        SimpleNamespace(threshold_mantissa=definition.threshold_mantissa, quantize_8bit=unwilling),
+        "x",
+    )
     found = verify(backend, [case for case in STORED if case.level == 1])
     assert {r.case.op for r in found.having(PASSED)} == {"threshold_mantissa"}
-    assert {r.case.op for r in found.results} - {"threshold_mantissa"} == {r.case.op for r in found.having(MISSING)}
+    assert {r.case.op for r in found.results} - {"threshold_mantissa"} == {
+        r.case.op for r in found.having(MISSING)
+    }
     assert found.conforms == []
     assert found.exit_code == 0
     assert verify(PythonBackend(SimpleNamespace(), "x"), STORED[:3]).exit_code == 1
@@ -182,18 +208,27 @@ def test_rejections_need_the_right_kind() -> None:
         def function(*_: Any) -> Any:
             raise error
 
-        return verify(PythonBackend(SimpleNamespace(neuron_forward=function), "x"), [case]).results[0].status
+        return (
+            verify(PythonBackend(SimpleNamespace(neuron_forward=function), "x"), [case])
+            .results[0]
+            .status
+        )
 
     assert status(Kind()) == PASSED
     assert status(FormatError("a", "b", "c")) == FAILED
     assert status(ValueError("threshold")) == FAILED
     accepts = SimpleNamespace(neuron_forward=lambda z, *_: np.zeros_like(z))
-    assert verify(PythonBackend(accepts, "x"), [case]).results[0].reason == "accepted, must be rejected as range"
+    assert (
+        verify(PythonBackend(accepts, "x"), [case]).results[0].reason
+        == "accepted, must be rejected as range"
+    )
 
 
 def test_expected_failures_are_the_adopters(tmp_path: Path) -> None:
     path = tmp_path / "known.txt"
-    path.write_text("# a remark\nquantize-* NUM-2: steps of 1/64  # and a remark\nthreshold-third   NUM-4: said to fail\n")
+    path.write_text(
+        "# a remark\nquantize-* NUM-2: steps of 1/64  # and a remark\nthreshold-third   NUM-4: said to fail\n"
+    )
     backend = PythonBackend(Mutated(KNOWN["weight in steps of 1/64"]), "x")
     cases = [case for case in STORED if case.op in ("quantize_8bit", "threshold_mantissa")]
     found = verify(backend, cases, read_expected(path, STORED))
@@ -202,7 +237,14 @@ def test_expected_failures_are_the_adopters(tmp_path: Path) -> None:
     assert status["quantize-grid"] == UNEXPECTED
     assert status["threshold-third"] == UNEXPECTED
     assert found.exit_code == 1
-    assert verify(backend, [case for case in cases if status[case.id] in (EXPECTED, PASSED)], read_expected(path, STORED)).exit_code == 0
+    assert (
+        verify(
+            backend,
+            [case for case in cases if status[case.id] in (EXPECTED, PASSED)],
+            read_expected(path, STORED),
+        ).exit_code
+        == 0
+    )
     assert "steps of 1/64" in report.as_json(found)
 
 
@@ -213,7 +255,9 @@ def test_expected_failures_that_say_nothing_are_refused(tmp_path: Path, line: st
         read_expected(tmp_path / "known.txt", STORED)
 
 
-def test_backends_are_found_by_name_and_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backends_are_found_by_name_and_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "kit_mine.py").write_text("from kit_helper import x\nclass A:\n    pass\na = A()\n")
     (tmp_path / "kit_helper.py").write_text("x = 1\n")
     assert type(load(f"{tmp_path / 'kit_mine.py'}:a").adapter).__name__ == "A"
@@ -225,14 +269,20 @@ def test_backends_are_found_by_name_and_file(tmp_path: Path, monkeypatch: pytest
             load(bad)
 
 
-def test_command_line_exit_codes_and_forms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_line_exit_codes_and_forms(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     good = ["verify", "refboot.conformance.own:reference", "--clause", "LIF-5"]
     assert main([*good, "--level", "1"]) == 0
     assert "cases passed" in capsys.readouterr().out
     out = tmp_path / "report.xml"
     assert main([*good, "--report", "junit", "--output", str(out)]) == 0
     suites = ElementTree.parse(out).getroot()
-    assert sum(int(suite.get("tests", 0)) for suite in suites) == len(suites.findall(".//testcase")) > 10
+    assert (
+        sum(int(suite.get("tests", 0)) for suite in suites)
+        == len(suites.findall(".//testcase"))
+        > 10
+    )
     (tmp_path / "kit_bad.py").write_text("def threshold_mantissa(th):\n    return round(th * 64)\n")
     bad = ["verify", str(tmp_path / "kit_bad.py"), "--case", "threshold-*"]
     assert main(bad) == 1
@@ -241,6 +291,12 @@ def test_command_line_exit_codes_and_forms(tmp_path: Path, capsys: pytest.Captur
     found = json.loads(capsys.readouterr().out)
     assert found["diagnoses"][0]["mistake"] == "threshold rounded"
     assert found["exit_code"] == 1
-    for wrong in (["verify"], ["verify", "nothing:x"], [*good, "--case", "none"], [*good, "--clause", "XYZ-1"], [*good, "--command", "a"]):
+    for wrong in (
+        ["verify"],
+        ["verify", "nothing:x"],
+        [*good, "--case", "none"],
+        [*good, "--clause", "XYZ-1"],
+        [*good, "--command", "a"],
+    ):
         assert main(wrong) == 2
     assert main([*good, "--expected-failures", str(tmp_path / "absent.txt")]) == 2

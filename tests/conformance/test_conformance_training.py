@@ -29,7 +29,11 @@ def digits(choice: Any) -> tuple[list[float], list[Mode]]:
     settings = Settings(**(DIGITS | {"hidden": (24, 24), "time_steps": 8, "batch_size": 16}))
     rng = np.random.default_rng(settings.seed)
     network, scheduler = build(settings, rng), Scheduler(2, 5)
-    batches = iter(DataLoader(load_digits(train=True), 16, transform=Compose([ToTensor(), Normalize(0.5, 0.5)])))
+    batches = iter(
+        DataLoader(
+            load_digits(train=True), 16, transform=Compose([ToTensor(), Normalize(0.5, 0.5)])
+        )
+    )
     losses, modes = [], []
     with ops.use(choice):
         optimizer = Adam(network.parameters(), settings.lr)
@@ -45,7 +49,9 @@ def plain_spike_forward(voltage: Any, threshold: int) -> np.ndarray:
     return np.array(fired, np.float32).reshape(voltage.shape)
 
 
-def plain_leaky_forward(drive: Any, decay: Any, state: Any, threshold: Any = None, subtract: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def plain_leaky_forward(
+    drive: Any, decay: Any, state: Any, threshold: Any = None, subtract: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     if subtract:
         raise NotImplementedError
     y, rows, decays = drive.copy(), state.reshape(-1).tolist(), decay.tolist()
@@ -60,18 +66,26 @@ def plain_leaky_forward(drive: Any, decay: Any, state: Any, threshold: Any = Non
     return y, np.array(rows, np.int64).reshape(state.shape)
 
 
-def plain_cuba_forward(z: Any, i_decay: Any, v_decay: Any, threshold: int, u: Any, v: Any) -> tuple[np.ndarray, ...]:
+def plain_cuba_forward(
+    z: Any, i_decay: Any, v_decay: Any, threshold: int, u: Any, v: Any
+) -> tuple[np.ndarray, ...]:
     drive = np.array([int(x * 4096) for x in z.ravel().tolist()], np.int64).reshape(z.shape)
     currents, u = plain_leaky_forward(drive, i_decay, u)
     voltages, v = plain_leaky_forward(currents, v_decay, v, threshold)
     return plain_spike_forward(voltages, threshold), (voltages / 4096).astype(np.float32), u, v
 
 
-PLAIN = SimpleNamespace(spike_forward=plain_spike_forward, leaky_forward=plain_leaky_forward, cuba_forward=plain_cuba_forward)
+PLAIN = SimpleNamespace(
+    spike_forward=plain_spike_forward,
+    leaky_forward=plain_leaky_forward,
+    cuba_forward=plain_cuba_forward,
+)
 
 
 def test_a_plain_python_object_passes_and_trains_the_digits_alike() -> None:
-    found = verify(PythonBackend(PLAIN, "plain"), [case for case in STORED if hasattr(PLAIN, case.op)])
+    found = verify(
+        PythonBackend(PLAIN, "plain"), [case for case in STORED if hasattr(PLAIN, case.op)]
+    )
     assert not found.having(FAILED)
     assert len(found.having(PASSED)) > 25
     assert digits(PLAIN) == digits("reference")

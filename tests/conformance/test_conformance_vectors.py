@@ -1,4 +1,6 @@
-"""The golden vectors are what the definition makes, whole, well-formed and small, and every mutant fails one of them."""
+"""The golden vectors are what the definition makes, whole, well-formed and small, and every mutant
+fails one of them.
+"""
 
 import json
 import shutil
@@ -34,12 +36,19 @@ def test_a_changed_array_is_told(copy: Path) -> None:
     with h5py.File(copy / "vectors" / "vectors.h5", "r+") as file:
         file["cuba-random/out/s"][0, 0, 0] = 7
     (copy / "mutants.md").write_text("old")
-    assert remake.check(copy, made()) == ["vectors.h5: cuba-random/out/s differs", "mutants.md: out of date"]
+    assert remake.check(copy, made()) == [
+        "vectors.h5: cuba-random/out/s differs",
+        "mutants.md: out of date",
+    ]
 
 
 def test_a_changed_index_is_told(copy: Path) -> None:
     path = copy / "vectors" / "index.json"
-    path.write_text(path.read_text().replace('"id": "quantize-ties"', '"id": "quantize-tied"').replace("golden", "g"))
+    path.write_text(
+        path.read_text()
+        .replace('"id": "quantize-ties"', '"id": "quantize-tied"')
+        .replace("golden", "g")
+    )
     assert any("quantize-ti" in line for line in remake.check(copy, made()))
 
 
@@ -72,7 +81,9 @@ def test_vectors_stay_small() -> None:
 
 def test_every_operation_has_a_case_and_every_axis_a_name() -> None:
     assert {case.op for case in STORED} == set(OPERATIONS)
-    values = [value for operation in OPERATIONS.values() for value in operation.inputs + operation.outputs]
+    values = [
+        value for operation in OPERATIONS.values() for value in operation.inputs + operation.outputs
+    ]
     assert set("".join(value.axes or "" for value in values)) <= set(AXES)
 
 
@@ -83,7 +94,10 @@ def test_every_array_has_the_axes_of_the_table() -> None:
         for value in case.operation.inputs + case.operation.outputs:
             there = case.outputs if value in case.operation.outputs else case.inputs
             array = there[value.name]
-            assert not isinstance(array, np.ndarray) or array.ndim == len(value.axes or ""), (case.id, value.name)
+            assert not isinstance(array, np.ndarray) or array.ndim == len(value.axes or ""), (
+                case.id,
+                value.name,
+            )
 
 
 def test_every_kind_of_error_is_asked_for() -> None:
@@ -100,7 +114,11 @@ def test_decays_cover_both_ends(op: str) -> None:
 def test_edges_are_there_on_purpose() -> None:
     spiking = [case for case in STORED if case.op in ("cuba_forward", "spike_forward")]
     assert any(case.inputs["threshold"] >= 64 * 4096 for case in spiking)
-    assert any((case.inputs["voltage"] == case.inputs["threshold"]).any() for case in spiking if "voltage" in case.inputs)
+    assert any(
+        (case.inputs["voltage"] == case.inputs["threshold"]).any()
+        for case in spiking
+        if "voltage" in case.inputs
+    )
     outputs = [case.outputs["s"] for case in spiking]
     assert any(s.shape[-1] == 1 for s in outputs)
     assert any(not s.any() for s in outputs)
@@ -125,7 +143,10 @@ def test_damaged_arrays_are_refused(copy: Path) -> None:
         (lambda index: index["cases"][3].update(clauses=[]), "clauses"),
         (lambda index: index["cases"][3].update(clauses=["num-1"]), "clauses"),
         (lambda index: index["cases"][3].update(reject="maybe"), "reject"),
-        (lambda index: index["cases"][0]["inputs"].update(x={"dtype": "f2", "shape": [1]}), "inputs.x"),
+        (
+            lambda index: index["cases"][0]["inputs"].update(x={"dtype": "f2", "shape": [1]}),
+            "inputs.x",
+        ),
         (lambda index: index["cases"][0]["inputs"].update(x=0.5), "inputs.x"),
         (lambda index: index["cases"][0]["tolerance"].update(amount=-1), "amount"),
     ],

@@ -30,12 +30,22 @@ def numbers(count, low, high):
 
 def maps_of(draw, count, size):
     shift = np.rint(draw(numbers((count, 2), -6, 6)))
-    angle, zoom, shear = draw(numbers(count, -360, 360)), draw(numbers(count, 0.3, 3)), draw(numbers((count, 2), -60, 60))
+    angle, zoom, shear = (
+        draw(numbers(count, -360, 360)),
+        draw(numbers(count, 0.3, 3)),
+        draw(numbers((count, 2), -60, 60)),
+    )
     return inverse_matrices(angle, shift, zoom, shear, size)
 
 
 def one_map(size, angle=0.0, shift=(0, 0), zoom=1.0, shear=(0, 0)):
-    return inverse_matrices(np.array([angle]), np.array([shift], float), np.array([zoom]), np.array([shear], float), size)
+    return inverse_matrices(
+        np.array([angle]),
+        np.array([shift], float),
+        np.array([zoom]),
+        np.array([shear], float),
+        size,
+    )
 
 
 def both(images, matrices, fill=0):
@@ -75,13 +85,17 @@ def test_quarter_turns_are_clockwise_and_exact(side, turns):
     np.testing.assert_array_equal(out, np.rot90(images, -turns, axes=(2, 3)))
 
 
-@pytest.mark.parametrize(("right", "down"), [(2, 0), (0, 3), (-1, 2), (-4, -3), (5, -1), (9, 0), (0, -8)])
+@pytest.mark.parametrize(
+    ("right", "down"), [(2, 0), (0, 3), (-1, 2), (-4, -3), (5, -1), (9, 0), (0, -8)]
+)
 def test_shifts_are_right_and_down(right, down):
     height, width = 7, 9
     images = np.random.default_rng(1).integers(0, 256, (1, 1, height, width), dtype=np.uint8)
     padded = np.pad(images, ((0, 0), (0, 0), (10, 10), (10, 10)), constant_values=99)
     wanted = padded[:, :, 10 - down : 10 - down + height, 10 - right : 10 - right + width]
-    np.testing.assert_array_equal(both(images, one_map((height, width), shift=(right, down)), 99), wanted)
+    np.testing.assert_array_equal(
+        both(images, one_map((height, width), shift=(right, down)), 99), wanted
+    )
 
 
 def test_a_zoom_of_two_doubles_the_middle():
@@ -104,9 +118,13 @@ def test_a_shear_of_45_degrees_moves_each_line_by_its_distance_from_the_middle(v
     wanted = np.zeros_like(lines)
     for y in range(7):
         move = 3 - y
-        wanted[:, :, y, max(move, 0) : 7 + min(move, 0)] = lines[:, :, y, max(-move, 0) : 7 - max(move, 0)]
+        wanted[:, :, y, max(move, 0) : 7 + min(move, 0)] = lines[
+            :, :, y, max(-move, 0) : 7 - max(move, 0)
+        ]
     wanted = wanted.transpose(0, 1, 3, 2) if vertical else wanted
-    np.testing.assert_array_equal(both(images, one_map((7, 7), shear=(0, 45) if vertical else (45, 0))), wanted)
+    np.testing.assert_array_equal(
+        both(images, one_map((7, 7), shear=(0, 45) if vertical else (45, 0))), wanted
+    )
 
 
 @given(st.data())
@@ -117,8 +135,12 @@ def test_the_map_is_the_inverse_of_shear_then_rotation_zoom_and_shift(data):
     turn, tan_x, tan_y = np.radians(angle), np.tan(np.radians(sx)), np.tan(np.radians(sy))
     centre = np.array([[1, 0, size[1] / 2], [0, 1, size[0] / 2], [0, 0, 1]])
     move = np.array([[1, 0, shift[0]], [0, 1, shift[1]], [0, 0, 1]])
-    rotation = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
-    shears = np.array([[1, 0, 0], [-tan_y, 1, 0], [0, 0, 1]]) @ np.array([[1, -tan_x, 0], [0, 1, 0], [0, 0, 1]])
+    rotation = np.array(
+        [[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]]
+    )
+    shears = np.array([[1, 0, 0], [-tan_y, 1, 0], [0, 0, 1]]) @ np.array(
+        [[1, -tan_x, 0], [0, 1, 0], [0, 0, 1]]
+    )
     forward = move @ centre @ np.diag([zoom, zoom, 1]) @ rotation @ shears @ np.linalg.inv(centre)
     back = np.vstack([one_map(size, angle, shift, zoom, (sx, sy))[0], [0, 0, 1]])
     np.testing.assert_allclose(forward @ back, np.eye(3), rtol=0, atol=1e-10)
@@ -136,7 +158,11 @@ def pillow_nearest(image, matrix, fill):
 
     height, width = image.shape
     picture = Image.fromarray(image).transform(
-        (width, height), Image.Transform.AFFINE, tuple(matrix.ravel()), Image.Resampling.NEAREST, fillcolor=fill
+        (width, height),
+        Image.Transform.AFFINE,
+        tuple(matrix.ravel()),
+        Image.Resampling.NEAREST,
+        fillcolor=fill,
     )
     return np.asarray(picture)
 
@@ -146,11 +172,15 @@ def test_pillow_gives_the_same_pixels(image, fill, data):
     pytest.importorskip("PIL")
     matrices = maps_of(data.draw, 1, image.shape)
     assume(matrices[0, 0, 1] != 0 or matrices[0, 1, 0] != 0)
-    np.testing.assert_array_equal(both(image[None, None], matrices, fill)[0, 0], pillow_nearest(image, matrices[0], fill))
+    np.testing.assert_array_equal(
+        both(image[None, None], matrices, fill)[0, 0], pillow_nearest(image, matrices[0], fill)
+    )
 
 
 @given(hnp.arrays(np.uint8, st.tuples(sides, sides)), st.data())
-def test_pillow_gives_the_same_pixels_without_rotation_and_shear_but_near_pixel_borders(image, data):
+def test_pillow_gives_the_same_pixels_without_rotation_and_shear_but_near_pixel_borders(
+    image, data
+):
     pytest.importorskip("PIL")
     zoom, shift = data.draw(st.floats(0.3, 3)), np.rint(data.draw(numbers(2, -6, 6)))
     matrix = one_map(image.shape, shift=shift, zoom=zoom)[0]
@@ -173,11 +203,17 @@ def test_pillow_gives_the_same_pixels_without_rotation_and_shear_but_near_pixel_
 )
 def test_the_definition_is_used(before, environment):
     program = f"import sys; {before}; from refboot.data import affine; sys.exit(affine.resample is not affine.resample_plain)"
-    subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": SOURCES, **environment}, check=True)
+    subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": SOURCES, **environment},
+        check=True,
+    )
 
 
 def test_the_kernel_is_used_where_numba_is():
     pytest.importorskip("numba")
     program = "import sys; from refboot.data import affine; sys.exit(affine.resample is affine.resample_plain)"
     environment = {key: value for key, value in os.environ.items() if key != "REFBOOT_OPS"}
-    subprocess.run([sys.executable, "-c", program], env={**environment, "PYTHONPATH": SOURCES}, check=True)
+    subprocess.run(
+        [sys.executable, "-c", program], env={**environment, "PYTHONPATH": SOURCES}, check=True
+    )

@@ -13,12 +13,16 @@ from refboot.errors import FormatError, RangeError, ShapeError, TypeMismatchErro
 CSV = Path("/work/shared/digits/digits.csv.gz")
 
 
-@pytest.mark.skipif(not CSV.is_file(), reason="the text of the digits is not in /work/shared/digits")
+@pytest.mark.skipif(
+    not CSV.is_file(), reason="the text of the digits is not in /work/shared/digits"
+)
 def test_the_packed_digits_are_those_of_the_text():
     with gzip.open(CSV, "rt") as text:
         rows = np.loadtxt(text, delimiter=",", dtype=np.int64)
     parts = load_digits(), load_digits(train=False)
-    np.testing.assert_array_equal(np.concatenate([part.images for part in parts]).reshape(-1, 64), rows[:, :64])
+    np.testing.assert_array_equal(
+        np.concatenate([part.images for part in parts]).reshape(-1, 64), rows[:, :64]
+    )
     np.testing.assert_array_equal(np.concatenate([part.labels for part in parts]), rows[:, 64])
 
 

@@ -18,11 +18,15 @@ from refboot.data.idx import DTYPES
 from refboot.errors import FormatError, TypeMismatchError
 
 MNIST = Path("/work/shared/mnist")
-needs_mnist = pytest.mark.skipif(not MNIST.is_dir(), reason="the MNIST files are not in /work/shared/mnist")
+needs_mnist = pytest.mark.skipif(
+    not MNIST.is_dir(), reason="the MNIST files are not in /work/shared/mnist"
+)
 
 CODES = {np.dtype(text).newbyteorder("="): code for code, text in DTYPES.items()}
 arrays = st.sampled_from(sorted(CODES, key=str)).flatmap(
-    lambda dtype: hnp.arrays(dtype, hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5))
+    lambda dtype: hnp.arrays(
+        dtype, hnp.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5)
+    )
 )
 
 
@@ -40,7 +44,11 @@ def stored(folder, data, name="file"):
 @given(array=arrays, packed=st.booleans(), gz_name=st.booleans())
 def test_what_is_written_is_read_back(tmp_path_factory, array, packed, gz_name):
     data = idx_bytes(array)
-    path = stored(tmp_path_factory.mktemp("idx"), gzip.compress(data) if packed else data, "file.gz" if gz_name else "file")
+    path = stored(
+        tmp_path_factory.mktemp("idx"),
+        gzip.compress(data) if packed else data,
+        "file.gz" if gz_name else "file",
+    )
     for given_path in (path, str(path)):
         back = read_idx(given_path)
         assert (back.dtype, back.shape) == (array.dtype, array.shape)
@@ -97,7 +105,15 @@ def test_a_damaged_gzip_file_is_refused_or_harmless(tmp_path):
 
 @pytest.mark.parametrize(
     "magic",
-    [b"\1\0\x08\1", b"\0\1\x08\1", b"\0\0\x07\1", b"\0\0\x0a\1", b"\0\0\x08\0", b"\0\0\x08\x21", b"PK\3\4"],
+    [
+        b"\1\0\x08\1",
+        b"\0\1\x08\1",
+        b"\0\0\x07\1",
+        b"\0\0\x0a\1",
+        b"\0\0\x08\0",
+        b"\0\0\x08\x21",
+        b"PK\3\4",
+    ],
     ids=["first zero", "second zero", "type 7", "type 10", "no axes", "33 axes", "zip"],
 )
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
@@ -107,7 +123,10 @@ def test_a_foreign_magic_number_is_refused(tmp_path, magic, pack):
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
-@pytest.mark.parametrize("shape", [(2**17,), (2**32 - 1,), (60000, 2**16, 2**16), (2**32 - 1,) * 32, (0,) + (2**32 - 1,) * 3])
+@pytest.mark.parametrize(
+    "shape",
+    [(2**17,), (2**32 - 1,), (60000, 2**16, 2**16), (2**32 - 1,) * 32, (0,) + (2**32 - 1,) * 3],
+)
 def test_absurd_shapes_are_refused_before_memory_is_taken(tmp_path, pack, shape):
     path = stored(tmp_path, pack(struct.pack(f">HBB{len(shape)}I", 0, 0x0E, len(shape), *shape)))
     tracemalloc.start()

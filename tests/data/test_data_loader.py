@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from refboot.data import Compose, DataLoader, Dataset, Normalize, RandomAffine, ToTensor, load_digits
+from refboot.data import (
+    Compose,
+    DataLoader,
+    Dataset,
+    Normalize,
+    RandomAffine,
+    ToTensor,
+    load_digits,
+)
 from refboot.errors import RangeError, ShapeError, TypeMismatchError
 
 counts, sizes, seeds = st.integers(1, 40), st.integers(1, 45), st.integers(0, 2**32)
@@ -15,7 +23,13 @@ AUGMENT = Compose([RandomAffine(20, (0.2, 0.2), (0.8, 1.2), 10), ToTensor(), Nor
 def numbered(count, dtype=np.uint8):
     """Images that are all equal to their label inside, so that a pair can be recognised."""
     values = np.arange(count)
-    return Dataset(np.broadcast_to(values[:, None, None, None], (count, 1, 4, 6)).astype(dtype), values, "numbered", count, 255)
+    return Dataset(
+        np.broadcast_to(values[:, None, None, None], (count, 1, 4, 6)).astype(dtype),
+        values,
+        "numbered",
+        count,
+        255,
+    )
 
 
 def bits(batches):
@@ -30,7 +44,10 @@ def test_an_epoch_is_every_image_once_with_its_label(count, size, shuffle, seed)
     for images, labels in batches:
         assert (images.dtype, labels.dtype) == (np.float32, np.int64)
         assert images.shape == (len(labels), 1, 4, 6)
-        np.testing.assert_array_equal(images, np.broadcast_to((labels.astype(np.float32) / 255)[:, None, None, None], images.shape))
+        np.testing.assert_array_equal(
+            images,
+            np.broadcast_to((labels.astype(np.float32) / 255)[:, None, None, None], images.shape),
+        )
     seen = np.concatenate([labels for _, labels in batches])
     np.testing.assert_array_equal(np.sort(seen) if shuffle else seen, np.arange(count))
     assert {len(labels) for _, labels in batches[:-1]} <= {size}
@@ -84,9 +101,13 @@ def test_iterators_do_not_disturb_each_other(seed):
 @given(seeds)
 def test_every_batch_of_every_epoch_is_augmented_anew(seed):
     image = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
-    same = Dataset(np.broadcast_to(image, (12, 1, 28, 28)).copy(), np.zeros(12, np.int64), "same", 1)
+    same = Dataset(
+        np.broadcast_to(image, (12, 1, 28, 28)).copy(), np.zeros(12, np.int64), "same", 1
+    )
     loader = DataLoader(same, 4, transform=AUGMENT, rng=np.random.default_rng(seed))
-    assert len({image.tobytes() for _ in range(2) for images, _ in loader for image in images}) == 24
+    assert (
+        len({image.tobytes() for _ in range(2) for images, _ in loader for image in images}) == 24
+    )
 
 
 def test_without_a_generator_every_epoch_is_the_same():
@@ -99,7 +120,10 @@ def test_images_are_divided_by_their_own_scale():
     data = load_digits(train=False)
     wanted = data.images.astype(np.float32) / np.float32(16)
     for transform in (None, ToTensor(), Compose([Compose([ToTensor()])]), ToTensor(16)):
-        np.testing.assert_array_equal(np.concatenate([images for images, _ in DataLoader(data, 50, transform=transform)]), wanted)
+        np.testing.assert_array_equal(
+            np.concatenate([images for images, _ in DataLoader(data, 50, transform=transform)]),
+            wanted,
+        )
     forced = next(iter(DataLoader(data, 50, transform=ToTensor(32))))[0]
     np.testing.assert_array_equal(forced, wanted[:50] / 2)
 
@@ -150,7 +174,11 @@ def test_what_a_transform_returns_is_checked(error, message, transform):
     [
         (TypeMismatchError, "rng.*Generator", {"shuffle": True}),
         (TypeMismatchError, "rng.*Generator", {"transform": RandomAffine(5)}),
-        (TypeMismatchError, "rng.*Generator", {"transform": Compose([Compose([RandomAffine(5)]), ToTensor()])}),
+        (
+            TypeMismatchError,
+            "rng.*Generator",
+            {"transform": Compose([Compose([RandomAffine(5)]), ToTensor()])},
+        ),
         (TypeMismatchError, "rng.*Generator", {"rng": 0}),
         (TypeMismatchError, "dataset", {"dataset": [1, 2]}),
         (TypeMismatchError, "transform", {"transform": 3}),
@@ -164,7 +192,9 @@ def test_bad_arguments_are_refused_at_once(error, message, arguments):
         DataLoader(**{"dataset": numbered(4), **arguments})
 
 
-@pytest.mark.parametrize(("error", "start"), [(RangeError, -1), (RangeError, 3), (TypeMismatchError, 1.0)])
+@pytest.mark.parametrize(
+    ("error", "start"), [(RangeError, -1), (RangeError, 3), (TypeMismatchError, 1.0)]
+)
 def test_a_start_must_be_a_batch_of_the_epoch(error, start):
     loader = DataLoader(numbered(4), 2)
     with pytest.raises(error, match="start"):

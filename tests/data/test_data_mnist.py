@@ -1,4 +1,6 @@
-"""load_mnist: from folders, from mirrors, and what it refuses. The mirrors are servers on this machine."""
+"""load_mnist: from folders, from mirrors, and what it refuses. The mirrors are servers on this
+machine.
+"""
 
 import functools
 import gzip
@@ -19,16 +21,23 @@ from refboot.data.mnist import DIGESTS
 from refboot.errors import FormatError, TypeMismatchError
 
 MNIST = Path("/work/shared/mnist")
-needs_mnist = pytest.mark.skipif(not MNIST.is_dir(), reason="the MNIST files are not in /work/shared/mnist")
+needs_mnist = pytest.mark.skipif(
+    not MNIST.is_dir(), reason="the MNIST files are not in /work/shared/mnist"
+)
 
 
 def idx_bytes(array):
-    return struct.pack(f">HBB{array.ndim}I", 0, 0x08, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+    return (
+        struct.pack(f">HBB{array.ndim}I", 0, 0x08, array.ndim, *array.shape)
+        + array.astype(np.uint8).tobytes()
+    )
 
 
 def small_set(count=7, seed=0):
     rng = np.random.default_rng(seed)
-    return rng.integers(0, 256, (count, 28, 28), dtype=np.uint8), rng.integers(0, 10, count, dtype=np.uint8)
+    return rng.integers(0, 256, (count, 28, 28), dtype=np.uint8), rng.integers(
+        0, 10, count, dtype=np.uint8
+    )
 
 
 def store(folder, images, labels, prefix="train", suffix=""):
@@ -49,7 +58,9 @@ def mirror(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
     folder = tmp_path / "served"
     folder.mkdir()
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as server:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
+    ) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield folder, f"http://127.0.0.1:{server.server_port}/"
@@ -67,7 +78,11 @@ def test_a_folder_is_read(tmp_path, suffix, inner, train):
         data = load_mnist(root, train)
         np.testing.assert_array_equal(data.images, images[:, None])
         np.testing.assert_array_equal(data.labels, labels)
-        assert (data.images.dtype, data.labels.dtype, data.images.shape) == (np.uint8, np.int64, (7, 1, 28, 28))
+        assert (data.images.dtype, data.labels.dtype, data.images.shape) == (
+            np.uint8,
+            np.int64,
+            (7, 1, 28, 28),
+        )
         assert (data.classes, data.scale, len(data)) == (10, 255, 7)
         assert "MNIST" in data.name
 
@@ -114,7 +129,17 @@ IMAGES, LABELS = small_set()
         (IMAGES, np.full(7, 10), "label 10"),
         (LABELS, IMAGES, r"uint8 \(N, 28, 28\)"),
     ],
-    ids=["27 rows", "27 columns", "flat", "empty", "labels (N, 1)", "image short", "label short", "label 10", "swapped"],
+    ids=[
+        "27 rows",
+        "27 columns",
+        "flat",
+        "empty",
+        "labels (N, 1)",
+        "image short",
+        "label short",
+        "label 10",
+        "swapped",
+    ],
 )
 def test_what_is_not_mnist_is_refused(tmp_path, images, labels, message):
     store(tmp_path, images, labels)
@@ -161,7 +186,13 @@ def test_when_no_mirror_helps_each_is_listed_and_nothing_is_left(mirror, tmp_pat
     (served / "cut" / "file.gz").write_bytes(whole[:-3])
     with http.server.HTTPServer(("127.0.0.1", 0), Quiet) as closed:
         port = closed.server_port
-    mirrors = [f"{address}wrong/", f"{address}cut/", f"{address}nowhere/", f"http://127.0.0.1:{port}/", "no address"]
+    mirrors = [
+        f"{address}wrong/",
+        f"{address}cut/",
+        f"{address}nowhere/",
+        f"http://127.0.0.1:{port}/",
+        "no address",
+    ]
     target = tmp_path / "cache"
     with pytest.raises(FormatError, match="SHA-256") as caught:
         fetch("file.gz", digest, target, mirrors)
@@ -190,7 +221,9 @@ def test_an_unwritable_place_is_an_error(mirror, tmp_path):
         fetch("file.gz", digest, tmp_path / "taken", [address])
 
 
-def test_when_the_last_step_fails_the_old_file_stays_and_nothing_else(mirror, tmp_path, monkeypatch):
+def test_when_the_last_step_fails_the_old_file_stays_and_nothing_else(
+    mirror, tmp_path, monkeypatch
+):
     served, address = mirror
     digest = packed_file(served)
     cache = tmp_path / "cache"
@@ -255,5 +288,10 @@ def test_mnist_is_downloaded_once_and_then_read_from_the_cache(mirror, tmp_path,
 def test_the_shared_files_have_the_pinned_contents(train):
     data = load_mnist(MNIST, train)
     prefix = "train" if train else "t10k"
-    assert hashlib.sha256(idx_bytes(data.images[:, 0])).hexdigest() == DIGESTS[f"{prefix}-images-idx3-ubyte"]
-    assert hashlib.sha256(idx_bytes(data.labels)).hexdigest() == DIGESTS[f"{prefix}-labels-idx1-ubyte"]
+    assert (
+        hashlib.sha256(idx_bytes(data.images[:, 0])).hexdigest()
+        == DIGESTS[f"{prefix}-images-idx3-ubyte"]
+    )
+    assert (
+        hashlib.sha256(idx_bytes(data.labels)).hexdigest() == DIGESTS[f"{prefix}-labels-idx1-ubyte"]
+    )

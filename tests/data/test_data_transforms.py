@@ -22,7 +22,9 @@ def test_to_tensor_divides_by_the_scale_in_float32(batch, scale):
     out = ToTensor(scale)(batch)
     assert out.dtype == np.float32
     # A quotient of a byte rounds to the same float32 from double precision.
-    np.testing.assert_array_equal(out, (batch.astype(np.float64) / (scale or 255)).astype(np.float32))
+    np.testing.assert_array_equal(
+        out, (batch.astype(np.float64) / (scale or 255)).astype(np.float32)
+    )
 
 
 def test_to_tensor_covers_zero_to_one_and_leaves_floats():
@@ -44,14 +46,18 @@ def test_normalize_subtracts_and_divides(batch):
 def test_normalize_takes_one_number_a_channel():
     batch = np.ones((2, 3, 4, 5), np.float32)
     out = Normalize([0, 1, 3], (1, 2, 4))(batch)
-    np.testing.assert_array_equal(out, np.broadcast_to(np.array([1, 0, -0.5])[:, None, None], batch.shape))
+    np.testing.assert_array_equal(
+        out, np.broadcast_to(np.array([1, 0, -0.5])[:, None, None], batch.shape)
+    )
 
 
 @given(batches, seeds)
 def test_compose_is_one_after_the_other(batch, seed):
     rng = np.random.default_rng(seed)
     step = Normalize(0.5, 0.5)(ToTensor()(ALL(TUTORIAL(batch, rng), rng)))
-    together = Compose([TUTORIAL, ALL, ToTensor(), Normalize(0.5, 0.5)])(batch, np.random.default_rng(seed))
+    together = Compose([TUTORIAL, ALL, ToTensor(), Normalize(0.5, 0.5)])(
+        batch, np.random.default_rng(seed)
+    )
     np.testing.assert_array_equal(together, step)
     np.testing.assert_array_equal(Compose([])(batch), batch)
 
@@ -100,13 +106,22 @@ def test_what_is_drawn_and_in_which_order(seed, height, width):
     matrices = ALL.draw(count, (height, width), np.random.default_rng(seed))
     for matrix in matrices:
         turn = np.radians(rng.uniform(-30, 50))
-        shift = [round(rng.uniform(-0.3 * width, 0.3 * width)), round(rng.uniform(-0.2 * height, 0.2 * height))]
-        zoom, tan_x, tan_y = rng.uniform(0.5, 2), np.tan(np.radians(rng.uniform(-10, 20))), np.tan(np.radians(rng.uniform(-5, 15)))
+        shift = [
+            round(rng.uniform(-0.3 * width, 0.3 * width)),
+            round(rng.uniform(-0.2 * height, 0.2 * height)),
+        ]
+        zoom, tan_x, tan_y = (
+            rng.uniform(0.5, 2),
+            np.tan(np.radians(rng.uniform(-10, 20))),
+            np.tan(np.radians(rng.uniform(-5, 15))),
+        )
         rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
         linear = np.linalg.inv(zoom * rotation @ [[1, 0], [-tan_y, 1]] @ [[1, -tan_x], [0, 1]])
         centre = np.array([width / 2, height / 2])
         np.testing.assert_allclose(matrix[:, :2], linear, rtol=0, atol=1e-12)
-        np.testing.assert_allclose(matrix[:, 2], centre - linear @ (centre + shift), rtol=0, atol=1e-10)
+        np.testing.assert_allclose(
+            matrix[:, 2], centre - linear @ (centre + shift), rtol=0, atol=1e-10
+        )
 
 
 @pytest.mark.parametrize(
@@ -152,7 +167,9 @@ def test_shifts_alone_move_whole_pixels(batch, seed):
 @given(batches, seeds)
 def test_the_transform_is_the_definition(batch, seed):
     matrices = ALL.draw(len(batch), batch.shape[2:], np.random.default_rng(seed))
-    np.testing.assert_array_equal(ALL(batch, np.random.default_rng(seed)), resample_plain(batch, to_fixed(matrices), 9))
+    np.testing.assert_array_equal(
+        ALL(batch, np.random.default_rng(seed)), resample_plain(batch, to_fixed(matrices), 9)
+    )
 
 
 @pytest.mark.parametrize(
@@ -202,7 +219,9 @@ def test_a_fill_must_be_a_byte_for_bytes(fill):
     assert fill in transform(np.zeros((1, 1, 4, 4), np.float32), rng)
 
 
-@pytest.mark.parametrize("transform", [TUTORIAL, ToTensor(), Normalize(0, 1)], ids=["affine", "to tensor", "normalize"])
+@pytest.mark.parametrize(
+    "transform", [TUTORIAL, ToTensor(), Normalize(0, 1)], ids=["affine", "to tensor", "normalize"]
+)
 @pytest.mark.parametrize(
     ("error", "batch"),
     [

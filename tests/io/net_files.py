@@ -1,4 +1,6 @@
-"""Exchange files written entry by entry, as lava-dl's exporters of several years wrote them, for tests to change."""
+"""Exchange files written entry by entry, as lava-dl's exporters of several years wrote them, for
+tests to change.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,14 @@ from typing import Any
 import h5py
 import numpy as np
 
-NEURON = {"type": "CUBA", "iDecay": 4096, "vDecay": 123, "vThMant": 80, "refDelay": 1, "gradedSpike": False}
+NEURON = {
+    "type": "CUBA",
+    "iDecay": 4096,
+    "vDecay": 123,
+    "vThMant": 80,
+    "refDelay": 1,
+    "gradedSpike": False,
+}
 OLD_NEURON = {
     "type": "LOIHI",
     "iDecay": 1024,
@@ -29,7 +38,13 @@ def weights(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def input_layer(**changes: Any) -> Layer:
-    return {"type": "input", "shape": [6], "weight": np.float32([76]), "bias": np.float32([64]), "neuron": dict(NEURON)} | changes
+    return {
+        "type": "input",
+        "shape": [6],
+        "weight": np.float32([76]),
+        "bias": np.float32([64]),
+        "neuron": dict(NEURON),
+    } | changes
 
 
 def dense_layer(inputs: int = 6, outputs: int = 4, **changes: Any) -> Layer:
@@ -39,7 +54,13 @@ def dense_layer(inputs: int = 6, outputs: int = 4, **changes: Any) -> Layer:
 
 def conv_layer(**changes: Any) -> Layer:
     """From (2, 6, 5) to (4, 2, 4)."""
-    window = {"kernelSize": [3, 2], "stride": [2, 1], "padding": [0, 0], "dilation": [1, 1], "groups": 1}
+    window = {
+        "kernelSize": [3, 2],
+        "stride": [2, 1],
+        "padding": [0, 0],
+        "dilation": [1, 1],
+        "groups": 1,
+    }
     sizes = {"inChannels": 2, "outChannels": 4, "weight": weights(4, 2, 3, 2)}
     return {"type": "conv", "shape": [4, 2, 4], "neuron": dict(NEURON)} | window | sizes | changes
 

@@ -1,4 +1,6 @@
-"""Events: to and from tensors and files, exactly; binned; and nothing in a foreign file is trusted."""
+"""Events: to and from tensors and files, exactly; binned; and nothing in a foreign file is
+trusted.
+"""
 
 import io
 import zipfile
@@ -17,13 +19,17 @@ from refboot.io.event import Event, tensor_to_event
 shapes = st.one_of(st.tuples(*[st.integers(1, 4)] * 3), st.tuples(*[st.integers(1, 3)] * 4))
 values = st.sampled_from([0.0, 0.0, 1.0, 1.0, 6.0, -2.5, 0.25])
 tensors = shapes.flatmap(lambda shape: hnp.arrays(np.float32, shape, elements=values))
-binary = shapes.flatmap(lambda shape: hnp.arrays(np.float32, shape, elements=st.sampled_from([0.0, 1.0])))
+binary = shapes.flatmap(
+    lambda shape: hnp.arrays(np.float32, shape, elements=st.sampled_from([0.0, 1.0]))
+)
 
 
 @given(tensors, st.sampled_from([1, 2, 0.5, 4]))
 def test_a_tensor_comes_back_from_its_events(tensor: np.ndarray, sampling_time: float) -> None:
     event = tensor_to_event(tensor / np.float32(sampling_time), sampling_time)
-    np.testing.assert_array_equal(sampling_time * event.to_tensor(sampling_time, tensor.shape), tensor)
+    np.testing.assert_array_equal(
+        sampling_time * event.to_tensor(sampling_time, tensor.shape), tensor
+    )
 
 
 @given(binary)
@@ -35,7 +41,9 @@ def test_ones_alone_are_binary(tensor: np.ndarray) -> None:
 
 @settings(max_examples=30)
 @given(tensors)
-def test_a_file_gives_back_what_was_saved(tmp_path_factory: pytest.TempPathFactory, tensor: np.ndarray) -> None:
+def test_a_file_gives_back_what_was_saved(
+    tmp_path_factory: pytest.TempPathFactory, tensor: np.ndarray
+) -> None:
     path = tmp_path_factory.getbasetemp() / "events.npz"
     event = tensor_to_event(tensor)
     event.save(path)
@@ -51,10 +59,14 @@ def test_a_file_gives_back_what_was_saved(tmp_path_factory: pytest.TempPathFacto
 
 def test_spikes_in_one_bin_count_once_or_each() -> None:
     event = Event([0, 0, 1], None, [0, 0, 0], [1, 2.4, 3])
-    np.testing.assert_array_equal(event.fill_tensor(np.zeros((1, 1, 2, 3)), 2)[0, 0], [[0.5, 0.5, 0], [0, 0, 0.5]])
+    np.testing.assert_array_equal(
+        event.fill_tensor(np.zeros((1, 1, 2, 3)), 2)[0, 0], [[0.5, 0.5, 0], [0, 0, 0.5]]
+    )
     twice = Event([0, 0], None, [0, 0], [2, 2.4])
     np.testing.assert_array_equal(twice.fill_tensor(np.zeros((1, 1, 1, 2)), 2), [[[[0, 0.5]]]])
-    np.testing.assert_array_equal(twice.fill_tensor(np.zeros((1, 1, 1, 2)), 2, binning_mode="SUM"), [[[[0, 1]]]])
+    np.testing.assert_array_equal(
+        twice.fill_tensor(np.zeros((1, 1, 1, 2)), 2, binning_mode="SUM"), [[[[0, 1]]]]
+    )
     graded = Event([0, 0], None, [0, 0], [2, 2.4], [3.0, 4.0])
     np.testing.assert_array_equal(graded.fill_tensor(np.zeros((1, 1, 1, 2)), 2), [[[[0, 3.5]]]])
 
@@ -66,7 +78,10 @@ def test_spikes_outside_are_left_out() -> None:
 
 def test_a_random_shift_starts_somewhere_within_the_spikes() -> None:
     event = Event(np.zeros(10, int), None, np.zeros(10, int), np.arange(10))
-    found = {event.fill_tensor(np.zeros((1, 1, 1, 4)), random_shift=np.random.default_rng(seed)).sum() for seed in range(20)}
+    found = {
+        event.fill_tensor(np.zeros((1, 1, 1, 4)), random_shift=np.random.default_rng(seed)).sum()
+        for seed in range(20)
+    }
     assert found == {4}
     short = event.fill_tensor(np.zeros((1, 1, 1, 12)), random_shift=np.random.default_rng(0))
     assert short.sum() == 10
@@ -148,4 +163,9 @@ def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
     for name in ("torn", "text", "plain", "missing"):
         with pytest.raises(FormatError):
             Event.load(tmp_path / f"{name}.npz")
-    assert {path.name for path in tmp_path.iterdir()} == {"good.npz", "torn.npz", "text.npz", "plain.npz"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "good.npz",
+        "torn.npz",
+        "text.npz",
+        "plain.npz",
+    }

@@ -1,4 +1,6 @@
-"""Networks go to NIR graphs and back unchanged, through nir's own files too, and mean the same there."""
+"""Networks go to NIR graphs and back unchanged, through nir's own files too, and mean the same
+there.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -24,12 +26,18 @@ def as_nir_knows_it(net: NetSpec) -> NetSpec:
     layers = []
     for layer in net.layers:
         weight, geometry = in_one_group(layer)
-        layers.append(LayerSpec(layer.kind, layer.shape, layer.neuron, weight, layer.bias, geometry, layer.read_out))
+        layers.append(
+            LayerSpec(
+                layer.kind, layer.shape, layer.neuron, weight, layer.bias, geometry, layer.read_out
+            )
+        )
     return NetSpec(tuple(layers), net.input_shape, net.time_steps)
 
 
 def in_one_group(layer: LayerSpec) -> tuple[Any, Any]:
-    """Weight and geometry of a layer, its groups made one: every channel hears all, most of them with weight 0."""
+    """Weight and geometry of a layer, its groups made one: every channel hears all, most of them
+    with weight 0.
+    """
     if layer.geometry is None:
         return layer.weight, None
     outputs, inputs, *kernel = layer.weight.shape
@@ -44,7 +52,12 @@ def in_one_group(layer: LayerSpec) -> tuple[Any, Any]:
 def assert_same_layers(one: NetSpec, other: NetSpec) -> None:
     assert one.input_shape == other.input_shape
     for left, right in zip(one.layers, other.layers, strict=True):
-        assert (left.kind, left.shape, left.geometry, left.read_out) == (right.kind, right.shape, right.geometry, right.read_out)
+        assert (left.kind, left.shape, left.geometry, left.read_out) == (
+            right.kind,
+            right.shape,
+            right.geometry,
+            right.read_out,
+        )
         assert left.read_out or left.neuron == right.neuron
         for name in ("weight", "bias"):
             np.testing.assert_array_equal(getattr(left, name), getattr(right, name))
@@ -52,23 +65,37 @@ def assert_same_layers(one: NetSpec, other: NetSpec) -> None:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(networks())
-def test_a_network_comes_back_from_nirs_file(tmp_path_factory: pytest.TempPathFactory, case: Case) -> None:
+def test_a_network_comes_back_from_nirs_file(
+    tmp_path_factory: pytest.TempPathFactory, case: Case
+) -> None:
     net = as_nir_knows_it(case.network.spec())
-    spiking = [layer.neuron for layer in net.layers if layer.neuron is not None and not layer.read_out]
+    spiking = [
+        layer.neuron for layer in net.layers if layer.neuron is not None and not layer.read_out
+    ]
     assume(all(neuron.i_decay and neuron.v_decay for neuron in spiking))
-    assume(all(len(set(layer.geometry.kernel)) == 1 for layer in net.layers if layer.geometry is not None))
+    assume(
+        all(
+            len(set(layer.geometry.kernel)) == 1
+            for layer in net.layers
+            if layer.geometry is not None
+        )
+    )
     path = tmp_path_factory.getbasetemp() / "net.nir"
     nir.write(path, to_nir(net, 5e-4))
     assert_same_layers(from_nir(nir.read(path), 5e-4), net)
 
 
 def euler(graph: Any, x: np.ndarray, dt: float) -> np.ndarray:
-    """Spikes (neurons, T) of a graph input -> weights -> CubaLIF -> output for x (inputs, T): NIR's equations in steps of dt."""
+    """Spikes (neurons, T) of a graph input -> weights -> CubaLIF -> output for x (inputs, T): NIR's
+    equations in steps of dt.
+    """
     weights, neuron = graph.nodes["0_dense"], graph.nodes["0_neuron"]
     current = voltage = np.zeros(len(weights.weight))
     spikes = []
     for t in range(x.shape[1]):
-        current = current + dt / neuron.tau_syn * (neuron.w_in * (weights.weight @ x[:, t]) - current)
+        current = current + dt / neuron.tau_syn * (
+            neuron.w_in * (weights.weight @ x[:, t]) - current
+        )
         voltage = voltage + dt / neuron.tau_mem * (neuron.v_leak - voltage + neuron.r * current)
         spikes.append(voltage > neuron.v_threshold)
         voltage = np.where(spikes[-1], neuron.v_reset, voltage)
@@ -86,9 +113,17 @@ def test_nirs_equations_in_steps_give_refboots_spikes(decays: tuple[int, int]) -
 def graph_of(weights: Any, dt: float = 1e-3, **changes: Any) -> Any:
     """A graph of one layer of two neurons whose gains are 1, but for `changes`."""
     ones = np.ones(2)
-    values = {"tau_syn": dt * ones, "tau_mem": 4 * dt * ones, "r": 4 * ones, "v_leak": 0 * ones, "v_threshold": 1.25 * ones}
+    values = {
+        "tau_syn": dt * ones,
+        "tau_mem": 4 * dt * ones,
+        "r": 4 * ones,
+        "v_leak": 0 * ones,
+        "v_threshold": 1.25 * ones,
+    }
     neuron = nir.CubaLIF(**(values | {"w_in": ones} | changes))
-    return nir.NIRGraph.from_list(nir.Input({"input": np.array([2])}), weights, neuron, nir.Output({"output": np.array([2])}))
+    return nir.NIRGraph.from_list(
+        nir.Input({"input": np.array([2])}), weights, neuron, nir.Output({"output": np.array([2])})
+    )
 
 
 SMALL = np.array([[0.5, -1.0], [0.25, 2.0]])
@@ -130,7 +165,16 @@ def test_a_bias_behind_a_leaky_current_is_refused_both_ways() -> None:
     with pytest.raises(FormatError, match="bias"):
         from_nir(graph_of(biased, tau_syn=2e-3 * np.ones(2), w_in=2 * np.ones(2)))
     with pytest.raises(FormatError, match="bias"):
-        to_nir(NetSpec((LayerSpec("dense", (3,), NeuronSpec(2048, 1024, 80), WEIGHT, np.ones(3, np.int64)),), (2,)))
+        to_nir(
+            NetSpec(
+                (
+                    LayerSpec(
+                        "dense", (3,), NeuronSpec(2048, 1024, 80), WEIGHT, np.ones(3, np.int64)
+                    ),
+                ),
+                (2,),
+            )
+        )
 
 
 def test_a_kernel_that_is_not_square_is_refused() -> None:
@@ -149,12 +193,19 @@ def test_graphs_that_are_no_chain_are_refused() -> None:
     graph.edges.append(("cubalif", "linear"))
     with pytest.raises(FormatError, match="one chain"):
         from_nir(graph)
-    other = nir.NIRGraph.from_list(nir.Input({"input": np.array([2])}), nir.Threshold(np.ones(2)), nir.Output({"output": np.array([2])}))
+    other = nir.NIRGraph.from_list(
+        nir.Input({"input": np.array([2])}),
+        nir.Threshold(np.ones(2)),
+        nir.Output({"output": np.array([2])}),
+    )
     with pytest.raises(FormatError, match="node threshold"):
         from_nir(other)
 
 
 def test_nothing_is_written_for_a_refused_network(tmp_path: Path) -> None:
     with pytest.raises(FormatError):
-        nir.write(tmp_path / "a.nir", to_nir(NetSpec((LayerSpec("dense", (3,), NeuronSpec(0, 0, 80), WEIGHT),), (2,))))
+        nir.write(
+            tmp_path / "a.nir",
+            to_nir(NetSpec((LayerSpec("dense", (3,), NeuronSpec(0, 0, 80), WEIGHT),), (2,))),
+        )
     assert not list(tmp_path.iterdir())

@@ -22,7 +22,9 @@ def one_layer(neuron: NeuronSpec, weight: np.ndarray, bias: np.ndarray | None = 
 
 def test_a_current_that_never_leaks_wraps_at_24_bits() -> None:
     steps = 140  # 140 * 4 * 254 * 64 > 2^23
-    trace = netx.simulate(one_layer(NeuronSpec(0, 4096, 131071), FULL), np.ones((1, 4, steps)), delay=False)[0]
+    trace = netx.simulate(
+        one_layer(NeuronSpec(0, 4096, 131071), FULL), np.ones((1, 4, steps)), delay=False
+    )[0]
     by_hand = [(64 * 4 * 254 * (t + 1) + 2**23 - 1) % 2**24 - 2**23 + 1 for t in range(steps)]
     assert trace.u[0, 0].tolist() == by_hand
     assert trace.u.min() < 0
@@ -64,7 +66,9 @@ def images(shared: Path) -> tuple[np.ndarray, np.ndarray]:
     return Compose([ToTensor(), Normalize(0.5, 0.5)])(mnist.images[:1000]), mnist.labels[:1000]
 
 
-def test_lavas_file_decides_on_mnist_in_floats_and_in_integers_alike(shared: Path, images: tuple[np.ndarray, np.ndarray]) -> None:
+def test_lavas_file_decides_on_mnist_in_floats_and_in_integers_alike(
+    shared: Path, images: tuple[np.ndarray, np.ndarray]
+) -> None:
     pixels, labels = images
     net = netx.read(shared / "lava_mnist" / "network.net")
     floats = netx.build(net).forward(pixels, LayerMode(0, Mode.SNN)).mean(axis=-1).argmax(axis=1)

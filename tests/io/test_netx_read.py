@@ -1,4 +1,6 @@
-"""Files of lava-dl load, old dialects included; what is wrong in one is named by its path and nothing is built."""
+"""Files of lava-dl load, old dialects included; what is wrong in one is named by its path and
+nothing is built.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +27,9 @@ def test_a_network_of_lava_dl_loads(path: Path) -> None:
     network = netx.load(nf.write(path, nf.input_layer(), nf.dense_layer(), nf.read_out()))
     assert [type(block) for block in network.blocks] == [cuba.Input, cuba.Dense, cuba.Affine]
     assert (network.input_shape, network.time_steps) == ((6,), 5)
-    np.testing.assert_array_equal(64 * network.blocks[1].synapse.weight.quantised(), nf.weights(4, 6))
+    np.testing.assert_array_equal(
+        64 * network.blocks[1].synapse.weight.quantised(), nf.weights(4, 6)
+    )
     assert network.blocks[1].neuron.device_params == nf.NEURON
     assert [float(v[0]) for v in network.blocks[0].synapse.quantised()] == [76 / 64, 1.0]
 
@@ -37,7 +41,10 @@ DIALECTS: dict[str, tuple[nf.Layer, ...]] = {
     "0-d scalars": (nf.input_layer(weight=np.float32(76), bias=np.float64(64)), nf.dense_layer()),
     "no input layer": (nf.dense_layer(),),
     "an input without neurons": ({"type": "input", "shape": [6]}, nf.dense_layer()),
-    "integers as weights": (nf.input_layer(), nf.dense_layer(weight=nf.weights(4, 6).astype(np.int32))),
+    "integers as weights": (
+        nf.input_layer(),
+        nf.dense_layer(weight=nf.weights(4, 6).astype(np.int32)),
+    ),
     "one bias for all": (nf.input_layer(), nf.dense_layer(bias=np.zeros(1))),
 }
 
@@ -53,7 +60,9 @@ def test_older_dialects_say_the_same(path: Path, name: str) -> None:
 def test_an_older_convolution_with_flatten_loads(path: Path) -> None:
     picture = nf.input_layer(shape=[2, 6, 5])
     conv = nf.conv_layer(weight=nf.weights(4, 2, 3, 2)[..., None], bias=np.float32([2, -4, 0, 7]))
-    net = netx.read(nf.write(path, picture, conv, {"type": "flatten", "shape": [1, 1, 32]}, nf.dense_layer(32)))
+    net = netx.read(
+        nf.write(path, picture, conv, {"type": "flatten", "shape": [1, 1, 32]}, nf.dense_layer(32))
+    )
     assert net.layers[1].geometry == ((3, 2), (2, 1), (0, 0), (1, 1), 1)
     x = np.random.default_rng(1).uniform(-1, 1, (3, 2, 6, 5))
     traces = netx.simulate(net, x, delay=False)
@@ -62,13 +71,26 @@ def test_an_older_convolution_with_flatten_loads(path: Path) -> None:
 
 
 def test_a_pool_loads_as_the_convolution_that_it_is(path: Path) -> None:
-    window = {"kernelSize": [3, 5], "stride": [3, 5], "padding": [0, 0], "dilation": [1, 1], "weight": np.full((1, 1, 3, 5, 1), 32.0)}
+    window = {
+        "kernelSize": [3, 5],
+        "stride": [3, 5],
+        "padding": [0, 0],
+        "dilation": [1, 1],
+        "weight": np.full((1, 1, 3, 5, 1), 32.0),
+    }
     pool = {"type": "pool", "shape": [2, 2, 1], "neuron": dict(nf.NEURON)} | window
     net = netx.read(nf.write(path, nf.input_layer(shape=[2, 6, 5]), pool))
     rng = np.random.default_rng(0)
-    by_hand = cuba.Pool({"threshold": 1.25, "current_decay": 1, "voltage_decay": 123 / 4096}, (3, 5), weight_scale=0.5, rng=rng)
+    by_hand = cuba.Pool(
+        {"threshold": 1.25, "current_decay": 1, "voltage_decay": 123 / 4096},
+        (3, 5),
+        weight_scale=0.5,
+        rng=rng,
+    )
     x = rng.integers(0, 2, (2, 2, 6, 5, 4)).astype(np.float32)
-    np.testing.assert_array_equal(netx.build(net).blocks[1].forward(x, Mode.SNN), by_hand.forward(x, Mode.SNN))
+    np.testing.assert_array_equal(
+        netx.build(net).blocks[1].forward(x, Mode.SNN), by_hand.forward(x, Mode.SNN)
+    )
 
 
 def test_a_neuron_that_cannot_fire_is_a_read_out(path: Path) -> None:
@@ -108,13 +130,28 @@ WRONG: dict[str, tuple[str, nf.Layer]] = {
     "shapes that do not chain": ("/layer/1/inFeatures", nf.dense_layer(inputs=5)),
     "another shape": ("/layer/1/shape", nf.dense_layer(shape=[5])),
     "negative shape": ("/layer/1/shape", nf.dense_layer(shape=[-4])),
-    "decay above one": ("/layer/1/neuron/vDecay", nf.dense_layer(neuron=nf.NEURON | {"vDecay": 4097})),
+    "decay above one": (
+        "/layer/1/neuron/vDecay",
+        nf.dense_layer(neuron=nf.NEURON | {"vDecay": 4097}),
+    ),
     "negative decay": ("/layer/1/neuron/iDecay", nf.dense_layer(neuron=nf.NEURON | {"iDecay": -1})),
-    "threshold of zero": ("/layer/1/neuron/vThMant", nf.dense_layer(neuron=nf.NEURON | {"vThMant": 0})),
+    "threshold of zero": (
+        "/layer/1/neuron/vThMant",
+        nf.dense_layer(neuron=nf.NEURON | {"vThMant": 0}),
+    ),
     "refractory": ("/layer/1/neuron/refDelay", nf.dense_layer(neuron=nf.NEURON | {"refDelay": 2})),
-    "weight exponent": ("/layer/1/neuron/wgtExp", nf.dense_layer(neuron=nf.OLD_NEURON | {"wgtExp": 1})),
-    "another neuron": ("/layer/1/neuron/type", nf.dense_layer(neuron={"type": "SDNN", "vThMant": 80})),
-    "unknown neuron entry": ("/layer/1/neuron/sinDecay", nf.dense_layer(neuron=nf.NEURON | {"sinDecay": 1})),
+    "weight exponent": (
+        "/layer/1/neuron/wgtExp",
+        nf.dense_layer(neuron=nf.OLD_NEURON | {"wgtExp": 1}),
+    ),
+    "another neuron": (
+        "/layer/1/neuron/type",
+        nf.dense_layer(neuron={"type": "SDNN", "vThMant": 80}),
+    ),
+    "unknown neuron entry": (
+        "/layer/1/neuron/sinDecay",
+        nf.dense_layer(neuron=nf.NEURON | {"sinDecay": 1}),
+    ),
     "neuron as number": ("/layer/1/neuron", nf.dense_layer(neuron=3)),
     "weight as group": ("/layer/1/weight", nf.dense_layer(weight={"real": 1})),
     "bias of another length": ("/layer/1/bias", nf.dense_layer(bias=np.zeros(5))),
@@ -132,7 +169,9 @@ def test_what_is_wrong_is_named_by_its_path(path: Path, name: str) -> None:
     assert caught.value.name.endswith(f"network.net:{where}")
 
 
-def test_without_strictness_unknown_entries_are_warned_of_and_everything_else_stays_an_error(path: Path) -> None:
+def test_without_strictness_unknown_entries_are_warned_of_and_everything_else_stays_an_error(
+    path: Path,
+) -> None:
     for name, (where, layer) in WRONG.items():
         nf.write(path, nf.input_layer(), layer)
         if name in ("unknown entry", "unknown neuron entry"):
@@ -199,7 +238,9 @@ def nothing(group: h5py.Group) -> None:
     group["weight"] = h5py.Empty("f4")
 
 
-@pytest.mark.parametrize("make", [huge, empty_but_declared, soft, external_link, external_bytes, virtual, nothing])
+@pytest.mark.parametrize(
+    "make", [huge, empty_but_declared, soft, external_link, external_bytes, virtual, nothing]
+)
 def test_hostile_weights_are_refused_unread(path: Path, make: Callable[[h5py.Group], None]) -> None:
     nf.write(path, nf.input_layer(), nf.dense_layer())
     replaced("weight", make)(path)

@@ -1,4 +1,6 @@
-"""Network -> file -> network is exact, in every mode, and the integers of the chip are those of SNN mode."""
+"""Network -> file -> network is exact, in every mode, and the integers of the chip are those of SNN
+mode.
+"""
 
 import warnings
 from pathlib import Path
@@ -36,7 +38,11 @@ def exported(network: Network, path: Path) -> NetSpec:
 
 
 def assert_same(one: NetSpec, other: NetSpec) -> None:
-    assert (one.input_shape, one.time_steps, one.notes) == (other.input_shape, other.time_steps, other.notes)
+    assert (one.input_shape, one.time_steps, one.notes) == (
+        other.input_shape,
+        other.time_steps,
+        other.notes,
+    )
     for left, right in zip(one.layers, other.layers, strict=True):
         for name in ("kind", "shape", "neuron", "geometry", "read_out", "delay_shift"):
             assert getattr(left, name) == getattr(right, name), name
@@ -85,7 +91,9 @@ def test_integers_are_those_of_snn_mode_in_every_layer_and_step(folder: Path, ca
     for number, (block, trace) in enumerate(zip(case.network.trace(case.x), chip, strict=True)):
         if block is None:
             continue
-        if net.layers[number].kind != "input":  # whose drive the chip takes as a bias, past the current
+        if (
+            net.layers[number].kind != "input"
+        ):  # whose drive the chip takes as a bias, past the current
             np.testing.assert_array_equal(trace.u, block.u)
         np.testing.assert_array_equal(trace.v, block.v)
         np.testing.assert_array_equal(trace.s, block.s)
@@ -95,7 +103,10 @@ def test_integers_are_those_of_snn_mode_in_every_layer_and_step(folder: Path, ca
 @given(networks())
 def test_each_layer_of_the_chip_is_a_step_later(folder: Path, case: Case) -> None:
     net = exported(case.network, folder / "f.net")
-    assume(not any(has_bias(layer) for layer in net.layers) and not any(layer.delay_shift for layer in net.layers))
+    assume(
+        not any(has_bias(layer) for layer in net.layers)
+        and not any(layer.delay_shift for layer in net.layers)
+    )
     steps, late = case.network.time_steps, 0
     chip = netx.simulate(net, case.x, steps + len(net.layers))
     for layer, trace, ours in zip(net.layers, chip, case.network.trace(case.x), strict=True):
@@ -108,7 +119,10 @@ def test_each_layer_of_the_chip_is_a_step_later(folder: Path, case: Case) -> Non
 @given(networks())
 def test_the_chip_decides_as_snn_mode(folder: Path, case: Case) -> None:
     net = exported(case.network, folder / "g.net")
-    assume(not any(has_bias(layer) for layer in net.layers) and not any(layer.delay_shift for layer in net.layers))
+    assume(
+        not any(has_bias(layer) for layer in net.layers)
+        and not any(layer.delay_shift for layer in net.layers)
+    )
     sums = case.network.forward(case.x, LayerMode(0, Mode.SNN)).sum(axis=-1)
     np.testing.assert_array_equal(netx.decide(net, case.x), sums.argmax(axis=1))
 

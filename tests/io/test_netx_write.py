@@ -1,4 +1,6 @@
-"""What is written is the layout that lava.lib.dl.netx loads, with true weights, and what it would damage is refused or warned of."""
+"""What is written is the layout that lava.lib.dl.netx loads, with true weights, and what it would
+damage is refused or warned of.
+"""
 
 import warnings
 from pathlib import Path
@@ -20,7 +22,14 @@ from refboot.routine import LayerMode, Mode
 pytestmark = pytest.mark.filterwarnings("ignore:.*has a bias:refboot.exchange.ExchangeWarning")
 
 NEURON: dict[str, Any] = {"threshold": 1.25, "current_decay": 1, "voltage_decay": 0.03}
-INTEGERS = {"type": b"CUBA", "iDecay": 4096, "vDecay": 123, "vThMant": 80, "refDelay": 1, "gradedSpike": False}
+INTEGERS = {
+    "type": b"CUBA",
+    "iDecay": 4096,
+    "vDecay": 123,
+    "vThMant": 80,
+    "refDelay": 1,
+    "gradedSpike": False,
+}
 
 
 @pytest.fixture
@@ -62,8 +71,16 @@ def test_the_layout_is_the_one_that_netx_reads(network: Network, path: Path) -> 
     with h5py.File(path, "r") as file:
         assert plain(file["simulation"]) == {"Ts": 1, "tSample": 7}
         assert list(file["layer"]) == ["0", "1", "2", "3", "4", "5"]
-        for layer, kind in zip(file["layer"].values(), (b"input", b"conv", b"conv", b"flatten", b"dense", b"dense"), strict=True):
-            assert (layer["type"].shape, layer["type"].dtype, layer["type"][0]) == ((1,), np.dtype("S10"), kind)
+        for layer, kind in zip(
+            file["layer"].values(),
+            (b"input", b"conv", b"conv", b"flatten", b"dense", b"dense"),
+            strict=True,
+        ):
+            assert (layer["type"].shape, layer["type"].dtype, layer["type"][0]) == (
+                (1,),
+                np.dtype("S10"),
+                kind,
+            )
         for number in (0, 1, 2, 4):
             assert plain(file[f"layer/{number}/neuron"]) == INTEGERS
             assert h5py.check_string_dtype(file[f"layer/{number}/neuron/type"].dtype).length is None
@@ -76,7 +93,11 @@ def test_the_layout_is_the_one_that_netx_reads(network: Network, path: Path) -> 
         assert (conv["inChannels"][()], conv["outChannels"][()], pool["groups"][()]) == (2, 4, 4)
         np.testing.assert_array_equal(pool["weight"], np.full((4, 1, 2, 2), 32))
         assert list(flat["shape"]) == [8]
-        assert (dense["inFeatures"][()], dense["outFeatures"][()], list(dense["shape"])) == (8, 5, [5])
+        assert (dense["inFeatures"][()], dense["outFeatures"][()], list(dense["shape"])) == (
+            8,
+            5,
+            [5],
+        )
         assert last["neuron/vThMant"][()] <= 131071
 
 
@@ -96,13 +117,22 @@ def test_refboots_own_group_keeps_what_netx_has_no_place_for(network: Network, p
     network.export_hdf5(path, {"epoch": 3})
     with h5py.File(path, "r") as file:
         own = file["refboot"].attrs
-        assert (own["format"], own["version"], own["time_steps"], own["notes"]) == ("refboot-net", 1, 7, '{"epoch": 3}')
+        assert (own["format"], own["version"], own["time_steps"], own["notes"]) == (
+            "refboot-net",
+            1,
+            7,
+            '{"epoch": 3}',
+        )
         assert "bias_mant = (W / 2) * k + 16 * B" in own["input_encoding"]
-        assert [bool(group.attrs["delay_shift"]) for group in file["refboot/layer"].values()] == [False] * 4 + [True, False]
+        assert [bool(group.attrs["delay_shift"]) for group in file["refboot/layer"].values()] == [
+            False
+        ] * 4 + [True, False]
         np.testing.assert_array_equal(file["refboot/layer/4/knots"], network.blocks[4].f.centers)
 
 
-@pytest.mark.parametrize("name", ["layer/1/weight", "layer/4/neuron/vDecay", "refboot/layer/4/knots"])
+@pytest.mark.parametrize(
+    "name", ["layer/1/weight", "layer/4/neuron/vDecay", "refboot/layer/4/knots"]
+)
 def test_a_changed_value_breaks_the_checksum(network: Network, path: Path, name: str) -> None:
     network.export_hdf5(path)
     with h5py.File(path, "a") as file:
@@ -131,7 +161,9 @@ def test_a_block_writes_itself_into_a_group(network: Network, path: Path) -> Non
     with h5py.File(path, "w") as file:
         network.blocks[4].export_hdf5(file.create_group("layer/0"))
         network.blocks[3].export_hdf5(file.create_group("layer/1"), (5,))
-    np.testing.assert_array_equal(netx.read(path).layers[0].weight, 64 * network.blocks[4].synapse.weight.quantised())
+    np.testing.assert_array_equal(
+        netx.read(path).layers[0].weight, 64 * network.blocks[4].synapse.weight.quantised()
+    )
 
 
 def test_a_block_that_knows_no_shape_says_so(rng: np.random.Generator, path: Path) -> None:
@@ -139,28 +171,40 @@ def test_a_block_that_knows_no_shape_says_so(rng: np.random.Generator, path: Pat
         cuba.Input(NEURON, 1, 0, rng=rng).export_hdf5(file)
 
 
-def single(rng: np.random.Generator, neuron: dict[str, Any] | None = None, **options: Any) -> Network:
-    return Network([cuba.Dense(NEURON | (neuron or {}), 4, 3, weight_scale=4, **options, rng=rng)], (4,))
+def single(
+    rng: np.random.Generator, neuron: dict[str, Any] | None = None, **options: Any
+) -> Network:
+    return Network(
+        [cuba.Dense(NEURON | (neuron or {}), 4, 3, weight_scale=4, **options, rng=rng)], (4,)
+    )
 
 
 REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "graded spikes": ({"graded_spike": True}, {}, "graded"),
     "a threshold of 18 bits": ({"threshold": 2048}, {}, "131071"),
     "a reset by subtraction": ({"reset": "subtract"}, {}, "reset"),
-    "decays of each channel's own": ({"voltage_decay": (0.1, 0.2), "shared_param": False}, {}, "one for each channel"),
+    "decays of each channel's own": (
+        {"voltage_decay": (0.1, 0.2), "shared_param": False},
+        {},
+        "one for each channel",
+    ),
     "a weight that is not quantised": ({}, {"pre_hook_fx": None}, "off the grid"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_the_file_cannot_hold_is_refused_by_name(rng: np.random.Generator, path: Path, name: str) -> None:
+def test_what_the_file_cannot_hold_is_refused_by_name(
+    rng: np.random.Generator, path: Path, name: str
+) -> None:
     neuron, options, told = REFUSED[name]
     with pytest.raises(FormatError, match=told):
         single(rng, neuron, **options).export_hdf5(path)
     assert not list(path.parent.iterdir())
 
 
-def test_zero_weights_are_refused_and_the_old_file_stays(rng: np.random.Generator, path: Path) -> None:
+def test_zero_weights_are_refused_and_the_old_file_stays(
+    rng: np.random.Generator, path: Path
+) -> None:
     network = single(rng)
     network.export_hdf5(path)
     before = path.read_bytes()
@@ -172,7 +216,9 @@ def test_zero_weights_are_refused_and_the_old_file_stays(rng: np.random.Generato
 
 
 @pytest.mark.parametrize(("least", "warns"), [(-4.0, True), (-0.5, True), (-3.0, False)])
-def test_negative_weights_that_lavas_loader_changes_are_warned_of(rng: np.random.Generator, path: Path, least: float, warns: bool) -> None:
+def test_negative_weights_that_lavas_loader_changes_are_warned_of(
+    rng: np.random.Generator, path: Path, least: float, warns: bool
+) -> None:
     network = single(rng)
     network.blocks[0].synapse.weight.v.data[...] = np.linspace(least, -0.1, 12).reshape(3, 4)
     with warnings.catch_warnings(record=True) as caught:
@@ -192,7 +238,9 @@ def test_an_input_current_that_leaks_is_warned_of(rng: np.random.Generator, path
         leaky.export_hdf5(path)
 
 
-def test_a_norm_that_scales_goes_into_the_weights_or_is_refused(rng: np.random.Generator, path: Path) -> None:
+def test_a_norm_that_scales_goes_into_the_weights_or_is_refused(
+    rng: np.random.Generator, path: Path
+) -> None:
     network = single(rng, {"norm": WgtScaleBatchNorm})
     block = network.blocks[0]
     block.neuron.norm.running_var.data[...] = 0.9**2 / 4  # a divisor of 1/2
@@ -200,13 +248,18 @@ def test_a_norm_that_scales_goes_into_the_weights_or_is_refused(rng: np.random.G
     network.eval()
     network.export_hdf5(path)
     x = rng.integers(0, 2, (5, 4, 6)).astype(np.float32)
-    np.testing.assert_array_equal(netx.load(path).forward(x, LayerMode(0, Mode.SNN)), network.forward(x, LayerMode(0, Mode.SNN)))
+    np.testing.assert_array_equal(
+        netx.load(path).forward(x, LayerMode(0, Mode.SNN)),
+        network.forward(x, LayerMode(0, Mode.SNN)),
+    )
     block.neuron.norm.running_var.data[...] = 12.0  # a divisor of 4
     with pytest.raises(FormatError, match="over 2\\^2"):
         network.export_hdf5(path)
 
 
-def test_a_pool_that_does_not_divide_the_picture_is_refused(rng: np.random.Generator, path: Path) -> None:
+def test_a_pool_that_does_not_divide_the_picture_is_refused(
+    rng: np.random.Generator, path: Path
+) -> None:
     network = Network([cuba.Input(NEURON, 1, 0, rng=rng), cuba.Pool(NEURON, 2, rng=rng)], (1, 4, 5))
     with pytest.raises(FormatError, match="block 1 \\(Pool\\)"):
         network.export_hdf5(path)

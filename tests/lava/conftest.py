@@ -11,6 +11,9 @@ from refboot import ops
 def operations(request: pytest.FixtureRequest) -> Iterator[ops.Ops]:
     """The set in use during the test: the definition, then the kernels."""
     if request.param == "numba":
-        pytest.importorskip("numba", reason="numba is not installed: only the definition can be held to lava-dl's answers")
+        pytest.importorskip(
+            "numba",
+            reason="numba is not installed: only the definition can be held to lava-dl's answers",
+        )
     with ops.use(request.param) as chosen:
         yield chosen

@@ -18,12 +18,21 @@ from refboot.routine import LayerMode, Mode
 WEIGHT_SEED = 0
 
 
-def build(neuron: Mapping[str, Any], sizes: Sequence[int], time_steps: int, delay_shift: bool) -> Network:
-    """The tutorial's layers: an affine input, dense layers between `sizes`, and a read-out for the last of them."""
+def build(
+    neuron: Mapping[str, Any], sizes: Sequence[int], time_steps: int, delay_shift: bool
+) -> Network:
+    """The tutorial's layers: an affine input, dense layers between `sizes`, and a read-out for the
+    last of them.
+    """
     rng = np.random.default_rng(WEIGHT_SEED)
     *hidden, (inputs, outputs) = pairwise(sizes)
     blocks: list[Block] = [cuba.Input(neuron, weight=1, bias=0, delay_shift=delay_shift, rng=rng)]
-    blocks += [cuba.Dense(neuron, *pair, weight_norm=True, weight_scale=2, delay_shift=delay_shift, rng=rng) for pair in hidden]
+    blocks += [
+        cuba.Dense(
+            neuron, *pair, weight_norm=True, weight_scale=2, delay_shift=delay_shift, rng=rng
+        )
+        for pair in hidden
+    ]
     blocks.append(cuba.Affine(neuron, inputs, outputs, weight_norm=True, weight_scale=2, rng=rng))
     return Network(blocks, (sizes[0],), time_steps)
 

@@ -1,4 +1,6 @@
-"""lava-dl's answers, case by case, and the two yardsticks they are held against: equal in every bit, or close."""
+"""lava-dl's answers, case by case, and the two yardsticks they are held against: equal in every
+bit, or close.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,14 @@ from numpy.typing import NDArray
 FILE = Path(__file__).with_name("vectors.h5")
 Array = NDArray[Any]
 
-# How far a float32 result may lie from lava-dl's, in ulps of the largest magnitude of the array (32 ulps are 2e-6 to 4e-6 of it).
-# Both sides round the same real numbers, but with another exponential and, in the gradients, in another order of summation: those
-# of the weights sum 768 terms, those of an input layer 15,360. With six sets of BLAS kernels 15 ulps were seen in sums, 7 elsewhere.
-# Integers, spikes, states, and sums of spikes times quantised weights have no tolerance: assert_equal compares them.
+# How far a float32 result may lie from lava-dl's, in ulps of the largest magnitude of the array (32
+# ulps are 2e-6 to 4e-6 of it).
+# Both sides round the same real numbers, but with another exponential and, in the gradients, in
+# another order of summation: those
+# of the weights sum 768 terms, those of an input layer 15,360. With six sets of BLAS kernels 15
+# ulps were seen in sums, 7 elsewhere.
+# Integers, spikes, states, and sums of spikes times quantised weights have no tolerance:
+# assert_equal compares them.
 ULPS = 32
 # Curves are fitted in float64 on both sides, by the same few operations.
 FIT_RTOL = 1e-12
@@ -70,14 +76,17 @@ def assert_equal(got: Array, want: Array) -> None:
 def assert_close(got: Array, want: Array, terms: Array | None = None, ulps: int = ULPS) -> None:
     """The same shape, float32, and within `ulps` of lava-dl's values.
 
-    `terms` are the summands where the array is one single sum, which may cancel: its size is then taken to be at least their
-    root of squares, which is what a sum of such terms is where they do not happen to cancel.
+    `terms` are the summands where the array is one single sum, which may cancel: its size is then
+    taken to be at least their root of squares, which is what a sum of such terms is where they do
+    not happen to cancel.
     """
     assert got.shape == want.shape
     assert got.dtype == want.dtype == np.float32
     size = max(float(np.abs(want).max()), 0.0 if terms is None else float(np.linalg.norm(terms)))
     off = np.abs(got.astype(np.float64) - want) / np.spacing(np.float32(size))
-    assert off.max() <= ulps, f"{off.max():.1f} ulps off at {np.unravel_index(off.argmax(), off.shape)}"
+    assert off.max() <= ulps, (
+        f"{off.max():.1f} ulps off at {np.unravel_index(off.argmax(), off.shape)}"
+    )
 
 
 def assert_same_fit(got: Array | float | None, want: Array) -> None:

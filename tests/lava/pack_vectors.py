@@ -1,4 +1,6 @@
-"""Makes vectors.h5 from the shared file: `python tests/lava/pack_vectors.py SHARED/lava_vectors/vectors.h5`."""
+"""Makes vectors.h5 from the shared file: `python tests/lava/pack_vectors.py
+SHARED/lava_vectors/vectors.h5`.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,12 @@ SMALL = 64
 
 
 def pack(source: Path, target: Path) -> None:
-    """Copy groups, attributes and datasets of `source` to `target`; those above 64 bytes as one chunk, shuffled, packed by gzip 9."""
+    """Copy groups, attributes and datasets of `source` to `target`; those above 64 bytes as one
+    chunk, shuffled, packed by gzip 9.
+    """
     partial = target.with_suffix(".partial")
-    # The file format of HDF5 1.10: half the overhead per group of the oldest one, and any h5py we support reads it.
+    # The file format of HDF5 1.10: half the overhead per group of the oldest one, and any h5py we
+    # support reads it.
     with h5py.File(source, "r") as old, h5py.File(partial, "w", libver=("v110", "v110")) as new:
         copy_group(old, new)
     os.replace(partial, target)
@@ -27,8 +32,16 @@ def copy_group(old: h5py.Group, new: h5py.Group) -> None:
         if isinstance(item, h5py.Group):
             copy_group(item, new.create_group(name))
         else:
-            packing = {"chunks": item.shape, "compression": "gzip", "compression_opts": 9, "shuffle": True}
-            copy_attributes(item, new.create_dataset(name, data=item[()], **packing if item.nbytes > SMALL else {}))
+            packing = {
+                "chunks": item.shape,
+                "compression": "gzip",
+                "compression_opts": 9,
+                "shuffle": True,
+            }
+            copy_attributes(
+                item,
+                new.create_dataset(name, data=item[()], **packing if item.nbytes > SMALL else {}),
+            )
 
 
 def copy_attributes(old: h5py.Group | h5py.Dataset, new: h5py.Group | h5py.Dataset) -> None:

@@ -19,40 +19,57 @@ KINDS: dict[str, Callable[..., Block]] = {
     "block_conv": cuba.Conv,
     "block_affine": cuba.Affine,
 }
-# A weight of these convolutions is used 16,128 times in a batch. lava-dl's float32 sum of the gradients lies up to 44 ulps from the
+# A weight of these convolutions is used 16,128 times in a batch. lava-dl's float32 sum of the
+# gradients lies up to 44 ulps from the
 # sum in float64; ours lies within 8, which test_lava_conv.py holds it to.
 CONV_ULPS = 64
-# In this case the z of lava-dl's centres falls: ours pools them, and what runs on the broken curve is not compared.
+# In this case the z of lava-dl's centres falls: ours pools them, and what runs on the broken curve
+# is not compared.
 FALLING = "block_dense_norm", "001"
 
 
 def make_block(case: Case, state: Mapping[str, Array]) -> Block:
     """The case's block with lava-dl's parameters."""
-    options = {name: value for name, value in case.params.items() if name not in {"neuron", "modes"}}
+    options = {
+        name: value for name, value in case.params.items() if name not in {"neuron", "modes"}
+    }
     neuron: dict[str, Any] = case.params["neuron"]
     if "norm" in neuron:
         neuron["norm"] = getattr(norm, neuron["norm"])
     block = KINDS[case.op](neuron, **options, rng=np.random.default_rng(0))
-    block.sample_before_norm = True  # lava-dl's way, which fits the curve to another input than it is given
-    load_block(block, {path.removeprefix("state/"): wide(block, path, array) for path, array in state.items()})
+    block.sample_before_norm = (
+        True  # lava-dl's way, which fits the curve to another input than it is given
+    )
+    load_block(
+        block,
+        {path.removeprefix("state/"): wide(block, path, array) for path, array in state.items()},
+    )
     return block
 
 
 def wide(block: Block, path: str, array: Array) -> Array:
-    """A running mean of lava-dl's, which is one zero before the first call, as one for each channel."""
+    """A running mean of lava-dl's, which is one zero before the first call, as one for each
+    channel.
+    """
     mean = block.neuron.norm and block.neuron.norm.running_mean
-    return np.broadcast_to(array, mean.data.shape) if mean and path.endswith("running_mean") else array
+    return (
+        np.broadcast_to(array, mean.data.shape) if mean and path.endswith("running_mean") else array
+    )
 
 
 def summands(block: Block, x: Array, gx: Array) -> dict[str, Array]:
-    """What the gradients of an input layer's weight and bias are the sums of: those of the weighted input, times x or 1."""
+    """What the gradients of an input layer's weight and bias are the sums of: those of the weighted
+    input, times x or 1.
+    """
     if not isinstance(block, cuba.Input):
         return {}
     gz = gx / block.parameters()["weight"].data
     return {"weight": gz * x, "bias": gz}
 
 
-def check_call(block: Block, mode: Mode, call: int, given: Mapping[str, Array], wanted: Mapping[str, Array]) -> None:
+def check_call(
+    block: Block, mode: Mode, call: int, given: Mapping[str, Array], wanted: Mapping[str, Array]
+) -> None:
     """One call, forward and backward, as lava-dl's."""
     x, grad, gx = given[f"x{call}"], given[f"grad{call}"], wanted[f"grad_x{call}"]
     for parameter in block.parameters().values():
@@ -64,7 +81,12 @@ def check_call(block: Block, mode: Mode, call: int, given: Mapping[str, Array], 
         if parameter.trainable:
             assert parameter.grad is not None
             grad = wanted[f"grad_{name}{call}"].reshape(parameter.data.shape)
-            assert_close(parameter.grad, grad, terms.get(name), CONV_ULPS if isinstance(block, cuba.Conv) else ULPS)
+            assert_close(
+                parameter.grad,
+                grad,
+                terms.get(name),
+                CONV_ULPS if isinstance(block, cuba.Conv) else ULPS,
+            )
 
 
 def check_modes(case: Case) -> None:
@@ -80,7 +102,11 @@ def check_modes(case: Case) -> None:
             check_call(block, Mode[name], call, given, wanted)
     if broken:
         return
-    fitted = {name: array for name, array in (("centers", block.f.centers), ("slopes", block.f.slopes)) if array is not None}
+    fitted = {
+        name: array
+        for name, array in (("centers", block.f.centers), ("slopes", block.f.slopes))
+        if array is not None
+    }
     assert fitted.keys() == {"centers", "slopes"} & wanted.keys()
     for name, array in fitted.items():
         assert_same_fit(array, wanted[name])

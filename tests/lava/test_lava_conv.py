@@ -18,7 +18,9 @@ def make_conv(case: Case, given: dict[str, Array]) -> synapse.Conv:
     params: dict[str, Any] = case.params
     window = {name: value for name, value in params.items() if name not in NOT_OF_THE_WINDOW}
     inputs, outputs = given["x"].shape[1], params["out_features"]
-    conv = synapse.Conv(inputs, outputs, **window, weight_norm=params["weight_norm"], rng=np.random.default_rng(0))
+    conv = synapse.Conv(
+        inputs, outputs, **window, weight_norm=params["weight_norm"], rng=np.random.default_rng(0)
+    )
     for name, parameter in conv.parameters().items():
         parameter.data[...] = given[name].reshape(parameter.data.shape)
     return conv
@@ -65,25 +67,35 @@ def test_convolution_block_answers_alike_in_every_mode(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", cases("block_conv"), ids=str)
-def test_gradients_of_the_weights_are_close_to_their_sums_in_float64(case: Case, operations: Ops) -> None:
+def test_gradients_of_the_weights_are_close_to_their_sums_in_float64(
+    case: Case, operations: Ops
+) -> None:
     given = case.read("in")
     conv = make_block(case, given).synapse
     assert isinstance(conv, synapse.Conv)
     window = *conv.window[1:], conv.groups
     x, grad, weight = given["x0"], given["grad0"], conv.weight.full()
     wide = [a.astype(np.float64) for a in (grad, x, weight)]
-    (_, got), (_, want) = operations.conv_backward(grad, x, weight, *window), float64_backward(*wide, *window)
+    (_, got), (_, want) = (
+        operations.conv_backward(grad, x, weight, *window),
+        float64_backward(*wide, *window),
+    )
     assert np.abs(got - want).max() <= 8 * np.spacing(np.float32(np.abs(want).max()))
 
 
-def float64_backward(grad: Array, x: Array, weight: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> tuple[Array, Array]:
+def float64_backward(
+    grad: Array, x: Array, weight: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> tuple[Array, Array]:
     """The gradients of an ungrouped convolution, one output pixel at a time."""
     assert groups == 1
     wide = np.pad(x, [(0, 0), (0, 0), (padding[0],) * 2, (padding[1],) * 2, (0, 0)])
     gx, gw = np.zeros_like(wide), np.zeros_like(weight)
     for row, col in np.ndindex(grad.shape[2:4]):
         ends = row * stride[0], col * stride[1]
-        rows, cols = (slice(ends[k], ends[k] + (weight.shape[2 + k] - 1) * dilation[k] + 1, dilation[k]) for k in range(2))
+        rows, cols = (
+            slice(ends[k], ends[k] + (weight.shape[2 + k] - 1) * dilation[k] + 1, dilation[k])
+            for k in range(2)
+        )
         gw += np.einsum("not,ncijt->ocij", grad[:, :, row, col], wide[:, :, rows, cols])
         gx[:, :, rows, cols] += np.einsum("not,ocij->ncijt", grad[:, :, row, col], weight)
     return gx, gw

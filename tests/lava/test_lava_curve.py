@@ -1,4 +1,6 @@
-"""The sampler fits lava-dl's curves and passes its gradients; where lava-dl's curve breaks, ours does not."""
+"""The sampler fits lava-dl's curves and passes its gradients; where lava-dl's curve breaks, ours
+does not.
+"""
 
 import numpy as np
 import pytest
@@ -61,7 +63,8 @@ def test_where_lavas_centres_fall_ours_are_pooled_and_rise() -> None:
     assert np.isfinite(f.slopes).all()
     assert (np.diff(f.centers, axis=0) > 0).all()
     assert (f.slopes > 0).all()
-    # The last knot is no centre: it prolongs the last line, one end of which was pooled, up to the same saturation.
+    # The last knot is no centre: it prolongs the last line, one end of which was pooled, up to the
+    # same saturation.
     pooled = np.vstack([lava[:fall], lava[fall : fall + 2].mean(axis=0), lava[fall + 2 : -1]])
     assert_same_fit(f.centers[:-1], pooled)
     assert_same_fit(f.max, lava[-1, 1])

@@ -33,4 +33,6 @@ def test_classifier_reads_the_same(case: Case) -> None:
     assert_equal(Rate()(spikes), wanted["predict"])
     for mode in ("probability", "softmax"):
         assert_close(Rate.confidence(spikes, mode), wanted[mode])
-    np.testing.assert_allclose(np.exp(Rate.confidence(spikes, "logsoftmax")), wanted["softmax"], rtol=1e-6)
+    np.testing.assert_allclose(
+        np.exp(Rate.confidence(spikes, "logsoftmax")), wanted["softmax"], rtol=1e-6
+    )

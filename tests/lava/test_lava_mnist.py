@@ -1,4 +1,6 @@
-"""The network that lava-dl ships gives lava-dl's rates in every bit, and scores what lava-dl scores."""
+"""The network that lava-dl ships gives lava-dl's rates in every bit, and scores what lava-dl
+scores.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,20 @@ from refboot.data import Compose, Dataset, Normalize, ToTensor, load_mnist
 from refboot.network import Network
 from refboot.reference.fixed_point import WEIGHT_SCALE
 
-NEURON = {"threshold": 1.25, "current_decay": 1, "voltage_decay": 0.03, "tau_grad": 1, "scale_grad": 1}
+NEURON = {
+    "threshold": 1.25,
+    "current_decay": 1,
+    "voltage_decay": 0.03,
+    "tau_grad": 1,
+    "scale_grad": 1,
+}
 SIZES = [784, 512, 512, 10]
 TIME_STEPS = 16
-# What lava-dl scores with these parameters on the 10,000 test images, with 16 steps: 99.23 and 99.16 %.
+# What lava-dl scores with these parameters on the 10,000 test images, with 16 steps: 99.23 and
+# 99.16 %.
 LAVAS_CORRECT = {"no_delay_shift": 9923, "delay_shift": 9916}
-# How many weights of the exported read-out differ from those of the network that was shipped with it, and of how many.
+# How many weights of the exported read-out differ from those of the network that was shipped with
+# it, and of how many.
 STALE = (3513, 5120)
 
 
@@ -50,7 +60,9 @@ def lavas_rates(shared: Path, shift: str) -> dict[str, Array]:
 @pytest.fixture(scope="module")
 def rates(shared: Path, shift: str, pixels: Array) -> Array:
     """Our rates (10000, 10), computed with the kernels."""
-    pytest.importorskip("numba", reason="numba is not installed: 10,000 images would take the definition too long")
+    pytest.importorskip(
+        "numba", reason="numba is not installed: 10,000 images would take the definition too long"
+    )
     with ops.use("numba"):
         return lava_network.spiking_rates(shipped(shared, shift == "delay_shift"), pixels)
 
@@ -69,13 +81,17 @@ def exported(shared: Path) -> dict[str, Any]:
         return arrays_below(file["layer"])
 
 
-def test_kernels_give_the_same_rates_in_every_bit(rates: Array, lavas_rates: dict[str, Array]) -> None:
+def test_kernels_give_the_same_rates_in_every_bit(
+    rates: Array, lavas_rates: dict[str, Array]
+) -> None:
     assert rates.dtype == np.float32
     assert_equal(rates[:2000], lavas_rates["rates"])
     assert_equal(rates[:2000].argmax(axis=1), lavas_rates["predictions"])
 
 
-def test_definition_gives_the_same_rates_in_every_bit(shared: Path, shift: str, pixels: Array, lavas_rates: dict[str, Array]) -> None:
+def test_definition_gives_the_same_rates_in_every_bit(
+    shared: Path, shift: str, pixels: Array, lavas_rates: dict[str, Array]
+) -> None:
     with ops.use("reference"):
         some = lava_network.spiking_rates(shipped(shared, shift == "delay_shift"), pixels[:200])
     assert_equal(some, lavas_rates["rates"][:200])

@@ -8,7 +8,13 @@ from lava_vectors import Case, assert_close, assert_equal, cases
 
 from refboot.neuron import cuba
 from refboot.ops import Ops
-from refboot.reference.fixed_point import STATE_SCALE, WEIGHT_SCALE, decay_mantissa, to_real, to_state
+from refboot.reference.fixed_point import (
+    STATE_SCALE,
+    WEIGHT_SCALE,
+    decay_mantissa,
+    to_real,
+    to_state,
+)
 
 # lava-dl's gradient of a decay is this many times the true derivative for the stored 4096 * decay.
 LAVA_DECAY_FACTOR = -4096
@@ -18,20 +24,28 @@ LAVA_DECAY_FACTOR = -4096
 def test_leaky_integrator_runs_through_the_same_states(case: Case, operations: Ops) -> None:
     given, wanted, threshold = case.read("in"), case.read("out"), case.params["threshold"]
     limit = None if threshold is None else int(threshold * STATE_SCALE)
-    y, last = operations.leaky_forward(to_state(given["x"]), decay_mantissa(given["decay"]), to_state(given["state"]), limit)
+    y, last = operations.leaky_forward(
+        to_state(given["x"]), decay_mantissa(given["decay"]), to_state(given["state"]), limit
+    )
     assert_equal(to_real(y), wanted["y"])
     after = wanted["y"][..., -1]
-    assert_equal(to_real(last), after if threshold is None else np.where(after > threshold, 0, after))
+    assert_equal(
+        to_real(last), after if threshold is None else np.where(after > threshold, 0, after)
+    )
 
 
-@pytest.mark.parametrize("case", [case for case in cases("leaky_integrator") if not case.params["per_channel"]], ids=str)
+@pytest.mark.parametrize(
+    "case", [case for case in cases("leaky_integrator") if not case.params["per_channel"]], ids=str
+)
 def test_leaky_integrator_passes_the_same_gradients(case: Case, operations: Ops) -> None:
     given, wanted = case.read("in"), case.read("out")
     decay, y = decay_mantissa(given["decay"]), to_state(wanted["y"])
     gx = operations.leaky_backward(given["grad"], decay)
     assert_close(gx, wanted["grad_x"])
     gd = operations.leaky_decay_backward(gx, y, shared=True)
-    assert_close(LAVA_DECAY_FACTOR * gd, wanted["grad_decay"], terms=gx[..., 1:] * wanted["y"][..., :-1])
+    assert_close(
+        LAVA_DECAY_FACTOR * gd, wanted["grad_decay"], terms=gx[..., 1:] * wanted["y"][..., :-1]
+    )
 
 
 @pytest.mark.parametrize("case", cases("neuron_params"), ids=str)
@@ -56,7 +70,9 @@ def test_strict_threshold_is_lavas_threshold_with_its_fudge(case: Case, operatio
 
 
 @pytest.mark.parametrize("case", cases("spike"), ids=str)
-def test_spike_comes_at_the_same_voltages_with_the_same_surrogate(case: Case, operations: Ops) -> None:
+def test_spike_comes_at_the_same_voltages_with_the_same_surrogate(
+    case: Case, operations: Ops
+) -> None:
     given, wanted, neuron = case.read("in"), case.read("out"), cuba.Neuron(**case.params)
     if neuron.graded_spike:
         forward, backward = operations.graded_forward, operations.graded_backward
@@ -94,12 +110,21 @@ def test_decays_get_lavas_gradients_but_for_the_factor(case: Case, operations: O
     neuron = cuba.Neuron(**case.params, requires_grad=True)
     neuron.forward(given["z"])
     gz = neuron.backward(given["grad"])
-    gv = operations.spike_backward(given["grad"], wanted["voltage"], neuron.threshold, neuron.tau, neuron.scale)
+    gv = operations.spike_backward(
+        given["grad"], wanted["voltage"], neuron.threshold, neuron.tau, neuron.scale
+    )
     gu = operations.leaky_backward(gv, neuron.cx_voltage_decay)
-    for name, gradient, state in (("current_decay", gz, wanted["current"]), ("voltage_decay", gu, wanted["voltage"])):
+    for name, gradient, state in (
+        ("current_decay", gz, wanted["current"]),
+        ("voltage_decay", gu, wanted["voltage"]),
+    ):
         grad = neuron.parameters()[name].grad
         assert grad is not None
-        assert_close(LAVA_DECAY_FACTOR * grad, wanted[f"grad_{name}"], terms=gradient[..., 1:] * state[..., :-1])
+        assert_close(
+            LAVA_DECAY_FACTOR * grad,
+            wanted[f"grad_{name}"],
+            terms=gradient[..., 1:] * state[..., :-1],
+        )
 
 
 @pytest.mark.parametrize("case", cases("cuba_persistent"), ids=str)

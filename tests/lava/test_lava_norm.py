@@ -45,7 +45,11 @@ def test_bias_of_a_chip_is_lavas(case: Case) -> None:
     for call in range(3):
         ours.forward(given[f"x{call}"], training=True)
     mean: Array = wanted["running_mean"]
-    used = np.clip(np.rint(mean * 32) * 2, -256, 254) if case.params["quantised"] else np.rint(mean * 64)
+    used = (
+        np.clip(np.rint(mean * 32) * 2, -256, 254)
+        if case.params["quantised"]
+        else np.rint(mean * 64)
+    )
     assert_equal(ours.bias, -used.astype(np.int64))
 
 
@@ -58,7 +62,9 @@ def test_where_the_centres_of_a_block_fall_ours_are_pooled() -> None:
         block.forward(given[f"x{call}"], mode)
     (fall,) = np.flatnonzero(np.diff(lava[:, 0]) <= 0)
     assert block.f.centers is not None
-    assert_same_fit(block.f.centers[:-1], np.vstack([lava[:fall], lava[fall : fall + 2].mean(axis=0)]))
+    assert_same_fit(
+        block.f.centers[:-1], np.vstack([lava[:fall], lava[fall : fall + 2].mean(axis=0)])
+    )
     assert (np.diff(block.f.centers, axis=0) > 0).all()
 
 

@@ -10,7 +10,9 @@ from refboot.reference.fixed_point import WEIGHT_SCALE
 
 
 @pytest.mark.parametrize("case", cases("quantize_8bit"), ids=str)
-def test_weights_land_on_the_same_grid_and_pass_the_same_gradients(case: Case, operations: Ops) -> None:
+def test_weights_land_on_the_same_grid_and_pass_the_same_gradients(
+    case: Case, operations: Ops
+) -> None:
     given, wanted = case.read("in"), case.read("out")
     quantised = operations.quantize_8bit(given["w"])
     assert_equal(quantised, wanted["q"])
@@ -23,7 +25,13 @@ def test_weights_land_on_the_same_grid_and_pass_the_same_gradients(case: Case, o
 def test_dense_synapse_gives_the_same_sums_and_gradients(case: Case) -> None:
     given, wanted, params = case.read("in"), case.read("out"), case.params
     x, outputs = given["x"], wanted["z"].shape[1]
-    dense = synapse.Dense(x.shape[1], outputs, params["weight_scale"], params["weight_norm"], rng=np.random.default_rng(0))
+    dense = synapse.Dense(
+        x.shape[1],
+        outputs,
+        params["weight_scale"],
+        params["weight_norm"],
+        rng=np.random.default_rng(0),
+    )
     for name, parameter in dense.parameters().items():
         parameter.data[...] = given[name].reshape(parameter.data.shape)
 

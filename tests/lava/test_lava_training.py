@@ -14,7 +14,8 @@ from refboot.routine import LayerMode, Mode, Scheduler
 from refboot.stats import LearningStat
 from refboot.training.step import train_step
 
-# In float32 a run amplifies the last bit: two runs are compared, not their bits. 3e-7 was seen in losses and parameters, 0 in the rest.
+# In float32 a run amplifies the last bit: two runs are compared, not their bits. 3e-7 was seen in
+# losses and parameters, 0 in the rest.
 TOLERANCE = 1e-3
 
 
@@ -27,9 +28,15 @@ class Run(NamedTuple):
 
 
 def make_network(params: Mapping[str, Any], given: Mapping[str, Array]) -> Network:
-    """The case's network, with lava-dl's parameters, every sampler drawing from lava-dl's one stream."""
-    network = lava_network.build(params["neuron"], params["layers"], params["steps"], params["delay_shift"])
-    lava_network.load_network(network, {k.removeprefix("state/"): a for k, a in given.items() if k.startswith("state/")})
+    """The case's network, with lava-dl's parameters, every sampler drawing from lava-dl's one
+    stream.
+    """
+    network = lava_network.build(
+        params["neuron"], params["layers"], params["steps"], params["delay_shift"]
+    )
+    lava_network.load_network(
+        network, {k.removeprefix("state/"): a for k, a in given.items() if k.startswith("state/")}
+    )
     stream = np.random.RandomState(params["numpy_seed"])
     blocks: list[Any] = network.blocks
     for block in blocks:
@@ -70,10 +77,14 @@ def test_training_follows_the_same_losses_to_the_same_network(case: Case) -> Non
     np.testing.assert_allclose(run.losses, wanted["losses"], rtol=0, atol=TOLERANCE)
     for name, parameter in run.network.named_parameters().items():
         path = name.replace("blocks.", "state/", 1).replace(".", "/")
-        np.testing.assert_allclose(parameter.data, wanted[path].reshape(parameter.data.shape), rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(
+            parameter.data, wanted[path].reshape(parameter.data.shape), rtol=0, atol=TOLERANCE
+        )
     blocks: list[Any] = run.network.blocks
     for layer, block in enumerate(blocks[:-1]):
-        np.testing.assert_allclose(block.f.centers, wanted[f"centers/{layer}"], rtol=0, atol=TOLERANCE)
+        np.testing.assert_allclose(
+            block.f.centers, wanted[f"centers/{layer}"], rtol=0, atol=TOLERANCE
+        )
 
 
 @pytest.mark.parametrize("case", cases("training"), ids=str)
@@ -82,5 +93,6 @@ def test_trained_network_spikes_at_the_same_rates(case: Case) -> None:
     given, wanted = case.read("in"), case.read("out")["snn_rates"]
     rates = lava_network.spiking_rates(train(case.params, given).network, given["data"])
     assert rates.shape == wanted.shape
-    # One spike more or less moves a rate by more than the tolerance, so it is the mean that is held to it.
+    # One spike more or less moves a rate by more than the tolerance, so it is the mean that is held
+    # to it.
     assert np.abs(rates - wanted).mean() <= TOLERANCE

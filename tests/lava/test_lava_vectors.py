@@ -1,4 +1,6 @@
-"""The file of vectors is lava-dl's, whole, and every operation in it is tested or named as still to come."""
+"""The file of vectors is lava-dl's, whole, and every operation in it is tested or named as still to
+come.
+"""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +11,8 @@ import h5py
 from lava_vectors import FILE
 from pack_vectors import pack
 
-# Operations of lava-dl that refboot does not have yet. Whoever adds one tests it and takes its name out.
+# Operations of lava-dl that refboot does not have yet. Whoever adds one tests it and takes its name
+# out.
 TO_COME: set[str] = set()
 
 
@@ -20,7 +23,9 @@ def asked_for() -> set[str]:
 
 
 def contents(group: h5py.Group) -> Iterator[tuple[Any, ...]]:
-    """Every group and dataset below `group`: path, attributes, and of a dataset type, shape and bytes."""
+    """Every group and dataset below `group`: path, attributes, and of a dataset type, shape and
+    bytes.
+    """
     for name in sorted(group):
         item = group[name]
         attributes = sorted((key, repr(value)) for key, value in item.attrs.items())

@@ -1,4 +1,6 @@
-"""What the kernels of convolution, pooling, norms, resets and rate losses are compared on, as strategies by the function's name."""
+"""What the kernels of convolution, pooling, norms, resets and rate losses are compared on, as
+strategies by the function's name.
+"""
 
 import numpy as np
 from hypothesis import assume
@@ -22,7 +24,9 @@ from refboot.reference.conv import output_size
 
 U = 2.0**-23  # one unit in the last place of 1, float32
 TINY = float(np.finfo(np.float32).tiny)
-rates = st.one_of(st.integers(0, 16).map(lambda k: k / 16), single(0, 1), st.sampled_from([1 / 1024, 2**-11]))
+rates = st.one_of(
+    st.integers(0, 16).map(lambda k: k / 16), single(0, 1), st.sampled_from([1 / 1024, 2**-11])
+)
 
 
 def ulps(count, size):
@@ -32,19 +36,41 @@ def ulps(count, size):
 
 @st.composite
 def windows(draw):
-    """Kernel, stride, padding, dilation and a picture's size, each (height, width), that fit together; and a number of steps."""
-    kernel, stride, dilation = (draw(st.tuples(st.integers(1, 3), st.integers(1, 3))) for _ in range(3))
-    padding, size = draw(st.tuples(st.integers(0, 2), st.integers(0, 2))), draw(st.tuples(st.integers(1, 7), st.integers(1, 7)))
-    assume(all(output_size(size[k], kernel[k], stride[k], padding[k], dilation[k]) > 0 for k in range(2)))
+    """Kernel, stride, padding, dilation and a picture's size, each (height, width), that fit
+    together; and a number of steps.
+    """
+    kernel, stride, dilation = (
+        draw(st.tuples(st.integers(1, 3), st.integers(1, 3))) for _ in range(3)
+    )
+    padding, size = (
+        draw(st.tuples(st.integers(0, 2), st.integers(0, 2))),
+        draw(st.tuples(st.integers(1, 7), st.integers(1, 7))),
+    )
+    assume(
+        all(
+            output_size(size[k], kernel[k], stride[k], padding[k], dilation[k]) > 0
+            for k in range(2)
+        )
+    )
     return kernel, stride, padding, dilation, size, draw(steps)
 
 
 @st.composite
 def conv_sides(draw, inputs, weight):
-    """x (N, C, H, W, T), weight (O, C/G, K, L), the window's numbers and groups; and the shape of z."""
+    """x (N, C, H, W, T), weight (O, C/G, K, L), the window's numbers and groups; and the shape of
+    z.
+    """
     kernel, stride, padding, dilation, size, t = draw(windows())
-    n, groups, c, o = draw(sizes), draw(st.integers(1, 2)), draw(st.integers(1, 2)), draw(st.integers(1, 2))
-    x, w = draw(filled((n, groups * c, *size, t), inputs)), draw(filled((groups * o, c, *kernel), weight))
+    n, groups, c, o = (
+        draw(sizes),
+        draw(st.integers(1, 2)),
+        draw(st.integers(1, 2)),
+        draw(st.integers(1, 2)),
+    )
+    x, w = (
+        draw(filled((n, groups * c, *size, t), inputs)),
+        draw(filled((groups * o, c, *kernel), weight)),
+    )
     out = [output_size(size[k], kernel[k], stride[k], padding[k], dilation[k]) for k in range(2)]
     return (x, w, stride, padding, dilation, groups), (n, groups * o, *out, t)
 
@@ -117,7 +143,9 @@ def channel_size(x):
 
 
 def statistics_bounds(x):
-    return ulps(4, channel_size(x).ravel()), ulps(4, np.square(x, dtype=np.float64).mean(keepdims=True).reshape(1))
+    return ulps(4, channel_size(x).ravel()), ulps(
+        4, np.square(x, dtype=np.float64).mean(keepdims=True).reshape(1)
+    )
 
 
 def norm_bounds(grad, std, through):
@@ -127,7 +155,11 @@ def norm_bounds(grad, std, through):
 @st.composite
 def saturated_forward(draw):
     shape = draw(shapes_nct())
-    drive, state, decay = draw(states_of(shape, 2**24)), draw(states_of(shape[:-1], 2**23)), draw(decays_c(shape[1]))
+    drive, state, decay = (
+        draw(states_of(shape, 2**24)),
+        draw(states_of(shape[:-1], 2**23)),
+        draw(decays_c(shape[1])),
+    )
     return drive, decay, state, draw(st.one_of(st.none(), thresholds)), draw(st.booleans())
 
 
@@ -141,13 +173,21 @@ def adaptive_forward(draw):
     shape = draw(shapes_nct())
     decays = draw(decays_c(shape[1])), draw(decays_c(shape[1]))
     states = [draw(filled(shape[:-1], st.integers(0, 2**24), np.int64)) for _ in range(2)]
-    return draw(states_of(shape, 2**27)), *decays, draw(thresholds), draw(st.one_of(st.just(0), thresholds)), *states
+    return (
+        draw(states_of(shape, 2**27)),
+        *decays,
+        draw(thresholds),
+        draw(st.one_of(st.just(0), thresholds)),
+        *states,
+    )
 
 
 @st.composite
 def rated(draw):
     shape = draw(sizes), draw(st.integers(1, 12))
-    return draw(filled(shape, rates)), draw(filled(shape[0], st.integers(0, shape[1] - 1), np.int64))
+    return draw(filled(shape, rates)), draw(
+        filled(shape[0], st.integers(0, shape[1] - 1), np.int64)
+    )
 
 
 @st.composite

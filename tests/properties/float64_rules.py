@@ -1,4 +1,6 @@
-"""The rules once more, real-valued and in float64, written from their formulas: what gradients are checked against."""
+"""The rules once more, real-valued and in float64, written from their formulas: what gradients are
+checked against.
+"""
 
 import numpy as np
 
@@ -32,11 +34,15 @@ def graded_surrogate(v, threshold, tau, scale):
 def weight_norm(v, g):
     """Each row of v at length g."""
     rows = v.astype(np.float64).reshape(len(v), -1)
-    return (rows / np.linalg.norm(rows, axis=1)[:, None] * g.astype(np.float64)[:, None]).reshape(v.shape)
+    return (rows / np.linalg.norm(rows, axis=1)[:, None] * g.astype(np.float64)[:, None]).reshape(
+        v.shape
+    )
 
 
 def gain(z, curve, eps):
-    """What the rate's gradient is multiplied by at z: slope times z over a at saturation, plus eps; just eps off the curve."""
+    """What the rate's gradient is multiplied by at z: slope times z over a at saturation, plus eps;
+    just eps off the curve.
+    """
     piece = np.searchsorted(curve.knots[:, 0], z, side="left") - 1
     inside = (piece >= 0) & (piece < len(curve.slopes))
     slope = np.where(inside, curve.slopes[np.clip(piece, 0, len(curve.slopes) - 1)], 0)
@@ -47,7 +53,11 @@ def gain(z, curve, eps):
 def cross_entropy(logits, labels):
     """The mean of log(sum(exp(logits))) - logits[label]."""
     top = logits.max(axis=1)
-    return np.mean(top + np.log(np.exp(logits - top[:, None]).sum(axis=1)) - logits[np.arange(len(labels)), labels])
+    return np.mean(
+        top
+        + np.log(np.exp(logits - top[:, None]).sum(axis=1))
+        - logits[np.arange(len(labels)), labels]
+    )
 
 
 def slope_along(function, x, direction, h):

@@ -1,7 +1,8 @@
-"""By how much a kernel may differ from the definition where it is not equal in every bit: as the docstrings of the kernels say.
+"""By how much a kernel may differ from the definition where it is not equal in every bit: as the
+docstrings of the kernels say.
 
-Each bound gets the arguments of the function and gives one array per result. Sums are measured by the sum of the magnitudes of their
-terms, gradients by what they would be if nothing cancelled.
+Each bound gets the arguments of the function and gives one array per result. Sums are measured by
+the sum of the magnitudes of their terms, gradients by what they would be if nothing cancelled.
 """
 
 import numpy as np
@@ -33,11 +34,17 @@ def underflow(grad, slope):
 
 
 def surrogate_bound(grad, voltage, threshold, tau, scale):
-    return [ulps(4, reference.spike_backward(grad, voltage, threshold, tau, scale)) + underflow(grad, scale / (2 * tau))]
+    return [
+        ulps(4, reference.spike_backward(grad, voltage, threshold, tau, scale))
+        + underflow(grad, scale / (2 * tau))
+    ]
 
 
 def graded_bound(grad, voltage, threshold, tau, scale):
-    return [ulps(4, reference.graded_backward(grad, voltage, threshold, tau, scale)) + underflow(grad, scale)]
+    return [
+        ulps(4, reference.graded_backward(grad, voltage, threshold, tau, scale))
+        + underflow(grad, scale)
+    ]
 
 
 def cuba_bound(grad, voltage, i_decay, v_decay, threshold, tau, scale):
@@ -65,7 +72,11 @@ def norm_backward_bounds(grad, v, g):
 
 
 def input_bounds(grad, x, weight):
-    return ulps(0, grad), ulps(4, np.abs(grad * x).sum(keepdims=True).reshape(1)), ulps(4, np.abs(grad).sum(keepdims=True).reshape(1))
+    return (
+        ulps(0, grad),
+        ulps(4, np.abs(grad * x).sum(keepdims=True).reshape(1)),
+        ulps(4, np.abs(grad).sum(keepdims=True).reshape(1)),
+    )
 
 
 def entropy_bounds(logits, labels):

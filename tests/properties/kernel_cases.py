@@ -1,4 +1,6 @@
-"""What each kernel is compared on, as strategies by the function's name, with the bound where it is not equal in every bit."""
+"""What each kernel is compared on, as strategies by the function's name, with the bound where it is
+not equal in every bit.
+"""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -55,7 +57,11 @@ def quantize_8bit_backward(draw):
 @st.composite
 def leaky_forward(draw):
     shape = draw(shapes_nct())
-    drive, state, decay = draw(states_of(shape, 2**47)), draw(states_of(shape[:-1])), draw(decays_c(shape[1]))
+    drive, state, decay = (
+        draw(states_of(shape, 2**47)),
+        draw(states_of(shape[:-1])),
+        draw(decays_c(shape[1])),
+    )
     return drive, decay, state, draw(st.one_of(st.none(), thresholds)), draw(st.booleans())
 
 
@@ -75,21 +81,33 @@ def leaky_decay_backward(draw):
 def spike_forward(draw):
     threshold = draw(thresholds)
     near = st.integers(threshold - 2, threshold + 2)
-    return draw(filled(draw(shapes_nct()), st.one_of(near, st.integers(-(2**49), 2**49)), np.int64)), threshold
+    return draw(
+        filled(draw(shapes_nct()), st.one_of(near, st.integers(-(2**49), 2**49)), np.int64)
+    ), threshold
 
 
 @st.composite
 def spike_backward(draw):
     shape = draw(shapes_nct())
     threshold = draw(thresholds) / 4096
-    return draw(reals_of(shape)), draw(reals_of(shape, wide_reals)), threshold, 100 * threshold * draw(positive), draw(positive)
+    return (
+        draw(reals_of(shape)),
+        draw(reals_of(shape, wide_reals)),
+        threshold,
+        100 * threshold * draw(positive),
+        draw(positive),
+    )
 
 
 @st.composite
 def cuba_forward(draw):
-    """z of every size, also such as brings the state to the threshold and no further, or to the edge of 32 bits."""
+    """z of every size, also such as brings the state to the threshold and no further, or to the
+    edge of 32 bits.
+    """
     shape, threshold = draw(shapes_nct()), draw(thresholds)
-    exact = st.sampled_from([threshold / 4096, threshold / 8192, (threshold + 1) / 4096, 0.0]).map(lambda x: float(np.float32(x)))
+    exact = st.sampled_from([threshold / 4096, threshold / 8192, (threshold + 1) / 4096, 0.0]).map(
+        lambda x: float(np.float32(x))
+    )
     edge = single(-(2.0**19), 2.0**19)
     z = draw(reals_of(shape, draw(st.sampled_from([reals, exact, edge, wide_reals]))))
     i_decay, v_decay = draw(decays_c(shape[1])), draw(decays_c(shape[1]))
@@ -103,7 +121,14 @@ def cuba_backward(draw):
     shape = draw(shapes_nct())
     threshold = draw(thresholds) / 4096
     decays = draw(decays_c(shape[1])), draw(decays_c(shape[1]))
-    return draw(reals_of(shape)), draw(reals_of(shape, wide_reals)), *decays, threshold, 100 * threshold * draw(positive), draw(positive)
+    return (
+        draw(reals_of(shape)),
+        draw(reals_of(shape, wide_reals)),
+        *decays,
+        threshold,
+        100 * threshold * draw(positive),
+        draw(positive),
+    )
 
 
 outputs = st.one_of(sizes, st.integers(31, 34))  # from 32 on, sums are driven by events
@@ -118,7 +143,11 @@ def dense_forward(draw):
 @st.composite
 def dense_backward(draw):
     x, weight = draw(dense_forward())
-    return draw(reals_of((len(x), len(weight), x.shape[-1]))), draw(st.one_of(st.just(x), reals_of(x.shape))), weight
+    return (
+        draw(reals_of((len(x), len(weight), x.shape[-1]))),
+        draw(st.one_of(st.just(x), reals_of(x.shape))),
+        weight,
+    )
 
 
 @st.composite
@@ -163,7 +192,9 @@ def points_n(draw):
 def saturation(draw):
     _, a = draw(points_n())
     high = draw(st.one_of(st.just(0.9), st.floats(0, 1)))
-    edge = np.array([high * a.max(initial=0.0)], a.dtype)  # the point at which the comparison must not round
+    edge = np.array(
+        [high * a.max(initial=0.0)], a.dtype
+    )  # the point at which the comparison must not round
     return np.concatenate([a, edge, edge]), high
 
 
@@ -171,7 +202,11 @@ def saturation(draw):
 def band_medians(draw):
     z, a = draw(points_n())
     low, high = draw(st.tuples(st.floats(0, 0.5), st.floats(0.6, 1)))
-    return z, a, np.linspace(low, high, draw(st.one_of(st.integers(1, 12), st.integers(120, 260))) + 1)
+    return (
+        z,
+        a,
+        np.linspace(low, high, draw(st.one_of(st.integers(1, 12), st.integers(120, 260))) + 1),
+    )
 
 
 @st.composite
@@ -184,7 +219,14 @@ def pwl_forward(draw):
 def pwl_backward(draw):
     curve = draw(st.one_of(curves(), rising_curves()))
     shape = draw(shapes_nct())
-    return draw(reals_of(shape)), draw(inputs_around(curve, shape)), curve.knots, curve.slopes, curve.scale, 1e-5
+    return (
+        draw(reals_of(shape)),
+        draw(inputs_around(curve, shape)),
+        curve.knots,
+        curve.slopes,
+        curve.scale,
+        1e-5,
+    )
 
 
 @st.composite

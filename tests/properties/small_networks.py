@@ -11,7 +11,9 @@ TUTORIAL = {"threshold": 1.25, "current_decay": 1, "voltage_decay": 0.03}
 
 
 def build(seed, sizes=(6, 5, 4, 3), time_steps=8, neuron=TUTORIAL, delay_shift=False, **dense):
-    """Input, two Dense and an Affine block between layers of these sizes; weight norm unless `dense` says otherwise."""
+    """Input, two Dense and an Affine block between layers of these sizes; weight norm unless
+    `dense` says otherwise.
+    """
     rng = np.random.default_rng(seed)
     options = {"weight_norm": True, "weight_scale": 2, **dense}
     i, h, k, o = sizes

@@ -1,6 +1,8 @@
-"""Strategies named by the shape of what they draw: N samples, C channels, I inputs, O outputs, K classes, T steps; time is last.
+"""Strategies named by the shape of what they draw: N samples, C channels, I inputs, O outputs, K
+classes, T steps; time is last.
 
-Real values are float32, state is int64 in units of 1/4096. Sizes are small: every rule here holds per element or per sum.
+Real values are float32, state is int64 in units of 1/4096. Sizes are small: every rule here holds
+per element or per sum.
 """
 
 import numpy as np
@@ -20,7 +22,12 @@ def single(low, high):
 
 
 tame = single(-8, 8)
-tiny = st.sampled_from([float(np.float32(x)) for x in (0.0, -0.0, 1e-45, -1e-45, 1.2e-38, -1.2e-38, 1e-4, -1e-4, 2.44140625e-4)])
+tiny = st.sampled_from(
+    [
+        float(np.float32(x))
+        for x in (0.0, -0.0, 1e-45, -1e-45, 1.2e-38, -1.2e-38, 1e-4, -1e-4, 2.44140625e-4)
+    ]
+)
 large = single(-(2.0**30), 2.0**30)
 on_grid = st.integers(-1024, 1024).map(lambda k: k / 64)
 reals = st.one_of(tame, tame, tiny, on_grid)
@@ -29,7 +36,9 @@ any_reals = st.one_of(wide_reals, single(-3.4e38, 3.4e38))
 positive = st.one_of(single(2**-10, 16), single(2**-10, 1))
 weights = st.integers(-128, 127).map(lambda k: k / 32)
 mantissas = st.one_of(st.sampled_from([0, 1, 4095, 4096]), st.integers(0, 4096))
-thresholds = st.one_of(st.integers(1, 256), st.integers(64 * 64, 2**14), st.just(2**26)).map(lambda mantissa: 64 * mantissa)
+thresholds = st.one_of(st.integers(1, 256), st.integers(64 * 64, 2**14), st.just(2**26)).map(
+    lambda mantissa: 64 * mantissa
+)
 
 
 def as_c(x):
@@ -68,7 +77,9 @@ layouts = st.one_of(own_layouts, st.sampled_from([as_held, as_repeated]))
 
 def filled(shape, elements, dtype=np.float32):
     """An array of this shape, in any memory layout."""
-    return st.builds(lambda layout, x: layout(x), layouts, hnp.arrays(dtype, shape, elements=elements))
+    return st.builds(
+        lambda layout, x: layout(x), layouts, hnp.arrays(dtype, shape, elements=elements)
+    )
 
 
 def reals_of(shape, elements=reals):
@@ -78,7 +89,11 @@ def reals_of(shape, elements=reals):
 def states_of(shape, bound=2**49):
     """States of one size: small, such as 32 bits hold, or up to the bound."""
     of_size = st.sampled_from([20000, min(2**30, bound), bound])
-    return of_size.flatmap(lambda size: filled(shape, st.one_of(st.integers(-20000, 20000), st.integers(-size, size)), np.int64))
+    return of_size.flatmap(
+        lambda size: filled(
+            shape, st.one_of(st.integers(-20000, 20000), st.integers(-size, size)), np.int64
+        )
+    )
 
 
 @st.composite
@@ -90,7 +105,9 @@ def shapes_nct(draw):
 
 def decays_c(channels):
     """Integer decays, one for all or one per channel."""
-    return st.sampled_from([1, channels]).flatmap(lambda n: hnp.arrays(np.int64, n, elements=mantissas))
+    return st.sampled_from([1, channels]).flatmap(
+        lambda n: hnp.arrays(np.int64, n, elements=mantissas)
+    )
 
 
 def spikes_nct(shape):
@@ -113,7 +130,9 @@ def curves(draw):
 
 @st.composite
 def rising_curves(draw):
-    """Any curve that rises, fitted or not: K knots with gaps of at least 2^-6, and the slopes of its pieces."""
+    """Any curve that rises, fitted or not: K knots with gaps of at least 2^-6, and the slopes of
+    its pieces.
+    """
     gaps = draw(hnp.arrays(np.float64, (draw(st.integers(1, 6)), 2), elements=st.floats(2**-6, 2)))
     start = draw(st.floats(-4, 4))
     knots = np.vstack([[0.0, 0.0], np.cumsum(gaps, axis=0)]) + np.array([start, 0.0])

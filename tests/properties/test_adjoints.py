@@ -1,7 +1,9 @@
-"""Every backward is the adjoint of its linearised forward: <dy, J v> = <J^T dy, v> for random dy and v.
+"""Every backward is the adjoint of its linearised forward: <dy, J v> = <J^T dy, v> for random dy
+and v.
 
-J v comes from the forward where that is linear, else from the formula in float64. Differences are measured against the sum of
-the magnitudes in both products; float32 sums of some ten terms stay below 1e-5 of it.
+J v comes from the forward where that is linear, else from the formula in float64. Differences are
+measured against the sum of the magnitudes in both products; float32 sums of some ten terms stay
+below 1e-5 of it.
 """
 
 import float64_rules as exact
@@ -10,7 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from strategies import decays_c, positive, rising_curves, seeds, shapes_nct, single, sizes, steps, tame, thresholds
+from strategies import (
+    decays_c,
+    positive,
+    rising_curves,
+    seeds,
+    shapes_nct,
+    single,
+    sizes,
+    steps,
+    tame,
+    thresholds,
+)
 
 from refboot import ops
 from refboot.block.base import earlier, later, mean_rate, mean_rate_backward
@@ -32,13 +45,18 @@ def assert_adjoint(*pairs):
     """Each pair is (x, y); the sum of the first's products equals that of all others'."""
     (dy, jv), *others = pairs
     scale = exact.size(dy, jv) + sum(exact.size(*pair) for pair in others)
-    assert abs(exact.inner(dy, jv) - sum(exact.inner(*pair) for pair in others)) <= TOLERANCE * scale + 1e-30
+    assert (
+        abs(exact.inner(dy, jv) - sum(exact.inner(*pair) for pair in others))
+        <= TOLERANCE * scale + 1e-30
+    )
 
 
 @given(st.data())
 def test_dense_for_its_input_and_its_weight(data):
     n, i, o, t = data.draw(sizes), data.draw(sizes), data.draw(sizes), data.draw(steps)
-    x, dx, w, dw, gz = (data.draw(normal(s)) for s in ((n, i, t), (n, i, t), (o, i), (o, i), (n, o, t)))
+    x, dx, w, dw, gz = (
+        data.draw(normal(s)) for s in ((n, i, t), (n, i, t), (o, i), (o, i), (n, o, t))
+    )
     gx, gw = ops.active().dense_backward(gz, x, w)
     assert_adjoint((gz, ops.active().dense_forward(dx, w)), (gx, dx))
     assert_adjoint((gz, ops.active().dense_forward(x, dw)), (gw, dw))
@@ -57,7 +75,11 @@ def test_input_affine_for_its_input_weight_and_bias(data):
 
 @given(st.data())
 def test_weight_norm_for_v_and_g(data):
-    shape = (data.draw(sizes), data.draw(st.integers(2, 6)), *data.draw(st.sampled_from([(), (2,)])))
+    shape = (
+        data.draw(sizes),
+        data.draw(st.integers(2, 6)),
+        *data.draw(st.sampled_from([(), (2,)])),
+    )
     v, dv, gw = (data.draw(normal(shape)) for _ in range(3))
     g, dg = (data.draw(normal(shape[0])) for _ in range(2))
     gv, gg = ops.active().weight_norm_backward(gw, v, g)
@@ -79,7 +101,11 @@ def test_weight_norm_has_no_gradient_along_v(data):
 @given(st.data())
 def test_leaky_integrator_for_its_input(data):
     shape = data.draw(shapes_nct())
-    decay, gy, dx = data.draw(decays_c(shape[1])), data.draw(normal(shape)), data.draw(normal(shape))
+    decay, gy, dx = (
+        data.draw(decays_c(shape[1])),
+        data.draw(normal(shape)),
+        data.draw(normal(shape)),
+    )
     jv = exact.leaky(dx, exact.keep_of(decay, len(shape) - 1))
     assert_adjoint((gy, jv), (ops.active().leaky_backward(gy, decay), dx))
 
@@ -87,7 +113,10 @@ def test_leaky_integrator_for_its_input(data):
 @given(st.data())
 def test_leaky_integrator_without_rounding_is_its_own_linear_map(data):
     shape, keep = data.draw(shapes_nct()), data.draw(st.sampled_from([0, 4096]))
-    gy, drive = data.draw(normal(shape)), data.draw(hnp.arrays(np.int64, shape, elements=st.integers(-4096, 4096)))
+    gy, drive = (
+        data.draw(normal(shape)),
+        data.draw(hnp.arrays(np.int64, shape, elements=st.integers(-4096, 4096))),
+    )
     decay, start = np.array([4096 - keep]), np.zeros(shape[:-1], np.int64)
     y, _ = ops.active().leaky_forward(drive, decay, start)
     assert_adjoint((gy, y), (ops.active().leaky_backward(gy, decay), drive))
@@ -95,11 +124,17 @@ def test_leaky_integrator_without_rounding_is_its_own_linear_map(data):
 
 @given(st.data())
 def test_leaky_integrator_for_its_decay(data):
-    """Against the central difference of the real-valued recurrence; lava-dl's gradient is -4096 times this one."""
+    """Against the central difference of the real-valued recurrence; lava-dl's gradient is -4096
+    times this one.
+    """
     shape, shared = data.draw(shapes_nct()), data.draw(st.booleans())
     channels = 1 if shared else shape[1]
     decay = data.draw(hnp.arrays(np.float64, channels, elements=st.floats(10, 4000))).round()
-    gy, x, direction = data.draw(normal(shape)), 100 * data.draw(normal(shape)), data.draw(normal(channels))
+    gy, x, direction = (
+        data.draw(normal(shape)),
+        100 * data.draw(normal(shape)),
+        data.draw(normal(channels)),
+    )
     y = np.rint(exact.leaky(x, exact.keep_of(decay, len(shape) - 1)) * 4096).astype(np.int64)
     gx = ops.active().leaky_backward(gy, decay.astype(np.int64))
     gd = ops.active().leaky_decay_backward(gx, y, shared)
@@ -108,7 +143,13 @@ def test_leaky_integrator_for_its_decay(data):
         return exact.inner(gy, exact.leaky(x, exact.keep_of(d, len(shape) - 1)))
 
     scale = exact.size(gx, y) / 4096**2
-    assert abs(exact.slope_along(functional, decay, direction.astype(np.float64), 1.0) - exact.inner(gd, direction)) <= 1e-3 * scale + 1e-12
+    assert (
+        abs(
+            exact.slope_along(functional, decay, direction.astype(np.float64), 1.0)
+            - exact.inner(gd, direction)
+        )
+        <= 1e-3 * scale + 1e-12
+    )
 
 
 @given(st.data())
@@ -142,7 +183,10 @@ def test_rate_curve_within_a_piece_with_its_documented_scale_and_eps(curve, data
 def test_rate_curve_is_flat_outside_its_pieces_and_lets_eps_through(curve, eps, distance):
     z = np.float32([[curve.knots[0, 0] - distance, curve.knots[-1, 0] + distance]])
     np.testing.assert_array_equal(ops.active().pwl_forward(z, *curve), np.float32([[0, curve.max]]))
-    np.testing.assert_array_equal(ops.active().pwl_backward(np.ones_like(z), z, *curve, curve.scale, eps), np.full((1, 2), np.float32(eps)))
+    np.testing.assert_array_equal(
+        ops.active().pwl_backward(np.ones_like(z), z, *curve, curve.scale, eps),
+        np.full((1, 2), np.float32(eps)),
+    )
 
 
 @given(st.data())
@@ -204,7 +248,9 @@ def test_cross_entropy_against_its_formula_and_central_differences(data):
     labels = data.draw(hnp.arrays(np.int64, n, elements=st.integers(0, k - 1)))
     loss, grad = cross_entropy(logits, labels)
     assert abs(loss - exact.cross_entropy(logits.astype(np.float64), labels)) <= 1e-5
-    slope = exact.slope_along(lambda x: exact.cross_entropy(x, labels), logits.astype(np.float64), direction, 1e-4)
+    slope = exact.slope_along(
+        lambda x: exact.cross_entropy(x, labels), logits.astype(np.float64), direction, 1e-4
+    )
     assert abs(slope - exact.inner(grad, direction)) <= 1e-5
 
 
@@ -213,7 +259,12 @@ def test_surrogate_of_the_spike_is_its_formula(data):
     voltage, grad = (data.draw(hnp.arrays(np.float32, (3, 4), elements=values)) for _ in range(2))
     threshold, tau, scale = data.draw(positive), data.draw(positive) * 100, data.draw(positive)
     got = ops.active().spike_backward(grad, voltage, threshold, tau, scale)
-    np.testing.assert_allclose(got, grad * exact.surrogate(voltage, np.float32(threshold), tau, scale), rtol=1e-5, atol=1e-30)
+    np.testing.assert_allclose(
+        got,
+        grad * exact.surrogate(voltage, np.float32(threshold), tau, scale),
+        rtol=1e-5,
+        atol=1e-30,
+    )
 
 
 @given(st.data())
@@ -221,14 +272,23 @@ def test_surrogate_of_the_graded_spike_is_its_formula(data):
     voltage, grad = (data.draw(hnp.arrays(np.float32, (3, 4), elements=values)) for _ in range(2))
     threshold, tau, scale = data.draw(positive), data.draw(positive) * 100, data.draw(positive)
     got = ops.active().graded_backward(grad, voltage, threshold, tau, scale)
-    np.testing.assert_allclose(got, grad * exact.graded_surrogate(voltage, np.float32(threshold), tau, scale), rtol=1e-5, atol=1e-30)
+    np.testing.assert_allclose(
+        got,
+        grad * exact.graded_surrogate(voltage, np.float32(threshold), tau, scale),
+        rtol=1e-5,
+        atol=1e-30,
+    )
 
 
 @given(st.floats(0.1, 10), st.floats(0.1, 10))
 def test_surrogate_is_largest_at_the_threshold_symmetric_and_of_area_scale(threshold, tau):
     distance = np.linspace(-40 * tau, 40 * tau, 20001).astype(np.float32)
     voltage = (np.float32(threshold) + distance).astype(np.float32)
-    slope = ops.active().spike_backward(np.ones_like(voltage), voltage, threshold, tau, 0.1).astype(np.float64)
+    slope = (
+        ops.active()
+        .spike_backward(np.ones_like(voltage), voltage, threshold, tau, 0.1)
+        .astype(np.float64)
+    )
     assert slope.argmax() == 10000
     np.testing.assert_allclose(slope, slope[::-1], rtol=1e-3)
     assert abs(slope.sum() * 80 * tau / 20000 - 0.1) < 1e-4
@@ -239,4 +299,6 @@ def test_quantisation_passes_the_gradient_where_the_rounded_weight_is_in_range(d
     x, grad = (data.draw(hnp.arrays(np.float32, 8, elements=e)) for e in (single(-8, 8), values))
     rounded = np.rint(x.astype(np.float64) * 32)
     passed = (rounded >= -128) & (rounded <= 127)
-    np.testing.assert_array_equal(ops.active().quantize_8bit_backward(grad, x), np.where(passed, grad, 0))
+    np.testing.assert_array_equal(
+        ops.active().quantize_8bit_backward(grad, x), np.where(passed, grad, 0)
+    )

@@ -1,7 +1,9 @@
-"""Whole blocks: the gradient of a random linear functional of the output, for the input and for every parameter.
+"""Whole blocks: the gradient of a random linear functional of the output, for the input and for
+every parameter.
 
-In ANN mode (no quantisation) it is compared with central differences of the block computed again in float64, with the slope that
-the rate curve's backward documents in place of its own. In SNN mode the neuron's linear map and surrogate stand for the spikes.
+In ANN mode (no quantisation) it is compared with central differences of the block computed again in
+float64, with the slope that the rate curve's backward documents in place of its own. In SNN mode
+the neuron's linear map and surrogate stand for the spikes.
 """
 
 import float64_rules as exact
@@ -18,8 +20,15 @@ from refboot.routine import Mode
 
 N, IN, OUT, T = 3, 5, 4, 6
 TOLERANCE = 2e-4
-masks = st.one_of(st.none(), seeds.map(lambda seed: (np.random.default_rng(seed).random((OUT, IN)) < 0.7).astype(np.float32)))
-dense_options = st.fixed_dictionaries({"weight_norm": st.booleans(), "mask": masks, "weight_scale": st.sampled_from([1, 2])})
+masks = st.one_of(
+    st.none(),
+    seeds.map(
+        lambda seed: (np.random.default_rng(seed).random((OUT, IN)) < 0.7).astype(np.float32)
+    ),
+)
+dense_options = st.fixed_dictionaries(
+    {"weight_norm": st.booleans(), "mask": masks, "weight_scale": st.sampled_from([1, 2])}
+)
 
 
 def normal(seed, *shape):
@@ -46,13 +55,18 @@ def input_z(b, x, values):
 
 
 def check(b, z_of, x, gain_of, seed):
-    """<dy, y> has, along a random direction in input and parameters, the slope that `backward` says."""
+    """<dy, y> has, along a random direction in input and parameters, the slope that `backward`
+    says.
+    """
     dy = normal(seed, *b.forward(x, Mode.ANN).shape)
     gx = b.backward(dy)
     values = {name: p.data.astype(np.float64) for name, p in trainable(b).items()}
     rate = x.astype(np.float64).mean(axis=-1, keepdims=True)
     gain = gain_of(z_of(b, rate, values))
-    directions = {name: np.random.default_rng([seed, k]).normal(size=v.shape) for k, (name, v) in enumerate(values.items())}
+    directions = {
+        name: np.random.default_rng([seed, k]).normal(size=v.shape)
+        for k, (name, v) in enumerate(values.items())
+    }
     dx = normal(seed + 1, *x.shape).astype(np.float64)
 
     def functional(h):
@@ -61,7 +75,9 @@ def check(b, z_of, x, gain_of, seed):
 
     slope = (functional(1e-4) - functional(-1e-4)) / 2e-4
     pairs = [(gx, dx), *((p.grad, directions[name]) for name, p in trainable(b).items())]
-    assert all(p.grad.shape == p.data.shape and p.grad.dtype == np.float32 for p in trainable(b).values())
+    assert all(
+        p.grad.shape == p.data.shape and p.grad.dtype == np.float32 for p in trainable(b).values()
+    )
     assert gx.shape == x.shape
     scale = sum(exact.size(*pair) for pair in pairs)
     assert abs(slope - sum(exact.inner(*pair) for pair in pairs)) <= TOLERANCE * scale + 1e-9
@@ -81,54 +97,84 @@ def gain_away_from_knots(b):
 @pytest.mark.parametrize("steps", [1, T], ids=["rates", "bridge"])
 @given(seed=seeds, options=dense_options, curve=rising_curves())
 def test_dense_block_in_ann_mode(steps, seed, options, curve):
-    b = block.cuba.Dense(TUTORIAL, IN, OUT, pre_hook_fx=None, rng=np.random.default_rng(seed), **options)
+    b = block.cuba.Dense(
+        TUTORIAL, IN, OUT, pre_hook_fx=None, rng=np.random.default_rng(seed), **options
+    )
     b.f.curve = curve
     check(b, dense_z, normal(seed, N, IN, steps), gain_away_from_knots(b), seed)
 
 
 @pytest.mark.parametrize("steps", [1, T], ids=["rates", "bridge"])
-@given(seed=seeds, curve=rising_curves(), weight=st.sampled_from([None, 0.7, -1.3]), bias=st.sampled_from([None, 0.0, 0.4]))
+@given(
+    seed=seeds,
+    curve=rising_curves(),
+    weight=st.sampled_from([None, 0.7, -1.3]),
+    bias=st.sampled_from([None, 0.0, 0.4]),
+)
 def test_input_block_in_ann_mode(steps, seed, curve, weight, bias):
     b = block.cuba.Input(TUTORIAL, weight, bias, pre_hook_fx=None, rng=np.random.default_rng(seed))
     b.f.curve = curve
-    assert set(trainable(b)) == {name for name, v in (("weight", weight), ("bias", bias)) if v is not None}
+    assert set(trainable(b)) == {
+        name for name, v in (("weight", weight), ("bias", bias)) if v is not None
+    }
     check(b, input_z, normal(seed, N, IN, steps), gain_away_from_knots(b), seed)
 
 
 @pytest.mark.parametrize("steps", [1, T], ids=["rates", "bridge"])
 @given(seed=seeds, options=dense_options)
 def test_affine_block_in_ann_mode(steps, seed, options):
-    b = block.cuba.Affine(TUTORIAL, IN, OUT, pre_hook_fx=None, rng=np.random.default_rng(seed), **options)
+    b = block.cuba.Affine(
+        TUTORIAL, IN, OUT, pre_hook_fx=None, rng=np.random.default_rng(seed), **options
+    )
     check(b, dense_z, normal(seed, N, IN, steps), np.ones_like, seed)
 
 
 @given(seeds, dense_options, rising_curves())
 def test_weights_within_range_get_the_gradient_of_the_quantised_weight(seed, options, curve):
-    """Straight through: with 8-bit weights, the gradients are those of a block whose weights are the quantised ones."""
+    """Straight through: with 8-bit weights, the gradients are those of a block whose weights are
+    the quantised ones.
+    """
     options = {**options, "weight_norm": False}
     b = block.cuba.Dense(TUTORIAL, IN, OUT, rng=np.random.default_rng(seed), **options)
-    twin = block.cuba.Dense(TUTORIAL, IN, OUT, pre_hook_fx=None, rng=np.random.default_rng(seed), **options)
+    twin = block.cuba.Dense(
+        TUTORIAL, IN, OUT, pre_hook_fx=None, rng=np.random.default_rng(seed), **options
+    )
     twin.synapse.weight.v.data = b.synapse.weight.quantised()
     x, dy = normal(seed, N, IN, 1), normal(seed + 1, N, OUT, 1)
     results = []
     for one in (b, twin):
         one.f.curve = curve
-        results.append((one.forward(x, Mode.ANN), one.backward(dy), one.parameters()["synapse.weight"].grad))
+        results.append(
+            (one.forward(x, Mode.ANN), one.backward(dy), one.parameters()["synapse.weight"].grad)
+        )
     for got, want in zip(*results, strict=True):
         np.testing.assert_array_equal(got, want)
 
 
 @given(
     seeds,
-    st.fixed_dictionaries({"threshold": st.floats(0.25, 4), "current_decay": st.floats(0, 1), "voltage_decay": st.floats(0, 1)}),
+    st.fixed_dictionaries(
+        {
+            "threshold": st.floats(0.25, 4),
+            "current_decay": st.floats(0, 1),
+            "voltage_decay": st.floats(0, 1),
+        }
+    ),
     st.floats(0.01, 1),
     st.booleans(),
     dense_options,
 )
 def test_dense_block_in_snn_mode(seed, neuron, tau_grad, delay_shift, options):
-    """The voltage comes from the neuron's own trace; from there on everything is computed again in float64."""
+    """The voltage comes from the neuron's own trace; from there on everything is computed again in
+    float64.
+    """
     b = block.cuba.Dense(
-        {**neuron, "tau_grad": tau_grad, "scale_grad": 2}, IN, OUT, delay_shift=delay_shift, rng=np.random.default_rng(seed), **options
+        {**neuron, "tau_grad": tau_grad, "scale_grad": 2},
+        IN,
+        OUT,
+        delay_shift=delay_shift,
+        rng=np.random.default_rng(seed),
+        **options,
     )
     x, dy, dx = normal(seed, N, IN, T), normal(seed + 1, N, OUT, T), normal(seed + 2, N, IN, T)
     b.forward(x, Mode.SNN)

@@ -1,4 +1,6 @@
-"""The fit gives a finite, rising curve whatever the points; the sampler keeps the newest of them."""
+"""The fit gives a finite, rising curve whatever the points; the sampler keeps the newest of
+them.
+"""
 
 import math
 from collections import Counter
@@ -26,7 +28,10 @@ rates = st.one_of(sixteenths, single(0, 1), single(0, 1e6), single(0, 3e38))
 def points_n(draw):
     """z and a (n,): scattered, silent, one value, one point, falling, a staircase, none at all."""
     n = draw(st.integers(0, 40))
-    z, a = draw(hnp.arrays(np.float32, n, elements=zs)), draw(hnp.arrays(np.float32, n, elements=rates))
+    z, a = (
+        draw(hnp.arrays(np.float32, n, elements=zs)),
+        draw(hnp.arrays(np.float32, n, elements=rates)),
+    )
     kind = draw(st.sampled_from(["any", "any", "silent", "same z", "same", "falling", "rising"]))
     if kind == "silent":
         a[:] = 0
@@ -43,7 +48,12 @@ def points_n(draw):
 def ways_to_fit(draw):
     """Bands, range of rates and eps, the usual or any."""
     low, high = sorted(draw(st.sampled_from([(0.1, 0.9), (0.0, 1.0), (0.3, 0.4)])))
-    return draw(st.sampled_from([5, 1, 2, 16, 200])), (low, high), 0.1, draw(st.sampled_from([1e-5, 1e-2]))
+    return (
+        draw(st.sampled_from([5, 1, 2, 16, 200])),
+        (low, high),
+        0.1,
+        draw(st.sampled_from([1e-5, 1e-2])),
+    )
 
 
 def assert_rising(curve):
@@ -143,11 +153,15 @@ def test_new_data_moves_a_centre_by_a_tenth_of_the_way():
 
 
 def sampler_after(capacity, sizes, rng=None):
-    """A sampler fed with 0, 1, 2, ... in batches of these sizes; z counts up, a counts up by 1000s."""
+    """A sampler fed with 0, 1, 2, ... in batches of these sizes; z counts up, a counts up by
+    1000s.
+    """
     sampler = AnnSampler(capacity=capacity, rng=rng)
     numbers = np.arange(sum(sizes), dtype=np.float32)
     for batch in np.split(numbers, np.cumsum(sizes)[:-1]):
-        sampler.append(1000 * np.repeat(batch[:, None], 2, axis=1), np.repeat(batch[:, None], 2, axis=1))
+        sampler.append(
+            1000 * np.repeat(batch[:, None], 2, axis=1), np.repeat(batch[:, None], 2, axis=1)
+        )
     return sampler, numbers
 
 
@@ -174,12 +188,16 @@ def test_soft_clear_drops_half_keeps_the_order_and_makes_room(capacity, sizes, s
     np.testing.assert_array_equal(sampler.a, 1000 * kept)
     for n in more:
         sampler.append_means(np.full(n, 7, np.float32), np.full(n, 7, np.float32))
-    np.testing.assert_array_equal(sampler.z, np.append(kept, np.full(sum(more), 7, np.float32))[-capacity:])
+    np.testing.assert_array_equal(
+        sampler.z, np.append(kept, np.full(sum(more), 7, np.float32))[-capacity:]
+    )
 
 
 @given(st.integers(2, 10), batch_sizes, seeds)
 def test_same_seed_drops_the_same_points(capacity, sizes, seed):
-    first, second = (sampler_after(capacity, sizes, np.random.default_rng(seed))[0] for _ in range(2))
+    first, second = (
+        sampler_after(capacity, sizes, np.random.default_rng(seed))[0] for _ in range(2)
+    )
     before = first.z.copy()
     for sampler in (first, second):
         sampler.soft_clear()
@@ -195,7 +213,9 @@ def test_half_is_half(n, seed):
 @given(st.integers(0, 3000), st.integers(0, 2**32 - 1))
 def test_of_a_legacy_generator_those_first_in_its_permutation_are_dropped(n, seed):
     dropped = np.random.RandomState(seed).permutation(n)[: n // 2]
-    np.testing.assert_array_equal(np.flatnonzero(~half(np.random.RandomState(seed), n)), np.sort(dropped))
+    np.testing.assert_array_equal(
+        np.flatnonzero(~half(np.random.RandomState(seed), n)), np.sort(dropped)
+    )
 
 
 @pytest.mark.parametrize("n", [1, 4, 5, 6])
@@ -206,7 +226,9 @@ def test_any_half_is_as_likely_as_another(n):
     kinds = math.comb(n, n // 2)
     wanted = count / kinds
     assert len(drawn) == kinds
-    assert sum((found - wanted) ** 2 / wanted for found in drawn.values()) < kinds + 4 * math.sqrt(2 * kinds)  # chi squared
+    assert sum((found - wanted) ** 2 / wanted for found in drawn.values()) < kinds + 4 * math.sqrt(
+        2 * kinds
+    )  # chi squared
 
 
 def test_of_many_each_and_each_pair_stays_as_often():

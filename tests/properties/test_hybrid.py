@@ -1,4 +1,6 @@
-"""Hybrid training: spiking blocks run T steps, the first rate block gets their mean, gradients go back through the bridge."""
+"""Hybrid training: spiking blocks run T steps, the first rate block gets their mean, gradients go
+back through the bridge.
+"""
 
 import numpy as np
 import pytest
@@ -32,7 +34,10 @@ class Watched:
 
 
 def networks(seed, count, **options):
-    return [fitted(build(seed, (IN, 5, 4, OUT), T, **options), images_ni(seed, 16, IN)) for _ in range(count)]
+    return [
+        fitted(build(seed, (IN, 5, 4, OUT), T, **options), images_ni(seed, 16, IN))
+        for _ in range(count)
+    ]
 
 
 def grads(network):
@@ -40,7 +45,9 @@ def grads(network):
 
 
 def by_hand(network, x, crossover, base, dy):
-    """Spiking blocks on T steps, their mean over time, rate blocks on one; and the gradient the way back."""
+    """Spiking blocks on T steps, their mean over time, rate blocks on one; and the gradient the way
+    back.
+    """
     spiking, rating = network.blocks[:crossover], network.blocks[crossover:]
     h = np.repeat(x[..., None], T if spiking else 1, axis=-1)
     for b in spiking:
@@ -60,9 +67,14 @@ def by_hand(network, x, crossover, base, dy):
 
 
 @given(seeds, st.integers(0, BLOCKS), bases, st.booleans())
-def test_hybrid_pass_equals_spiking_blocks_then_their_mean_then_rate_blocks(seed, crossover, base, delay_shift):
+def test_hybrid_pass_equals_spiking_blocks_then_their_mean_then_rate_blocks(
+    seed, crossover, base, delay_shift
+):
     whole, parts = networks(seed, 2, delay_shift=delay_shift)
-    x, dy = images_ni(seed + 1, N, IN), np.random.default_rng(seed).normal(size=(N, OUT, T)).astype(np.float32)
+    x, dy = (
+        images_ni(seed + 1, N, IN),
+        np.random.default_rng(seed).normal(size=(N, OUT, T)).astype(np.float32),
+    )
     y, gx = by_hand(parts, x, crossover, base, dy)
     np.testing.assert_array_equal(whole(x, LayerMode(crossover, base)), y)
     np.testing.assert_array_equal(whole.backward(dy[..., : y.shape[-1]]), gx)
@@ -122,13 +134,18 @@ def test_blocks_between_which_only_the_shape_changes_may_stand_anywhere(seed, cr
     plain, with_flatten = networks(seed, 2)
     images = Network([Flatten(), *with_flatten.blocks], (2, IN // 2), T)
     x = images_ni(seed, N, IN)
-    np.testing.assert_array_equal(images(x.reshape(N, 2, IN // 2), LayerMode(crossover + 1, base)), plain(x, LayerMode(crossover, base)))
+    np.testing.assert_array_equal(
+        images(x.reshape(N, 2, IN // 2), LayerMode(crossover + 1, base)),
+        plain(x, LayerMode(crossover, base)),
+    )
 
 
 @pytest.mark.parametrize("base", [Mode.ANN, Mode.SNN])
 def test_dropout_acts_in_training_alone_and_the_same_seed_drops_the_same(base):
     def network():
-        return networks(3, 1, neuron={**TUTORIAL, "dropout": Dropout(0.5, np.random.default_rng(3))})[0]
+        return networks(
+            3, 1, neuron={**TUTORIAL, "dropout": Dropout(0.5, np.random.default_rng(3))}
+        )[0]
 
     x, mode = images_ni(3, 32, IN), LayerMode(0, base)
     one, other = network(), network()

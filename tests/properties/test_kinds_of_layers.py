@@ -1,9 +1,11 @@
-"""Each kind of layer with each kind of neuron: its fitted curve gives, for inputs it has not seen, the rates at which it spikes.
+"""Each kind of layer with each kind of neuron: its fitted curve gives, for inputs it has not seen,
+the rates at which it spikes.
 
-Held inputs, 16 steps, curves fitted to 80 samples. The stated bound is on the mean difference between the rates of ANN and SNN mode:
-three quarters of a count (0.75 / T), whatever the neuron. Pooling with reset to zero has two counts (2 / T), since its inputs lie
-where the stairs are steepest (see test_rate_curve). Measured over three seeds: 0.54 and 1.7 counts. A curve that is stretched by half
-along z misses both.
+Held inputs, 16 steps, curves fitted to 80 samples. The stated bound is on the mean difference
+between the rates of ANN and SNN mode: three quarters of a count (0.75 / T), whatever the neuron.
+Pooling with reset to zero has two counts (2 / T), since its inputs lie where the stairs are
+steepest (see test_rate_curve). Measured over three seeds: 0.54 and 1.7 counts. A curve that is
+stretched by half along z misses both.
 """
 
 from collections.abc import Callable
@@ -31,9 +33,15 @@ NEURONS: dict[str, Callable[[], object]] = {
     "scale norm": lambda: TUTORIAL | {"norm": norm.WgtScaleBatchNorm},
 }
 LAYERS: dict[str, tuple[Callable[..., Block], tuple[int, ...]]] = {
-    "conv": (lambda neuron, rng: cuba.Conv(neuron, 2, 6, 3, weight_scale=2, weight_norm=True, rng=rng), (2, 7, 7)),
+    "conv": (
+        lambda neuron, rng: cuba.Conv(neuron, 2, 6, 3, weight_scale=2, weight_norm=True, rng=rng),
+        (2, 7, 7),
+    ),
     "pool": (lambda neuron, rng: cuba.Pool(neuron, 2, weight_scale=0.5, rng=rng), (6, 8, 8)),
-    "dense": (lambda neuron, rng: cuba.Dense(neuron, 30, 40, weight_scale=2, weight_norm=True, rng=rng), (30,)),
+    "dense": (
+        lambda neuron, rng: cuba.Dense(neuron, 30, 40, weight_scale=2, weight_norm=True, rng=rng),
+        (30,),
+    ),
 }
 TO_ZERO = {"reset to zero", "own decays", "Loihi's limits", "mean norm", "scale norm"}
 
@@ -44,7 +52,9 @@ def held(rng, shape, rates):
 
 
 def fitted(layer, neuron, seed):
-    """A block whose curve is fitted, in evaluation, and inputs that it has not seen; pooling gets rates."""
+    """A block whose curve is fitted, in evaluation, and inputs that it has not seen; pooling gets
+    rates.
+    """
     (make, shape), rng = LAYERS[layer], np.random.default_rng(seed)
     block = make(NEURONS[neuron](), rng)
     block.build(shape)

@@ -1,12 +1,17 @@
 """The fitted curve follows the sampled rates, for constant inputs.
 
-A neuron that resets to zero and gets the constant z fires every n(z) steps: its rate in T steps is floor(T / n) / T, a staircase.
-So no bound of the order 1/T can hold everywhere: between n = 2 and n = 1 the rate jumps by one half at every T. What holds:
- - bands no wider than 1/T give every rate k/T a centre of its own, and the curve rises from one to the next. Between two centres
-   it is off by less than the step between them, at most 1/T + 1 / (n (n + 1)), n being the interval on the upper stair;
- - where the neuron fires at most every sqrt(T)-th step the stairs are single counts, and the curve is off by at most 1/T;
+A neuron that resets to zero and gets the constant z fires every n(z) steps: its rate in T steps is
+floor(T / n) / T, a staircase. So no bound of the order 1/T can hold everywhere: between n = 2 and n
+= 1 the rate jumps by one half at every T. What holds:
+ - bands no wider than 1/T give every rate k/T a centre of its own, and the curve rises from one to
+ the next. Between two centres
+   it is off by less than the step between them, at most 1/T + 1 / (n (n + 1)), n being the interval
+   on the upper stair;
+ - where the neuron fires at most every sqrt(T)-th step the stairs are single counts, and the curve
+ is off by at most 1/T;
  - with the five bands that are usual, it stays within one band (0.16) of the rates.
-Each bound is shown to fail for a curve that lies 2/T higher or lower (the last from T = 16 down: at 64 that is less than its slack).
+Each bound is shown to fail for a curve that lies 2/T higher or lower (the last from T = 16 down: at
+64 that is less than its slack).
 """
 
 from itertools import pairwise
@@ -30,7 +35,9 @@ ROUNDING = 1e-6
 
 
 def sampled(steps, leak, **options):
-    """Constant inputs z (n,) up to twice the threshold, their rates, and the sampler fitted to them."""
+    """Constant inputs z (n,) up to twice the threshold, their rates, and the sampler fitted to
+    them.
+    """
     z = np.linspace(0, 2 * THRESHOLD, 4001, dtype=np.float32)[1:]
     held = np.broadcast_to(z[:, None, None], (len(z), 1, steps))
     spikes = Neuron(THRESHOLD, 1, leak).forward(held)
@@ -55,7 +62,9 @@ def shifted(curve, by):
 
 
 def interval(z, leak):
-    """How many steps a constant z takes to bring the voltage from zero above the threshold, in whole state units; 0 for never."""
+    """How many steps a constant z takes to bring the voltage from zero above the threshold, in
+    whole state units; 0 for never.
+    """
     drive, keep, limit = int(z * 4096), 4096 - round(4096 * leak), int(THRESHOLD * 4096)
     voltage, n = 0, 0
     while voltage <= limit:
@@ -80,8 +89,12 @@ def test_curve_passes_through_the_middle_of_every_stair(steps, leak):
     z, rate, curve, centers = fine(steps, leak)
     stairs = [k for k in np.unique(rate) if 0 < k <= 0.95]
     np.testing.assert_allclose(centers[:, 1], stairs, atol=1e-12)
-    np.testing.assert_allclose(centers[:, 0], [np.median(z[rate == k].astype(np.float64)) for k in stairs], rtol=1e-6)
-    np.testing.assert_allclose(pwl_forward(centers[:, 0].astype(np.float32), *curve), stairs, atol=1e-5)
+    np.testing.assert_allclose(
+        centers[:, 0], [np.median(z[rate == k].astype(np.float64)) for k in stairs], rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        pwl_forward(centers[:, 0].astype(np.float32), *curve), stairs, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("steps", STEPS)
@@ -98,7 +111,9 @@ def test_curve_is_off_by_less_than_the_step_between_two_stairs(steps, leak):
 
 @pytest.mark.parametrize("steps", STEPS)
 @pytest.mark.parametrize("leak", [0.0, 0.03])
-def test_curve_is_off_by_at_most_one_count_where_a_neuron_fires_at_most_every_sqrt_t_steps(steps, leak):
+def test_curve_is_off_by_at_most_one_count_where_a_neuron_fires_at_most_every_sqrt_t_steps(
+    steps, leak
+):
     z, rate, curve, centers = fine(steps, leak)
     slow = centers[centers[:, 1] <= 1 / np.sqrt(steps)]
     inside = (z >= slow[0, 0]) & (z <= slow[-1, 0])
@@ -124,9 +139,18 @@ def test_curve_of_five_bands_stays_within_one_band_of_the_rates(steps, leak):
 @given(st.data())
 def test_rate_of_a_constant_input_never_falls_as_the_input_rises(data):
     shape = data.draw(shapes_nct())
-    decays, threshold = (data.draw(decays_c(shape[1])), data.draw(decays_c(shape[1]))), data.draw(thresholds)
+    decays, threshold = (
+        (data.draw(decays_c(shape[1])), data.draw(decays_c(shape[1]))),
+        data.draw(thresholds),
+    )
     one, other = (data.draw(reals_of((*shape[:-1], 1), wide_reals)) for _ in range(2))
     state = np.zeros(shape[:-1], np.int64)
-    held = (np.broadcast_to(z, (*shape[:-1], 12)) for z in (np.minimum(one, other), np.maximum(one, other)))
-    lower, higher = (ops.active().cuba_forward(z, *decays, threshold, state, state)[0].mean(axis=-1) for z in held)
+    held = (
+        np.broadcast_to(z, (*shape[:-1], 12))
+        for z in (np.minimum(one, other), np.maximum(one, other))
+    )
+    lower, higher = (
+        ops.active().cuba_forward(z, *decays, threshold, state, state)[0].mean(axis=-1)
+        for z in held
+    )
     assert (lower <= higher).all()

@@ -1,4 +1,5 @@
-"""The kernels compute what the definition computes: in every bit, or within the bound that their docstrings state.
+"""The kernels compute what the definition computes: in every bit, or within the bound that their
+docstrings state.
 
 With NUMBA_DISABLE_JIT=1 this file compares the kernels' Python instead of the compiled code.
 """
@@ -32,19 +33,25 @@ def fresh(value):
 
 
 def run(function, args):
-    """What a function returns, or, of one that works in place, the arrays it changed; all as a list of arrays."""
+    """What a function returns, or, of one that works in place, the arrays it changed; all as a list
+    of arrays.
+    """
     args = [fresh(a) for a in args]
     before = [np.array(a) for a in args]
     result = function(*args)
     if function.__name__ in IN_PLACE:
         return [a for a in args if isinstance(a, np.ndarray)]
-    assert all(np.array_equal(a, b) for a, b in zip(args, before, strict=True)), "an argument was changed"
+    assert all(np.array_equal(a, b) for a, b in zip(args, before, strict=True)), (
+        "an argument was changed"
+    )
     return [np.asarray(r) for r in (result if isinstance(result, tuple) else (result,))]
 
 
 def both(name, args):
     expected = run(getattr(reference, name), args)
-    with np.errstate(over="warn" if COMPILED else "ignore"):  # interpreted, a kernel may warn of what it clips or drops
+    with np.errstate(
+        over="warn" if COMPILED else "ignore"
+    ):  # interpreted, a kernel may warn of what it clips or drops
         got = run(getattr(kernels, name), args)
     for want, have in zip(expected, got, strict=True):
         assert (have.dtype, have.shape) == (want.dtype, want.shape)

@@ -1,6 +1,8 @@
-"""Run as `dying.py train ...`: the command, killed (SIGKILL) at the call number DIE_CALL of what DIE_AT names.
+"""Run as `dying.py train ...`: the command, killed (SIGKILL) at the call number DIE_CALL of what
+DIE_AT names.
 
-`write` dies with half of a file written, `fsync`, `replace` and `append` before they are done, `folder` before the folder is synced.
+`write` dies with half of a file written, `fsync`, `replace` and `append` before they are done,
+`folder` before the folder is synced.
 """
 
 import os

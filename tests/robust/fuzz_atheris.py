@@ -2,8 +2,9 @@
 
     PYTHONPATH=. python tests/robust/fuzz_atheris.py netx -max_total_time=600
 
-The first argument is a name of the table in readers.py, the others are libFuzzer's. Whatever is no error of refboot's stops it, and the
-input is kept. The library starts from a good file, in a folder of its own; sealed formats are sealed anew after each mutation.
+The first argument is a name of the table in readers.py, the others are libFuzzer's. Whatever is no
+error of refboot's stops it, and the input is kept. The library starts from a good file, in a folder
+of its own; sealed formats are sealed anew after each mutation.
 """
 
 import sys

@@ -1,7 +1,9 @@
-"""`fuzz_worker.py READERS COUNT SEED FOLDER`: read COUNT damaged files by each reader, under limits of memory, time and place.
+"""`fuzz_worker.py READERS COUNT SEED FOLDER`: read COUNT damaged files by each reader, under limits
+of memory, time and place.
 
-READERS are names of the table in readers.py, with commas between. It ends with 0 if nothing but refboot's errors came, and nothing
-outside FOLDER was opened. The file that was being read when the process died is FOLDER/reader/input.
+READERS are names of the table in readers.py, with commas between. It ends with 0 if nothing but
+refboot's errors came, and nothing outside FOLDER was opened. The file that was being read when the
+process died is FOLDER/reader/input.
 """
 
 import faulthandler
@@ -24,11 +26,18 @@ from refboot.hdf5_process import parser
 OWN = [str(Path(refboot.__file__).parent), str(vectors_folder())]
 ROOM = 512 << 20
 SECONDS = 30  # for one file; HDF5's process is given fewer
-QUIET = {"deadline": None, "database": None, "phases": [Phase.generate, Phase.shrink], "suppress_health_check": list(HealthCheck)}
+QUIET = {
+    "deadline": None,
+    "database": None,
+    "phases": [Phase.generate, Phase.shrink],
+    "suppress_health_check": list(HealthCheck),
+}
 
 
 class Outside:
-    """Which files outside `folder` are opened while it is `on`; those of Python and of the package do not count."""
+    """Which files outside `folder` are opened while it is `on`; those of Python and of the package
+    do not count.
+    """
 
     def __init__(self, folder):
         self.folder = os.path.realpath(folder)

@@ -1,6 +1,8 @@
-"""`memory_of_steps.py MODE STEPS`: train a small network for STEPS steps in one mode; prints, in bytes, what Python holds as they go by.
+"""`memory_of_steps.py MODE STEPS`: train a small network for STEPS steps in one mode; prints, in
+bytes, what Python holds as they go by.
 
-MODE is a name of Mode, or BOOTSTRAP for the schedule's mixture, in which a fit follows every 10 sampled steps.
+MODE is a name of Mode, or BOOTSTRAP for the schedule's mixture, in which a fit follows every 10
+sampled steps.
 """
 
 import gc

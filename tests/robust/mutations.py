@@ -1,4 +1,6 @@
-"""Damage to the bytes of a file, as hypothesis draws it: what goes wrong on disks, and what an enemy tries."""
+"""Damage to the bytes of a file, as hypothesis draws it: what goes wrong on disks, and what an
+enemy tries.
+"""
 
 import zlib
 

@@ -22,7 +22,15 @@ from refboot.training import Run, build, checkpoint
 from refboot.training.folder import RunFolder
 
 SETTINGS = Settings(
-    **{**DIGITS, "hidden": (3,), "epochs": 2, "num_sample_iter": 1, "sample_period": 1, "batch_size": 700, "augment": False}
+    **{
+        **DIGITS,
+        "hidden": (3,),
+        "epochs": 2,
+        "num_sample_iter": 1,
+        "sample_period": 1,
+        "batch_size": 700,
+        "augment": False,
+    }
 )
 
 
@@ -113,7 +121,12 @@ def read_tables(path):
 
 
 def make_log(path):
-    path.write_text("".join(json.dumps({"epoch": epoch, "grad_norms": {"blocks.0": 0.5}}) + "\n" for epoch in range(4)))
+    path.write_text(
+        "".join(
+            json.dumps({"epoch": epoch, "grad_norms": {"blocks.0": 0.5}}) + "\n"
+            for epoch in range(4)
+        )
+    )
 
 
 def cut_log(path):
@@ -127,7 +140,11 @@ def cut_log(path):
 
 def make_vectors(path):
     """The index of a few golden vectors; their arrays lie beside it."""
-    chosen = [case for case in vectors.read() if case.op in {"quantize_8bit", "schedule", "threshold_mantissa"}][:12]
+    chosen = [
+        case
+        for case in vectors.read()
+        if case.op in {"quantize_8bit", "schedule", "threshold_mantissa"}
+    ][:12]
     vectors.write(chosen, path.parent, "1.0.0")
     path.write_bytes((path.parent / vectors.INDEX).read_bytes())
 
@@ -149,7 +166,9 @@ def read_arrays(path):
 
 def bytes_damaged(finish=lambda content: content):
     """The way to damage a file's bytes; `finish` makes the damage pass the first gate."""
-    return DAMAGES, lambda path, content, damages: path.write_bytes(finish(damaged(content, damages)))
+    return DAMAGES, lambda path, content, damages: path.write_bytes(
+        finish(damaged(content, damages))
+    )
 
 
 def operate(path, content, cuts):

@@ -12,7 +12,18 @@ from refboot.training import checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-SMALL = ["--hidden", "16", "--epochs", "3", "--sample-period", "2", "--num-sample-iter", "3", "--dropout", "0.1"]
+SMALL = [
+    "--hidden",
+    "16",
+    "--epochs",
+    "3",
+    "--sample-period",
+    "2",
+    "--num-sample-iter",
+    "3",
+    "--dropout",
+    "0.1",
+]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -27,7 +38,9 @@ def train(folder, *more, script=("-m", "refboot"), **options):
 
 def log(folder):
     lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if "seconds" not in name} for line in lines]
+    return [
+        {name: value for name, value in line.items() if "seconds" not in name} for line in lines
+    ]
 
 
 def assert_same_end(folder, other):
@@ -46,4 +59,6 @@ def assert_same_end(folder, other):
 
 def leftovers(folder):
     """What no run should leave: temporary files."""
-    return [path.name for path in folder.iterdir() if path.name.startswith(".") and path.name != ".lock"]
+    return [
+        path.name for path in folder.iterdir() if path.name.startswith(".") and path.name != ".lock"
+    ]

@@ -1,4 +1,6 @@
-"""Damage to what an HDF5 file says, not to its bytes: links, shapes, types and attributes that no honest writer makes."""
+"""Damage to what an HDF5 file says, not to its bytes: links, shapes, types and attributes that no
+honest writer makes.
+"""
 
 import h5py
 import numpy as np
@@ -22,7 +24,20 @@ VALUES = {
     "array": np.zeros((2, 2, 2, 2), np.float32),
     "json": '{"epoch": 1e999, "settings": {"hidden": [[]]}, "epoch": null}',
 }
-HOLES = ["virtual", "external", "undelivered", "chunked", "bomb", "references", "soft", "outside", "cycle", "bush", "deep", "many"]
+HOLES = [
+    "virtual",
+    "external",
+    "undelivered",
+    "chunked",
+    "bomb",
+    "references",
+    "soft",
+    "outside",
+    "cycle",
+    "bush",
+    "deep",
+    "many",
+]
 PLACE = st.integers(0, 10**6)
 CUT = st.one_of(
     st.tuples(st.just("dataset"), PLACE, st.sampled_from(sorted(VALUES))),
@@ -103,11 +118,15 @@ def _undelivered(file, name):
 
 
 def _chunked(file, name):
-    file.create_dataset(name, (1 << 40,), "f4", chunks=(1 << 10,), maxshape=(None,), compression="gzip")
+    file.create_dataset(
+        name, (1 << 40,), "f4", chunks=(1 << 10,), maxshape=(None,), compression="gzip"
+    )
 
 
 def _bomb(file, name):
-    file.create_dataset(name, data=np.zeros(1 << 18, np.float32), compression="gzip", compression_opts=9)
+    file.create_dataset(
+        name, data=np.zeros(1 << 18, np.float32), compression="gzip", compression_opts=9
+    )
 
 
 def _references(file, name):
@@ -160,4 +179,11 @@ MAKING = {
     "deep": _deep,
     "many": _many,
 }
-DOING = {"dataset": _dataset, "attribute": _attribute, "delete": _delete, "add": _add, "hole": _hole, "move": _move}
+DOING = {
+    "dataset": _dataset,
+    "attribute": _attribute,
+    "delete": _delete,
+    "add": _add,
+    "hole": _hole,
+    "move": _move,
+}

@@ -1,7 +1,9 @@
-"""Same seed, same bits: across runs, thread counts and batch sizes; reference and kernels alike in the spiking modes.
+"""Same seed, same bits: across runs, thread counts and batch sizes; reference and kernels alike in
+the spiking modes.
 
-Where floats may differ, the bound is stated: a rate mode's sums come from BLAS, whose order depends on its build, its thread count and
-the processor's instructions. There a claim is made only of one machine, or of a distance.
+Where floats may differ, the bound is stated: a rate mode's sums come from BLAS, whose order depends
+on its build, its thread count and the processor's instructions. There a claim is made only of one
+machine, or of a distance.
 """
 
 import json
@@ -20,13 +22,23 @@ from refboot.settings import DIGITS, DIGITS_CONV, Settings
 from refboot.stats import LearningStat
 from refboot.training import Run, build, evaluate, evaluation_loader
 
-DENSE = {**DIGITS, "hidden": (24, 16), "epochs": 2, "num_sample_iter": 2, "sample_period": 2, "batch_size": 200}
+DENSE = {
+    **DIGITS,
+    "hidden": (24, 16),
+    "epochs": 2,
+    "num_sample_iter": 2,
+    "sample_period": 2,
+    "batch_size": 200,
+}
 CONV = {**DENSE, **DIGITS_CONV, "network": "conv", "channels": (4,), "hidden": (8,), "norm": "mean"}
 CONV |= {"threshold": 0.5, "time_steps": 6, "epochs": 1}
 NETWORKS = {"dense": DENSE, "conv": CONV}
-TOLERANCE = 1e-5  # of rates (of size 1) in the rate modes, where float32 sums of some hundred terms come in another order
+# of rates (of size 1) in the rate modes, where float32 sums of some hundred terms come in another
+# order
+TOLERANCE = 1e-5
 
-# Prints SHA-256 of the end state of a run, and of the spiking and rate answers of a fixed network, computed in this process.
+# Prints SHA-256 of the end state of a run, and of the spiking and rate answers of a fixed network,
+# computed in this process.
 DIGEST = """
 import hashlib, json, sys, tempfile
 import numpy as np
@@ -62,7 +74,14 @@ TWO = {"OPENBLAS_NUM_THREADS": "2", "REFBOOT_THREADS": "2"}
 
 def digests(values, what="run", **environment):
     command = [sys.executable, "-c", DIGEST, json.dumps(Settings(**values).to_dict()), what]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT | environment, check=True, timeout=300)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT | environment,
+        check=True,
+        timeout=300,
+    )
     return json.loads(done.stdout)
 
 
@@ -114,7 +133,9 @@ def test_the_size_of_batches_does_not_change_an_evaluation(mode, trained):
             np.testing.assert_array_equal(parts, whole)
             assert again == correct
         else:
-            np.testing.assert_allclose(parts, whole, rtol=0, atol=TOLERANCE * max(1, np.abs(whole).max()))
+            np.testing.assert_allclose(
+                parts, whole, rtol=0, atol=TOLERANCE * max(1, np.abs(whole).max())
+            )
 
 
 def test_reference_and_kernels_agree_on_a_trained_network(trained):
@@ -127,7 +148,9 @@ def test_reference_and_kernels_agree_on_a_trained_network(trained):
         if mode is Mode.SNN:
             np.testing.assert_array_equal(*found)
         else:
-            np.testing.assert_allclose(*found, rtol=0, atol=TOLERANCE * max(1, np.abs(found[0]).max()))
+            np.testing.assert_allclose(
+                *found, rtol=0, atol=TOLERANCE * max(1, np.abs(found[0]).max())
+            )
 
 
 @settings(max_examples=10)

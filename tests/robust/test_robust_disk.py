@@ -16,11 +16,20 @@ from refboot.training import Run, build, checkpoint
 
 resource = pytest.importorskip("resource", reason="limits on the size of files are POSIX's")
 
-TINY = {"data": "digits", "hidden": (8,), "epochs": 1, "num_sample_iter": 2, "batch_size": 300, "augment": False}
+TINY = {
+    "data": "digits",
+    "hidden": (8,),
+    "epochs": 1,
+    "num_sample_iter": 2,
+    "batch_size": 300,
+    "augment": False,
+}
 
 
 def limited(size):
-    """What a process does first so that no file of it can be larger than `size` bytes: as on a disk that is full."""
+    """What a process does first so that no file of it can be larger than `size` bytes: as on a disk
+    that is full.
+    """
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
@@ -84,7 +93,9 @@ def test_no_space_leaves_the_old_file_and_nothing_else(what, tmp_path, monkeypat
 
 
 def without_override():
-    """What root does first so that read-only folders are so for root too: give up the capability to override them, for good."""
+    """What root does first so that read-only folders are so for root too: give up the capability to
+    override them, for good.
+    """
     drop, override = 24, 1  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE
     if os.getuid() == 0 and ctypes.CDLL(None).prctl(drop, override, 0, 0, 0):
         os._exit(77)
@@ -96,7 +107,11 @@ def test_a_read_only_folder_is_told_and_stays_as_it_was(tmp_path):
     for path, rights in ((place / ".lock", 0o444), (place, 0o555), (tmp_path, 0o555)):
         path.chmod(rights)
     try:
-        for folder, more in ((place, ["--resume", "--epochs", "9"]), (place, ["--overwrite"]), (tmp_path / "new", [])):
+        for folder, more in (
+            (place, ["--resume", "--epochs", "9"]),
+            (place, ["--overwrite"]),
+            (tmp_path / "new", []),
+        ):
             told = train(folder, *SMALL, *more, preexec_fn=without_override)
             if told.returncode == 77:
                 pytest.skip("root here cannot give up its rights: no folder is read-only")

@@ -1,4 +1,6 @@
-"""Damaged and hostile files: every reader refuses them with refboot's own errors, in bounded time and memory, and looks nowhere else."""
+"""Damaged and hostile files: every reader refuses them with refboot's own errors, in bounded time
+and memory, and looks nowhere else.
+"""
 
 import subprocess
 import sys
@@ -25,18 +27,29 @@ GROUPS = [
 ]
 
 
-@pytest.mark.parametrize("names", [name for group in GROUPS for name in group.split(",")] if LONG else GROUPS)
+@pytest.mark.parametrize(
+    "names", [name for group in GROUPS for name in group.split(",")] if LONG else GROUPS
+)
 def test_readers_only_raise_refboots_errors(names, tmp_path):
     worker = Path(__file__).with_name("fuzz_worker.py")
     count = CUTS if "surgery" in names else COUNT
     command = [sys.executable, str(worker), names, str(count), "11", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False, timeout=7200 if LONG else 600)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        check=False,
+        timeout=7200 if LONG else 600,
+    )
     assert done.returncode == 0, done.stdout + done.stderr[-5000:]
     for name in names.split(","):
         (line,) = [line for line in done.stdout.splitlines() if line.startswith(f"{name} ")]
         _, read, refused = line.split()
         assert int(read) + int(refused) >= count
-        assert int(refused) or name == "log", line  # a log is cut to what is whole, and never refused
+        assert int(refused) or name == "log", (
+            line
+        )  # a log is cut to what is whole, and never refused
 
 
 def test_every_reader_is_fuzzed():
@@ -46,7 +59,9 @@ def test_every_reader_is_fuzzed():
 
 
 def test_the_worker_notices_what_it_must(tmp_path):
-    """A reader that leaks an error, takes the memory, hangs, or opens another file: each is caught."""
+    """A reader that leaks an error, takes the memory, hangs, or opens another file: each is
+    caught.
+    """
     bad = {
         "leak": "lambda path: [][1]",
         "memory": "lambda path: bytearray(1 << 30)",
@@ -60,10 +75,24 @@ def test_the_worker_notices_what_it_must(tmp_path):
             f"*w.READERS['idx'][2:])\n"
             f"w.main('x', '20', '1', {str(tmp_path)!r})"
         )
-        environment = ENVIRONMENT | {"PYTHONPATH": f"{ENVIRONMENT['PYTHONPATH']}:{Path(__file__).parent}"}
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False, timeout=120)
+        environment = ENVIRONMENT | {
+            "PYTHONPATH": f"{ENVIRONMENT['PYTHONPATH']}:{Path(__file__).parent}"
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
+            timeout=120,
+        )
         assert done.returncode, name
-        assert {"leak": "IndexError", "memory": "MemoryError", "hang": "Timeout", "outside": "/etc/hosts"}[name] in done.stderr
+        assert {
+            "leak": "IndexError",
+            "memory": "MemoryError",
+            "hang": "Timeout",
+            "outside": "/etc/hosts",
+        }[name] in done.stderr
 
 
 @given(st.binary(max_size=3000), DAMAGES)

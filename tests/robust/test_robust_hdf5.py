@@ -1,4 +1,6 @@
-"""HDF5 files are parsed in a process of its own: it may crash or hang, and the reader gets an error; what it copies is what was there."""
+"""HDF5 files are parsed in a process of its own: it may crash or hang, and the reader gets an
+error; what it copies is what was there.
+"""
 
 import subprocess
 import sys
@@ -34,7 +36,9 @@ def file(tmp_path):
 
 
 @pytest.mark.parametrize("script", BAD_SCRIPTS)
-def test_a_process_that_fails_is_an_error_and_the_next_one_works(script, file, tmp_path, monkeypatch):
+def test_a_process_that_fails_is_an_error_and_the_next_one_works(
+    script, file, tmp_path, monkeypatch
+):
     parser = Parser()
     parser.seconds = 0.5
     bad = tmp_path / "bad.py"
@@ -62,7 +66,14 @@ def test_a_process_killed_between_two_files_is_started_again(file):
 
 def test_the_process_ends_with_the_one_that_asked(file):
     code = f"from refboot import hdf5, hdf5_process as p\nwith hdf5.reading({str(file)!r}): print(p.parser._process.pid)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120, env=None)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+        env=None,
+    )
     ended = subprocess.run(["ps", "-p", done.stdout.strip()], capture_output=True, check=False)
     assert ended.returncode
     assert done.stderr == ""
@@ -72,7 +83,12 @@ DTYPES = ["f4", "f8", "i8", "u1", ">f4", "S5", "?"]
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(DTYPES), st.lists(st.integers(0, 4), max_size=3)), min_size=1, max_size=4), st.integers(0, 2**32 - 1)
+    st.lists(
+        st.tuples(st.sampled_from(DTYPES), st.lists(st.integers(0, 4), max_size=3)),
+        min_size=1,
+        max_size=4,
+    ),
+    st.integers(0, 2**32 - 1),
 )
 def test_what_is_read_is_what_was_written(tmp_path_factory, kinds, seed):
     rng, path = np.random.default_rng(seed), tmp_path_factory.mktemp("copy") / "file.h5"
@@ -97,7 +113,10 @@ def test_what_is_no_plain_data_in_the_file_is_refused_by_name(hole, file):
 
     def read_all():
         with hdf5.reading(file) as read:
-            return [hdf5.read_array(dataset, "biufS", "numbers or text") for _, dataset in hdf5.walk(read)]
+            return [
+                hdf5.read_array(dataset, "biufS", "numbers or text")
+                for _, dataset in hdf5.walk(read)
+            ]
 
     with pytest.raises(FormatError, match=r"file\.h5"):
         read_all()

@@ -1,4 +1,6 @@
-"""Killed with SIGKILL at any moment and resumed, a run ends with the same bits as one that was never stopped."""
+"""Killed with SIGKILL at any moment and resumed, a run ends with the same bits as one that was
+never stopped.
+"""
 
 import os
 import signal
@@ -17,8 +19,18 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="SIGKILL 
 KILLS = 50 if LONG else 8
 OFTEN = ["--checkpoint-steps", "3"]
 DYING = (str(Path(__file__).with_name("dying.py")),)
-# Each place of the file work at which a process can die, and, for a call that comes often, an early and a late one.
-DEATHS = [("write", 1), ("replace", 2), ("folder", 3), ("append", 1), ("fsync", 9), ("replace", 12), ("append", 1), ("write", 7)]
+# Each place of the file work at which a process can die, and, for a call that comes often, an early
+# and a late one.
+DEATHS = [
+    ("write", 1),
+    ("replace", 2),
+    ("folder", 3),
+    ("append", 1),
+    ("fsync", 9),
+    ("replace", 12),
+    ("append", 1),
+    ("write", 7),
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +45,9 @@ def unbroken(tmp_path_factory):
 
 def killed_after(seconds, folder, *more):
     """Whether a training was still going on after `seconds`, and so was killed."""
-    with subprocess.Popen(command(folder, *more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT) as process:
+    with subprocess.Popen(
+        command(folder, *more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT
+    ) as process:
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -68,12 +82,21 @@ def test_killed_at_random_moments_it_loses_nothing_and_ends_with_the_same_bits(u
         assert_same_end(folder, place)
 
 
-def test_killed_in_the_middle_of_a_write_it_goes_on_with_the_last_good_checkpoint(unbroken, tmp_path):
+def test_killed_in_the_middle_of_a_write_it_goes_on_with_the_last_good_checkpoint(
+    unbroken, tmp_path
+):
     folder, _ = unbroken
     place = tmp_path / "run"
     for at, call in DEATHS:
         more = ["--resume"] if where(place) >= (0, 0) else []
-        died = train(place, *SMALL, *OFTEN, *more, script=DYING, env=ENVIRONMENT | {"DIE_AT": at, "DIE_CALL": str(call)})
+        died = train(
+            place,
+            *SMALL,
+            *OFTEN,
+            *more,
+            script=DYING,
+            env=ENVIRONMENT | {"DIE_AT": at, "DIE_CALL": str(call)},
+        )
         assert died.returncode == -signal.SIGKILL, (at, call, died.stderr)
     assert leftovers(place)  # the last death left something half done
     done = train(place, *SMALL, *OFTEN, "--resume")
@@ -82,7 +105,9 @@ def test_killed_in_the_middle_of_a_write_it_goes_on_with_the_last_good_checkpoin
 
 
 def test_the_process_that_is_killed_frees_the_folder(tmp_path):
-    process = subprocess.Popen(command(tmp_path, *SMALL), stdout=subprocess.DEVNULL, env=ENVIRONMENT)
+    process = subprocess.Popen(
+        command(tmp_path, *SMALL), stdout=subprocess.DEVNULL, env=ENVIRONMENT
+    )
     deadline = time.monotonic() + 60
     while not (tmp_path / checkpoint.CURRENT).exists() and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -1,4 +1,6 @@
-"""Memory stays flat over 1,000 steps in every mode; log, statistics and buffers stay within stated bounds."""
+"""Memory stays flat over 1,000 steps in every mode; log, statistics and buffers stay within stated
+bounds.
+"""
 
 import json
 import subprocess
@@ -24,7 +26,13 @@ GROWTH = 64 << 10  # bytes that Python may hold more at the end of 900 steps tha
 @pytest.mark.parametrize("mode", [*Mode.__members__, "BOOTSTRAP"])
 def test_memory_is_flat_over_a_thousand_steps(mode):
     script = Path(__file__).with_name("memory_of_steps.py")
-    done = subprocess.run([sys.executable, str(script), mode, str(STEPS)], capture_output=True, text=True, env=ENVIRONMENT, check=True)
+    done = subprocess.run(
+        [sys.executable, str(script), mode, str(STEPS)],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        check=True,
+    )
     rows = [[int(word) for word in line.split()] for line in done.stdout.splitlines()]
     assert rows[-1][0] - rows[0][0] < GROWTH
     if mode == "BOOTSTRAP":  # a fit drops half: the points of two phases bound what is kept
@@ -49,7 +57,9 @@ def test_a_line_of_the_log_is_bounded(tmp_path):
 
 
 def test_a_weeks_epochs_leave_a_small_checkpoint(tmp_path):
-    """A week at three seconds an epoch is 200,000 epochs: they add 50 MB at most, and a checkpoint holds nothing else that grows."""
+    """A week at three seconds an epoch is 200,000 epochs: they add 50 MB at most, and a checkpoint
+    holds nothing else that grows.
+    """
     settings = Settings(data="digits", hidden=(8,), epochs=1, num_sample_iter=1, batch_size=700)
     run = Run(settings, tmp_path)
     run.run(lambda line: None)

@@ -1,4 +1,6 @@
-"""The public API under misuse: wrong types, shapes, sizes and numbers for every argument; refboot's own error comes, and names it."""
+"""The public API under misuse: wrong types, shapes, sizes and numbers for every argument; refboot's
+own error comes, and names it.
+"""
 
 import importlib
 import inspect
@@ -58,9 +60,46 @@ CALLERS_OWN = {("train_epoch", "after", "a class")}
 # Good calls that are refused, because what they need is not there.
 REFUSED = {"load_mnist.root", "resumed_settings"}
 
-MODULES = ["refboot", *(f"refboot.{name}" for name in ("ann_sampler", "block", "block.cuba", "classifier", "data", "exchange", "io.event"))]
-MODULES += [f"refboot.{name}" for name in ("io.netx", "io.state", "loss", "neuron", "neuron.alif", "neuron.cuba", "neuron.integrate_fire")]
-MODULES += [f"refboot.{name}" for name in ("neuron.norm", "ops", "optim", "routine", "settings", "stats", "synapse", "training")]
+MODULES = [
+    "refboot",
+    *(
+        f"refboot.{name}"
+        for name in (
+            "ann_sampler",
+            "block",
+            "block.cuba",
+            "classifier",
+            "data",
+            "exchange",
+            "io.event",
+        )
+    ),
+]
+MODULES += [
+    f"refboot.{name}"
+    for name in (
+        "io.netx",
+        "io.state",
+        "loss",
+        "neuron",
+        "neuron.alif",
+        "neuron.cuba",
+        "neuron.integrate_fire",
+    )
+]
+MODULES += [
+    f"refboot.{name}"
+    for name in (
+        "neuron.norm",
+        "ops",
+        "optim",
+        "routine",
+        "settings",
+        "stats",
+        "synapse",
+        "training",
+    )
+]
 # Public, and not called with bad arguments: why.
 INNER = "gets what a block, a network or a loader has checked, many times a step"
 RECORD = "a record or protocol: whoever takes it in checks it"
@@ -81,7 +120,16 @@ UNCALLED = {
     "synapse.weight.Weight": INNER,
 }
 # Arguments left out because the same ones are tried elsewhere in the table.
-COMMON = {"tau_grad", "scale_grad", "norm", "dropout", "shared_param", "persistent_state", "requires_grad", "graded_spike"}
+COMMON = {
+    "tau_grad",
+    "scale_grad",
+    "norm",
+    "dropout",
+    "shared_param",
+    "persistent_state",
+    "requires_grad",
+    "graded_spike",
+}
 UNTRIED = {
     "alif.Neuron": COMMON,
     "integrate_fire.Neuron": COMMON | {"reset", "loihi_limits"},
@@ -146,7 +194,11 @@ def public():
         for name in getattr(module, "__all__", vars(module)):
             thing = getattr(module, name)
             own = hasattr(module, "__all__") or getattr(thing, "__module__", "") == module.__name__
-            if own and not name.startswith("_") and (inspect.isclass(thing) or inspect.isfunction(thing)):
+            if (
+                own
+                and not name.startswith("_")
+                and (inspect.isclass(thing) or inspect.isfunction(thing))
+            ):
                 found[full_name(thing)] = thing
     return found
 
@@ -156,8 +208,14 @@ def full_name(thing):
 
 
 def test_everything_public_is_called_or_it_is_said_why_not():
-    """refboot.reference and refboot.kernels are not called: their contract is arrays of the right kind, checked one floor up."""
-    called = {full_name(made) for made in (make()[0] for make in CALLS.values()) if hasattr(made, "__qualname__")}
+    """refboot.reference and refboot.kernels are not called: their contract is arrays of the right
+    kind, checked one floor up.
+    """
+    called = {
+        full_name(made)
+        for made in (make()[0] for make in CALLS.values())
+        if hasattr(made, "__qualname__")
+    }
     assert sorted(set(public()) - called - IN_USE) == sorted(UNCALLED)
 
 

@@ -1,4 +1,6 @@
-"""Numbers that go wrong are told, with layer, epoch and step, when it happens; never a silent NaN, never an overflow."""
+"""Numbers that go wrong are told, with layer, epoch and step, when it happens; never a silent NaN,
+never an overflow.
+"""
 
 import dataclasses
 import json
@@ -17,7 +19,15 @@ from refboot.training import Run
 from refboot.training.guard import GRADIENT_LIMIT, Guard
 
 TINY = Settings(
-    **{**DIGITS, "hidden": (16, 16), "epochs": 2, "num_sample_iter": 2, "sample_period": 1, "batch_size": 300, "augment": False}
+    **{
+        **DIGITS,
+        "hidden": (16, 16),
+        "epochs": 2,
+        "num_sample_iter": 2,
+        "sample_period": 1,
+        "batch_size": 300,
+        "augment": False,
+    }
 )
 
 
@@ -59,7 +69,9 @@ def nan_gradients(run):
 
 @pytest.mark.parametrize("spoil", [nan_weight, infinite_weight, huge_gradients, nan_gradients])
 @pytest.mark.parametrize("iteration", [0, 1, 2], ids=["before SAMPLE", "before FIT", "before ANN"])
-def test_broken_numbers_stop_the_training_at_the_next_step_and_leave_the_last_good_state(spoil, iteration, tmp_path):
+def test_broken_numbers_stop_the_training_at_the_next_step_and_leave_the_last_good_state(
+    spoil, iteration, tmp_path
+):
     run = Run(TINY, tmp_path)
     with pytest.raises(TroubleError, match=rf"in epoch 1, step {iteration + 1} ") as caught:
         run.run(silent, spoiling(run, 1, iteration, spoil))
@@ -72,7 +84,10 @@ def test_broken_numbers_stop_the_training_at_the_next_step_and_leave_the_last_go
 
 def test_exploding_weights_are_told_by_name_at_the_end_of_the_epoch(tmp_path):
     run = Run(TINY, tmp_path)
-    with pytest.raises(TroubleError, match=r"blocks\.2\.synapse\.weight_g in epoch 1, step \d+ is exploding \(as large as [12]"):
+    with pytest.raises(
+        TroubleError,
+        match=r"blocks\.2\.synapse\.weight_g in epoch 1, step \d+ is exploding \(as large as [12]",
+    ):
         run.run(silent, spoiling(run, 1, 2, huge_weight))
 
 
@@ -93,13 +108,18 @@ def test_with_warn_a_bad_step_leaves_the_weights_and_is_told_and_logged(spoil, t
     run.run(lines.append, track)
     for name, array in seen[0].items():
         np.testing.assert_array_equal(array, seen[-1][name])
-    told = [line for line in lines if line.startswith("Trouble: the gradient of blocks.1 in epoch 0, step 0 is ")]
+    told = [
+        line
+        for line in lines
+        if line.startswith("Trouble: the gradient of blocks.1 in epoch 0, step 0 is ")
+    ]
     assert len(told) == 1
     (line,) = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert f"Trouble: {line['trouble'][0]}" in lines
 
 
-# A threshold no input reaches silences every layer; one below any input, without decay or with huge inputs, saturates the first.
+# A threshold no input reaches silences every layer; one below any input, without decay or with huge
+# inputs, saturates the first.
 WEAK = {
     "silent": {"threshold": 1000.0},
     "saturated": {"threshold": 0.05, "input_bias": 3.0, "input_weight": 0.1},
@@ -110,7 +130,9 @@ WEAK = {
 def test_a_layer_that_cannot_learn_is_told_and_stops_a_strict_training(kind, tmp_path):
     settings, lines = dataclasses.replace(TINY, **WEAK[kind], epochs=1), []
     Run(settings, tmp_path / "run").run(lines.append)
-    assert any(line.startswith(f"Trouble: blocks.0 in epoch 0, step 2 is {kind}: ") for line in lines)
+    assert any(
+        line.startswith(f"Trouble: blocks.0 in epoch 0, step 2 is {kind}: ") for line in lines
+    )
     with pytest.raises(TroubleError, match=rf"blocks\.0 in epoch 0, step 2 is {kind}"):
         Run(settings, tmp_path / "strict", on_trouble="strict").run(silent)
 
@@ -118,14 +140,19 @@ def test_a_layer_that_cannot_learn_is_told_and_stops_a_strict_training(kind, tmp
 def test_a_fit_on_too_few_points_is_told(tmp_path):
     settings, lines = dataclasses.replace(TINY, num_sample_iter=0, epochs=1), []
     Run(settings, tmp_path / "run").run(lines.append)
-    assert any("blocks.1 in epoch 0, step 0 is fitted to points in fewer than two bands" in line for line in lines)
+    assert any(
+        "blocks.1 in epoch 0, step 0 is fitted to points in fewer than two bands" in line
+        for line in lines
+    )
     with pytest.raises(TroubleError, match="fewer than two bands"):
         Run(settings, tmp_path / "strict", on_trouble="strict").run(silent)
 
 
 def test_a_healthy_training_is_not_accused(tmp_path):
     lines = []
-    Run(dataclasses.replace(Settings(**DIGITS), epochs=1), tmp_path, on_trouble="strict").run(lines.append)
+    Run(dataclasses.replace(Settings(**DIGITS), epochs=1), tmp_path, on_trouble="strict").run(
+        lines.append
+    )
     assert not any("Trouble" in line for line in lines)
 
 
@@ -174,9 +201,19 @@ def toward_zero(product):
     return (abs(product) >> 12) * (1 if product >= 0 else -1)
 
 
-@given(st.integers(1, 64), st.sampled_from([0, 0.25, 1]), st.sampled_from([0, 0.03, 1]), st.integers(-12, 1), st.sampled_from([1, -1]))
-def test_integers_do_not_overflow_up_to_the_limit_and_inputs_beyond_it_are_refused(steps, i_decay, v_decay, below, sign):
-    """At the limit 2^39 / T^2, the largest state, without decay, is below 2^51, and 4096 times that below 2^63."""
+@given(
+    st.integers(1, 64),
+    st.sampled_from([0, 0.25, 1]),
+    st.sampled_from([0, 0.03, 1]),
+    st.integers(-12, 1),
+    st.sampled_from([1, -1]),
+)
+def test_integers_do_not_overflow_up_to_the_limit_and_inputs_beyond_it_are_refused(
+    steps, i_decay, v_decay, below, sign
+):
+    """At the limit 2^39 / T^2, the largest state, without decay, is below 2^51, and 4096 times that
+    below 2^63.
+    """
     neuron = cuba.Neuron(1.25, i_decay, v_decay)
     size = np.nextafter(np.float32(2.0**39 / steps**2), np.float32(0)) * np.float32(2.0**below)
     z = np.full((1, 1, steps), sign * size, np.float32)
@@ -186,7 +223,12 @@ def test_integers_do_not_overflow_up_to_the_limit_and_inputs_beyond_it_are_refus
                 with pytest.raises(RangeError, match="64-bit state"):
                     neuron.forward(z)
                 continue
-            voltages = exact([int(4096 * float(x)) for x in z[0, 0]], round(4096 * i_decay), round(np.float32(4096 * v_decay)), 5120)
+            voltages = exact(
+                [int(4096 * float(x)) for x in z[0, 0]],
+                round(4096 * i_decay),
+                round(np.float32(4096 * v_decay)),
+                5120,
+            )
             trace = neuron.trace(z)
             assert trace.v[0, 0].tolist() == voltages
             np.testing.assert_array_equal(neuron.forward(z)[0, 0], np.array(voltages) > 5120)

@@ -1,4 +1,6 @@
-"""A run that stops, whatever stops it, goes on with the same bits; what is there is never lost by accident."""
+"""A run that stops, whatever stops it, goes on with the same bits; what is there is never lost by
+accident.
+"""
 
 import dataclasses
 import json
@@ -13,9 +15,28 @@ from refboot.settings import DIGITS, DIGITS_CONV, Settings
 from refboot.training import Run, checkpoint, resumed_settings
 from refboot.training.folder import RunFolder
 
-DENSE = Settings(**{**DIGITS, "epochs": 3, "hidden": (12,), "sample_period": 2, "num_sample_iter": 3, "dropout": 0.1, "batch_size": 96})
+DENSE = Settings(
+    **{
+        **DIGITS,
+        "epochs": 3,
+        "hidden": (12,),
+        "sample_period": 2,
+        "num_sample_iter": 3,
+        "dropout": 0.1,
+        "batch_size": 96,
+    }
+)
 CONV = Settings(
-    **{**DIGITS, **DIGITS_CONV, "network": "conv", "norm": "mean", "epochs": 2, "hidden": (8,), "channels": (4,), "sample_period": 2},
+    **{
+        **DIGITS,
+        **DIGITS_CONV,
+        "network": "conv",
+        "norm": "mean",
+        "epochs": 2,
+        "hidden": (8,),
+        "channels": (4,),
+        "sample_period": 2,
+    },
     num_sample_iter=2,
     crossover_epochs=(1,),
     time_steps=12,
@@ -56,7 +77,11 @@ def unbroken(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize(("settings", "every"), [(DENSE, 0), (DENSE, 4), (CONV, 0), (CONV, 3)], ids=["dense", "dense-4", "conv", "conv-3"])
+@pytest.mark.parametrize(
+    ("settings", "every"),
+    [(DENSE, 0), (DENSE, 4), (CONV, 0), (CONV, 3)],
+    ids=["dense", "dense-4", "conv", "conv-3"],
+)
 def test_a_stopped_run_ends_with_the_bits_of_one_that_was_not(settings, every, tmp_path):
     whole = Run(settings, tmp_path / "whole")
     found = whole.run(silent)
@@ -77,7 +102,9 @@ def test_the_same_object_goes_on_too(unbroken, tmp_path):
     assert_same_end(unbroken, tmp_path)
 
 
-def test_a_finished_run_goes_on_to_more_epochs_as_if_it_had_been_asked_for_them_at_once(unbroken, tmp_path):
+def test_a_finished_run_goes_on_to_more_epochs_as_if_it_had_been_asked_for_them_at_once(
+    unbroken, tmp_path
+):
     Run(dataclasses.replace(DENSE, epochs=1), tmp_path).run(silent)
     Run(DENSE, tmp_path, resume=True).run(silent)
     one, two = (checkpoint.read(folder / checkpoint.CURRENT) for folder in (unbroken, tmp_path))
@@ -149,7 +176,10 @@ def test_resume_of_an_absent_run_is_a_clear_error(folder, tmp_path, capsys):
         Run(DENSE, tmp_path / folder, resume=True)
 
 
-@pytest.mark.parametrize("option", [["--lr", "0.5"], ["--hidden", "13"], ["--seed", "9"], ["--no-augment"], ["--epochs", "0"]])
+@pytest.mark.parametrize(
+    "option",
+    [["--lr", "0.5"], ["--hidden", "13"], ["--seed", "9"], ["--no-augment"], ["--epochs", "0"]],
+)
 def test_resume_with_other_settings_is_refused_by_name(option, tmp_path, capsys):
     stopped(DENSE, tmp_path, 40)
     assert main(["train", "digits", "--run", str(tmp_path), "--resume", *option]) == 1
@@ -192,7 +222,15 @@ def test_a_run_that_did_not_take_a_step_is_begun_anew_without_asking(tmp_path):
 def test_the_log_is_cut_back_to_whole_epochs_each_once(tmp_path):
     place = RunFolder(tmp_path)
     good = [json.dumps({"epoch": epoch}) + "\n" for epoch in range(3)]
-    (tmp_path / "log.jsonl").write_text(good[0] + good[0] + "[]\nnull\n" + good[1] + '{"epoch": 1, "lo\n\0\n' + good[2] + '{"epoch": 2')
+    (tmp_path / "log.jsonl").write_text(
+        good[0]
+        + good[0]
+        + "[]\nnull\n"
+        + good[1]
+        + '{"epoch": 1, "lo\n\0\n'
+        + good[2]
+        + '{"epoch": 2'
+    )
     place.cut_log(2)
     assert (tmp_path / "log.jsonl").read_text() == good[0] + good[1]
 

@@ -1,4 +1,6 @@
-"""What belongs to one block is not shared by two, and no gradient of another shape reaches a kernel."""
+"""What belongs to one block is not shared by two, and no gradient of another shape reaches a
+kernel.
+"""
 
 import os
 import subprocess
@@ -78,5 +80,7 @@ ahead.compile_part(0, 2)  # for another process: nothing
 print(quantize_8bit(np.float32([0.04])).tolist(), ahead.spiking_tasks.spike.kernel.signatures)
 """
     environment = os.environ | {"REFBOOT_THREADS": "2"}
-    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     assert found.stdout.strip() == "ready\n[0.03125] []"

@@ -24,5 +24,7 @@ def rng() -> np.random.Generator:
 
 
 @pytest.fixture(autouse=True)
-def _temporary_files_go_where_pytest_cleans_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _temporary_files_go_where_pytest_cleans_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))

@@ -1,4 +1,5 @@
-"""The clauses once more, in plain Python numbers and loops, written from the text alone: what the tests of the clauses compare with.
+"""The clauses once more, in plain Python numbers and loops, written from the text alone: what the
+tests of the clauses compare with.
 
 Python's integers do not overflow, its `round` goes to even, its floats are float64.
 """
@@ -23,7 +24,9 @@ def shift0(a: int) -> int:
     return (1 if a >= 0 else -1) * (abs(a) // 4096)
 
 
-def leaky(drive: Sequence[int], decay: int, y: int, threshold: int | None = None) -> tuple[list[int], int]:
+def leaky(
+    drive: Sequence[int], decay: int, y: int, threshold: int | None = None
+) -> tuple[list[int], int]:
     """LIF-1 and LIF-2."""
     seen = []
     for x in drive:
@@ -34,7 +37,9 @@ def leaky(drive: Sequence[int], decay: int, y: int, threshold: int | None = None
     return seen, y
 
 
-def neuron(z: Sequence[float], i_decay: int, v_decay: int, m: int, u: int = 0, v: int = 0) -> tuple[list[int], list[int], int, int]:
+def neuron(
+    z: Sequence[float], i_decay: int, v_decay: int, m: int, u: int = 0, v: int = 0
+) -> tuple[list[int], list[int], int, int]:
     """LIF-4 to LIF-7: spikes, voltages before the reset, last current, last voltage."""
     spikes, voltages = [], []
     for x in z:
@@ -64,7 +69,9 @@ def levels(top: float, count: int, low: float = 0.1, high: float = 0.9) -> list[
     return [low * top + i * step for i in range(count)] + [high * top]
 
 
-def fit(points: Sequence[Point], previous: Sequence[Point] | None = None, count: int = 5) -> tuple[list[Point], list[float]]:
+def fit(
+    points: Sequence[Point], previous: Sequence[Point] | None = None, count: int = 5
+) -> tuple[list[Point], list[float]]:
     """The knots and slopes of chapter 6, with its defaults."""
     top = saturation([a for _, a in points])
     edges = levels(top, count)

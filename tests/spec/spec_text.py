@@ -28,7 +28,9 @@ NO_VECTOR = re.compile(r"^No vector: (.+)$", re.MULTILINE)
 
 
 class Clause(NamedTuple):
-    """One clause: its id, title, level, tolerance, statement, all that stands below its heading, and the name of its file."""
+    """One clause: its id, title, level, tolerance, statement, all that stands below its heading,
+    and the name of its file.
+    """
 
     id: str
     title: str
@@ -56,10 +58,16 @@ def fences(text: str, info: str) -> list[str]:
 
 
 def clauses(text: str, file: str) -> list[Clause]:
-    """The clauses of a chapter; raises ValueError for one without level, tolerance and statement."""
+    """The clauses of a chapter; raises ValueError for one without level, tolerance and
+    statement.
+    """
     parts = HEADING.split(text)[1:]
     found = [parts[i : i + 3] for i in range(0, len(parts), 3)]
-    return [_clause(name, title, body, file) for name, title, body in found if not body.lstrip().startswith("*Withdrawn*")]
+    return [
+        _clause(name, title, body, file)
+        for name, title, body in found
+        if not body.lstrip().startswith("*Withdrawn*")
+    ]
 
 
 def _clause(name: str, title: str, body: str, file: str) -> Clause:

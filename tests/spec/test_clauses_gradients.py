@@ -38,20 +38,35 @@ def backwards(grad, keep):
 
 def near(found, true, size, count=4):
     """Within `count` ulps of `size`."""
-    return (np.abs(np.asarray(found, np.float64) - true) <= count * np.maximum(ULP * np.abs(size), 2.0**-126)).all()
+    return (
+        np.abs(np.asarray(found, np.float64) - true)
+        <= count * np.maximum(ULP * np.abs(size), 2.0**-126)
+    ).all()
 
 
 @pytest.mark.parametrize("graded", [False, True])
 def test_neuron_backward_is_three_backwards(o: Ops, rng: Rng, graded: bool):
     """GRD-1, GRD-3: in float64, with the voltages before the reset, whether or not a step fired."""
-    neuron, z, gs = Neuron(1.25, 0.3, 0.1, tau_grad=0.02, graded_spike=graded), 2 * normal(rng, 2, 3, 12), normal(rng, 2, 3, 12)
+    neuron, z, gs = (
+        Neuron(1.25, 0.3, 0.1, tau_grad=0.02, graded_spike=graded),
+        2 * normal(rng, 2, 3, 12),
+        normal(rng, 2, 3, 12),
+    )
     with ops.use(o):
         assert neuron.forward(z).sum() > 5
         found = neuron.backward(gs)
     for n, c in product(range(2), range(3)):
         _, voltages, _, _ = plain.neuron(z[n, c].tolist(), 1229, 410, 80)
-        factor = [0.1 * math.exp(min(v / 4096 - 1.25, 0) / 2.5) if graded else plain.surrogate(v / 4096, 1.25, 2.5, 0.1) for v in voltages]
-        gz, size = (double_back(double_back(g * factor, 1 - 410 / 4096), 1 - 1229 / 4096) for g in (gs[n, c].astype(float), abs(gs[n, c])))
+        factor = [
+            0.1 * math.exp(min(v / 4096 - 1.25, 0) / 2.5)
+            if graded
+            else plain.surrogate(v / 4096, 1.25, 2.5, 0.1)
+            for v in voltages
+        ]
+        gz, size = (
+            double_back(double_back(g * factor, 1 - 410 / 4096), 1 - 1229 / 4096)
+            for g in (gs[n, c].astype(float), abs(gs[n, c]))
+        )
         assert near(found[n, c], gz, size, 16)
 
 
@@ -68,12 +83,17 @@ def test_leaky_backward(o: Ops, rng: Rng, decay: int):
     """GRD-2, GRD-15: no trace of the truncations."""
     gy = normal(rng, 2, 3, 9)
     found = o.leaky_backward(gy, np.array([decay]))
-    assert all(found[n, c].tolist() == backwards(gy[n, c], 1 - decay / 4096) for n, c in product(range(2), range(3)))
+    assert all(
+        found[n, c].tolist() == backwards(gy[n, c], 1 - decay / 4096)
+        for n, c in product(range(2), range(3))
+    )
     assert o.leaky_backward(gy, np.array([decay] * 3)).tolist() == found.tolist()
 
 
 def test_gradient_of_a_decay_is_the_derivative(o: Ops, rng: Rng):
-    """GRD-4: against the difference quotient of the recurrence in float64, which has neither truncation nor reset."""
+    """GRD-4: against the difference quotient of the recurrence in float64, which has neither
+    truncation nor reset.
+    """
     x, gy, d, T = rng.normal(0, 1, 8), rng.normal(0, 1, 8), 700.0, 8
 
     def loss(decay):
@@ -87,7 +107,9 @@ def test_gradient_of_a_decay_is_the_derivative(o: Ops, rng: Rng):
     for t in range(T):
         y.append(y[-1] * (1 - d / 4096) + x[t])
     gx, states = double_back(gy, 1 - d / 4096), np.rint(4096 * np.array(y[1:])).astype(np.int64)
-    found = float(o.leaky_decay_backward(np.float32(gx).reshape(1, 1, -1), states.reshape(1, 1, -1), True)[0])
+    found = float(
+        o.leaky_decay_backward(np.float32(gx).reshape(1, 1, -1), states.reshape(1, 1, -1), True)[0]
+    )
     assert found == pytest.approx((loss(d + 0.5) - loss(d - 0.5)), rel=1e-3)
     assert abs(found) > 1e-5
 
@@ -96,7 +118,11 @@ def test_gradient_of_decays_per_channel(o: Ops, rng: Rng):
     """GRD-4."""
     gx, y = normal(rng, 2, 3, 4, 5), rng.integers(-9999, 9999, (2, 3, 4, 5))
     terms = gx[..., 1:].astype(np.float64) * y[..., :-1] / 4096 / 4096
-    assert near(o.leaky_decay_backward(gx, y, False), -terms.sum(axis=(0, 2, 3)), np.abs(terms).sum(axis=(0, 2, 3)))
+    assert near(
+        o.leaky_decay_backward(gx, y, False),
+        -terms.sum(axis=(0, 2, 3)),
+        np.abs(terms).sum(axis=(0, 2, 3)),
+    )
     assert near(o.leaky_decay_backward(gx, y, True), -terms.sum(), np.abs(terms).sum())
 
 
@@ -104,14 +130,19 @@ def test_gradient_passes_the_rounding_and_not_the_clip(o: Ops):
     """GRD-5."""
     x = np.arange(-1100, 1100, dtype=np.float32) / 256
     gx = o.quantize_8bit_backward(np.full(len(x), 1.5, np.float32), x)
-    assert gx.tolist() == [1.5 if -4 <= round(32 * float(value)) / 32 <= 3.96875 else 0 for value in x]
+    assert gx.tolist() == [
+        1.5 if -4 <= round(32 * float(value)) / 32 <= 3.96875 else 0 for value in x
+    ]
 
 
 def test_dense_backward(o: Ops, rng: Rng):
     """GRD-6."""
     W, x, gz = normal(rng, 4, 6), normal(rng, 3, 6, 5), normal(rng, 3, 4, 5)
     gx, gW = o.dense_backward(gz, x, W)
-    for found, formula, terms, arrays in ((gx, "oi,not->nit", 4, (W, gz)), (gW, "not,nit->oi", 15, (gz, x))):
+    for found, formula, terms, arrays in (
+        (gx, "oi,not->nit", 4, (W, gz)),
+        (gW, "not,nit->oi", 15, (gz, x)),
+    ):
         wide = [array.astype(np.float64) for array in arrays]
         assert near(found, np.einsum(formula, *wide), np.einsum(formula, *map(np.abs, wide)), terms)
 
@@ -139,7 +170,9 @@ def test_mask_is_applied_to_the_gradient(rng: Rng, weight_norm: bool):
     dense.backward(np.ones((1, 1, 1), np.float32))
     through = np.float32([[1, 0, 0, 0]])  # the third is clipped
     expected = (
-        through if dense.weight.g is None else ops.active().weight_norm_backward(through, dense.weight.v.data, dense.weight.g.data)[0]
+        through
+        if dense.weight.g is None
+        else ops.active().weight_norm_backward(through, dense.weight.v.data, dense.weight.g.data)[0]
     )
     assert dense.weight.v.grad is not None
     assert dense.weight.v.grad.tolist() == expected.tolist()
@@ -156,14 +189,22 @@ def test_input_backward(rng: Rng, weight: float, bias: float):
     synapse = block.synapse
     synapse.forward(x)
     gx = synapse.backward(gz)
-    rounded, inside = np.array([plain.q(float(value)) for value in x.ravel()]), np.abs(x + 1 / 64).ravel() <= 3.98
+    rounded, inside = (
+        np.array([plain.q(float(value)) for value in x.ravel()]),
+        np.abs(x + 1 / 64).ravel() <= 3.98,
+    )
     gw, gb = (synapse.parameters()[name].grad for name in ("weight", "bias"))
-    assert near(gw, 0 if weight > 4 else (gz.ravel() * rounded).sum(), np.abs(gz.ravel() * rounded).sum())
+    assert near(
+        gw, 0 if weight > 4 else (gz.ravel() * rounded).sum(), np.abs(gz.ravel() * rounded).sum()
+    )
     assert near(gb, gz.astype(np.float64).sum(), np.abs(gz).sum())
     assert gx.ravel().tolist() == (gz.ravel() * np.float32(plain.q(weight)) * inside).tolist()
 
 
-@pytest.mark.parametrize(("stride", "padding", "dilation", "groups"), [((1, 1), (0, 0), (1, 1), 1), ((2, 1), (1, 2), (1, 2), 2)])
+@pytest.mark.parametrize(
+    ("stride", "padding", "dilation", "groups"),
+    [((1, 1), (0, 0), (1, 1), 1), ((2, 1), (1, 2), (1, 2), 2)],
+)
 def test_convolution_backward_is_the_adjoint(o: Ops, rng: Rng, stride, padding, dilation, groups):
     """GRD-10: for integers, where all sums are exact."""
     draw = lambda *shape: np.float32(rng.integers(-9, 10, shape))  # noqa: E731
@@ -182,20 +223,27 @@ def test_pooling_backward(o: Ops, rng: Rng):
     gz = np.float32(rng.integers(-9, 10, (2, 3, 2, 3, 2)))
     gx = o.pool_backward(gz, np.full((2, 3), 1.25, np.float32), (3, 7), (2, 3), (0, 0), (1, 1))
     assert gx.shape == (2, 3, 3, 7, 2)
-    assert all((gx[:, :, y, x] == 1.25 * gz[:, :, y // 2, x // 3]).all() for y, x in product(range(3), range(7)))
+    assert all(
+        (gx[:, :, y, x] == 1.25 * gz[:, :, y // 2, x // 3]).all()
+        for y, x in product(range(3), range(7))
+    )
 
 
 @pytest.mark.parametrize("T", [1, 3, 16])
 def test_bridge_spreads_the_gradient(rng: Rng, T: int):
     """GRD-12."""
     g = normal(rng, 2, 3, 1)
-    assert base.mean_rate_backward(g, T).tolist() == np.repeat(g / np.float32(T), T, axis=-1).tolist()
+    assert (
+        base.mean_rate_backward(g, T).tolist() == np.repeat(g / np.float32(T), T, axis=-1).tolist()
+    )
 
 
 def test_gradient_of_the_shift_goes_back(rng: Rng):
     """GRD-13."""
     g, x = normal(rng, 2, 3, 5), np.float32(rng.integers(0, 9, (2, 3, 5)))
-    assert base.earlier(g).tolist() == np.concatenate([g[..., 1:], 0 * g[..., :1]], axis=-1).tolist()
+    assert (
+        base.earlier(g).tolist() == np.concatenate([g[..., 1:], 0 * g[..., :1]], axis=-1).tolist()
+    )
     whole = np.float32(rng.integers(0, 9, (2, 3, 5)))
     assert np.vdot(whole, base.later(x)) == np.vdot(base.earlier(whole), x)
 
@@ -249,11 +297,18 @@ def test_mean_only_norm(rng: Rng, shape: tuple[int, ...]):
         mean = by_channel(x).mean(axis=1)
         rounded = np.float32([plain.q(m) for m in mean]).reshape(across)
         assert norm.forward(x, True).tolist() == (x - rounded).tolist()
-        assert near(norm.backward(g), g - by_channel(g).mean(axis=1).reshape(across), np.abs(g) + np.abs(g).max())
+        assert near(
+            norm.backward(g),
+            g - by_channel(g).mean(axis=1).reshape(across),
+            np.abs(g) + np.abs(g).max(),
+        )
         running = 0.9 * running + 0.1 * mean
     kept = norm.parameters()["running_mean"].data
     assert near(kept, running, np.abs(running) + 1)
-    assert norm.forward(x, False).tolist() == (x - np.float32([plain.q(float(m)) for m in kept]).reshape(across)).tolist()
+    assert (
+        norm.forward(x, False).tolist()
+        == (x - np.float32([plain.q(float(m)) for m in kept]).reshape(across)).tolist()
+    )
     assert norm.backward(g).tolist() == g.tolist()
     assert norm.bias.tolist() == [-64 * plain.q(float(m)) for m in kept]
 
@@ -286,18 +341,29 @@ def test_scaling_norm(rng: Rng, spread: float):
 def test_norm_acts_on_the_current_or_on_the_weighted_input(rng: Rng, mode: Mode):
     """NRM-8."""
     block = cuba.Dense(
-        {"threshold": 1.25, "current_decay": 1, "voltage_decay": 0.03, "norm": MeanOnlyBatchNorm}, 9, 4, weight_scale=3, rng=rng
+        {"threshold": 1.25, "current_decay": 1, "voltage_decay": 0.03, "norm": MeanOnlyBatchNorm},
+        9,
+        4,
+        weight_scale=3,
+        rng=rng,
     )
     block.f.fit()
     x = np.float32(rng.integers(0, 2, (3, 9, 12 if mode.spiking else 1)))
     y, z = block.forward(x, mode), block.synapse.forward(x)
-    mean = np.float32([plain.q(m) for m in by_channel(to_real(to_state(z)) if mode.spiking else z).mean(axis=1)]).reshape(1, 4, 1)
+    mean = np.float32(
+        [plain.q(m) for m in by_channel(to_real(to_state(z)) if mode.spiking else z).mean(axis=1)]
+    ).reshape(1, 4, 1)
     if not mode.spiking:
         assert y.tolist() == block.f.forward(z - mean).tolist()
         return
     currents = to_state(to_real(to_state(z)) - mean)
-    assert y.tolist() == [[(np.array(plain.leaky(row, 123, 0, 5120)[0]) > 5120).tolist() for row in sample] for sample in currents.tolist()]
-    assert block.f.z.tolist() == ((z.mean(axis=-1) - mean[..., 0]).ravel().tolist() if mode is Mode.SAMPLE else [])
+    assert y.tolist() == [
+        [(np.array(plain.leaky(row, 123, 0, 5120)[0]) > 5120).tolist() for row in sample]
+        for sample in currents.tolist()
+    ]
+    assert block.f.z.tolist() == (
+        (z.mean(axis=-1) - mean[..., 0]).ravel().tolist() if mode is Mode.SAMPLE else []
+    )
 
 
 def test_norm_needs_a_current_that_passes():

@@ -20,8 +20,24 @@ from refboot.routine import Mode
 Rng = np.random.Generator
 NEURON = {"threshold": 1.25, "current_decay": 1, "voltage_decay": 0.03}
 CLOSE = {"rtol": 1e-12, "atol": 1e-13}
-CURVE = Curve(np.array([[-1.0, 0.0], [0.5, 0.25], [0.5, 0.25], [2.0, 1.0]]), np.array([0.1875, 0.7, 0.55]))
-AROUND = np.float32([-9, -1.0001, -1, -0.9999, 0, 0.5, np.nextafter(np.float32(0.5), np.float32(9)), 1.7, 2, 2.0001, 1e30])
+CURVE = Curve(
+    np.array([[-1.0, 0.0], [0.5, 0.25], [0.5, 0.25], [2.0, 1.0]]), np.array([0.1875, 0.7, 0.55])
+)
+AROUND = np.float32(
+    [
+        -9,
+        -1.0001,
+        -1,
+        -0.9999,
+        0,
+        0.5,
+        np.nextafter(np.float32(0.5), np.float32(9)),
+        1.7,
+        2,
+        2.0001,
+        1e30,
+    ]
+)
 
 
 class Fixed:
@@ -45,7 +61,9 @@ def sampled(z: Sequence[float], **options: object) -> AnnSampler:
 def points(rng: Rng, n: int, T: int = 16) -> tuple[np.ndarray, np.ndarray]:
     """Points along a noisy curve, float32."""
     z = rng.normal(0.5, 0.7, n)
-    return np.float32(z), np.float32(np.clip(np.rint(T * (0.7 * z + rng.normal(0, 0.05, n))), 0, T) / T)
+    return np.float32(z), np.float32(
+        np.clip(np.rint(T * (0.7 * z + rng.normal(0, 0.05, n))), 0, T) / T
+    )
 
 
 def check(curve: Curve, expected: tuple[list[plain.Point], list[float]]) -> None:
@@ -68,7 +86,10 @@ def test_point_is_taken_before_dropout_and_shift(rng: Rng, shift: bool):
 
 def test_points_come_in_order(rng: Rng):
     """SAM-2."""
-    sampler, calls = AnnSampler(), [rng.normal(0, 1, shape).astype(np.float32) for shape in ((2, 3, 1), (1, 2, 2, 2, 1))]
+    sampler, calls = (
+        AnnSampler(),
+        [rng.normal(0, 1, shape).astype(np.float32) for shape in ((2, 3, 1), (1, 2, 2, 2, 1))],
+    )
     for z in calls:
         sampler.append(np.zeros(z.shape), z)
     assert sampler.z.tolist() == np.concatenate([z.ravel() for z in calls]).tolist()
@@ -121,8 +142,18 @@ def test_affine_takes_no_samples(rng: Rng):
 
 def test_saturation(o: Ops, rng: Rng):
     """FIT-1, FIT-2."""
-    for a in ([], [0, 0], [-1.0], [0.9, 1.0], [0.3, 0.2], [0.9 * 0.9375, 0.9375], (rng.integers(0, 17, 99) / 16).tolist()):
-        np.testing.assert_allclose(o.saturation(np.array(a, np.float64), 0.9), plain.saturation(a), rtol=1e-12)
+    for a in (
+        [],
+        [0, 0],
+        [-1.0],
+        [0.9, 1.0],
+        [0.3, 0.2],
+        [0.9 * 0.9375, 0.9375],
+        (rng.integers(0, 17, 99) / 16).tolist(),
+    ):
+        np.testing.assert_allclose(
+            o.saturation(np.array(a, np.float64), 0.9), plain.saturation(a), rtol=1e-12
+        )
 
 
 @pytest.mark.parametrize("top", [0.8, 0.9375, 1.0])
@@ -142,15 +173,21 @@ def test_bands_are_open_below_and_closed_above(o: Ops):
     """FIT-4."""
     edges = plain.levels(1.0, 5)
     a = np.array([0, *edges, *np.nextafter(edges, 9), 1.0])
-    for i, (z_median, _) in enumerate(o.band_medians(np.arange(len(a), dtype=np.float64), a, np.array(edges))):
-        assert z_median == np.median([k for k, rate in enumerate(a) if edges[i] < rate <= edges[i + 1]])
+    for i, (z_median, _) in enumerate(
+        o.band_medians(np.arange(len(a), dtype=np.float64), a, np.array(edges))
+    ):
+        assert z_median == np.median(
+            [k for k, rate in enumerate(a) if edges[i] < rate <= edges[i + 1]]
+        )
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 8])
 def test_centre_is_the_median_of_each(o: Ops, rng: Rng, n: int):
     """FIT-5."""
     z, a = rng.normal(0, 1, n), rng.uniform(0.3, 0.6, n)
-    assert o.band_medians(z, a, np.array([0.2, 0.9])).tolist() == [list(plain.blended(list(zip(z.tolist(), a.tolist(), strict=True)), []))]
+    assert o.band_medians(z, a, np.array([0.2, 0.9])).tolist() == [
+        list(plain.blended(list(zip(z.tolist(), a.tolist(), strict=True)), []))
+    ]
 
 
 def test_empty_band_has_no_centre(o: Ops):
@@ -176,15 +213,25 @@ def test_new_points_count_a_tenth():
     """FIT-7."""
     old = fit.draw(np.array([[1.0, 0.2], [1.5, 0.22], [2.0, 0.8]]), 1.0)
     curve = fit.fit_curve(np.array([2.0, 3.0]), np.array([0.2, 1.0]), old)
-    np.testing.assert_allclose(curve.knots[1:3], [[0.1 * 2 + 0.9 * 1.25, 0.1 * 0.2 + 0.9 * 0.21], [2.0, 0.8]], **CLOSE)
+    np.testing.assert_allclose(
+        curve.knots[1:3], [[0.1 * 2 + 0.9 * 1.25, 0.1 * 0.2 + 0.9 * 0.21], [2.0, 0.8]], **CLOSE
+    )
 
 
-@given(st.lists(st.tuples(st.integers(-8, 8), st.integers(1, 15)), max_size=8, unique_by=lambda point: point[1]))
+@given(
+    st.lists(
+        st.tuples(st.integers(-8, 8), st.integers(1, 15)),
+        max_size=8,
+        unique_by=lambda point: point[1],
+    )
+)
 def test_falling_centres_are_pooled(raw: list[tuple[int, int]]):
     """FIT-8."""
     centers = [(z / 4, a / 16) for z, a in sorted(raw, key=lambda point: point[1])]
     np.testing.assert_allclose(
-        fit.pool_falling(np.array(centers).reshape(-1, 2), 1e-5), np.array(plain.pooled(centers)).reshape(-1, 2), **CLOSE
+        fit.pool_falling(np.array(centers).reshape(-1, 2), 1e-5),
+        np.array(plain.pooled(centers)).reshape(-1, 2),
+        **CLOSE,
     )
 
 
@@ -192,7 +239,9 @@ def test_falling_centres_are_pooled(raw: list[tuple[int, int]]):
 @pytest.mark.parametrize("top", [0.8, 1.0, 1.5])
 def test_one_centre_or_none_is_completed(centers: list[plain.Point], top: float):
     """FIT-9."""
-    assert fit.anchor(np.array(centers).reshape(-1, 2), top, 1e-5).tolist() == [list(point) for point in plain.completed(centers, top)]
+    assert fit.anchor(np.array(centers).reshape(-1, 2), top, 1e-5).tolist() == [
+        list(point) for point in plain.completed(centers, top)
+    ]
 
 
 def test_ends_are_prolonged():
@@ -237,7 +286,11 @@ def rate(z: np.float32, curve: Curve) -> np.float32:
     if z > knots[-1, 0]:
         return knots[-1, 1]
     inside = [i for i in range(len(slopes)) if knots[i, 0] < z <= knots[i + 1, 0]]
-    return knots[inside[0], 1] + slopes[inside[0]] * (z - knots[inside[0], 0]) if inside else np.float32(0)
+    return (
+        knots[inside[0], 1] + slopes[inside[0]] * (z - knots[inside[0], 0])
+        if inside
+        else np.float32(0)
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -247,15 +300,26 @@ def test_activation(o: Ops, seed: int):
     fitted = fit.fit_curve(*points(rng, 300))
     for curve in (CURVE, fitted):
         edges = curve.knots[:, 0].astype(np.float32)
-        z = np.concatenate([AROUND, edges, np.nextafter(edges, np.float32(9)), np.float32(rng.normal(0.5, 1, 200))])
-        assert o.pwl_forward(z, curve.knots, curve.slopes).tolist() == [float(rate(x, curve)) for x in z]
+        z = np.concatenate(
+            [AROUND, edges, np.nextafter(edges, np.float32(9)), np.float32(rng.normal(0.5, 1, 200))]
+        )
+        assert o.pwl_forward(z, curve.knots, curve.slopes).tolist() == [
+            float(rate(x, curve)) for x in z
+        ]
 
 
 def test_gradient_has_scale_and_eps(o: Ops):
     """ACT-4, ACT-6."""
     ga, scale, eps = np.float32(1.5), np.float32(2), np.float32(1e-5)
     found = o.pwl_backward(np.full(len(AROUND), ga), AROUND, CURVE.knots, CURVE.slopes, 2.0, 1e-5)
-    inside = [CURVE.slopes[0], CURVE.slopes[0], CURVE.slopes[0], CURVE.slopes[2], CURVE.slopes[2], CURVE.slopes[2]]
+    inside = [
+        CURVE.slopes[0],
+        CURVE.slopes[0],
+        CURVE.slopes[0],
+        CURVE.slopes[2],
+        CURVE.slopes[2],
+        CURVE.slopes[2],
+    ]
     slopes = np.float32([0, 0, 0, *inside, 0, 0])
     assert found.tolist() == (ga * (slopes * scale + eps)).tolist()
 

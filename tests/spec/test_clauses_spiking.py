@@ -15,7 +15,9 @@ from refboot.ops import Ops
 from refboot.reference import fixed_point as fp
 
 Rng = np.random.Generator
-HALVES = np.arange(-300, 301, dtype=np.float32) / 64  # every step of the weight grid, every tie, and beyond both ends
+HALVES = (
+    np.arange(-300, 301, dtype=np.float32) / 64
+)  # every step of the weight grid, every tie, and beyond both ends
 
 
 def one(values):
@@ -23,20 +25,36 @@ def one(values):
 
 
 def run(o, z, i_decay, v_decay, m, u=0, v=0):
-    """One neuron through `cuba_forward`, as plain lists: spikes, voltages in state units, last u and v."""
+    """One neuron through `cuba_forward`, as plain lists: spikes, voltages in state units, last u
+    and v.
+    """
     z = np.array(z, np.float32).reshape(1, 1, -1)
-    s, real, u, v = o.cuba_forward(z, np.array([i_decay]), np.array([v_decay]), 64 * m, one(u), one(v))
-    return s[0, 0].tolist(), (4096 * real[0, 0].astype(np.float64)).tolist(), int(u[0, 0]), int(v[0, 0])
+    s, real, u, v = o.cuba_forward(
+        z, np.array([i_decay]), np.array([v_decay]), 64 * m, one(u), one(v)
+    )
+    return (
+        s[0, 0].tolist(),
+        (4096 * real[0, 0].astype(np.float64)).tolist(),
+        int(u[0, 0]),
+        int(v[0, 0]),
+    )
 
 
 def test_grids():
     """NUM-1."""
-    assert (fp.WEIGHT_SCALE, float(fp.WEIGHT_STEP), fp.STATE_SCALE, fp.DECAY_SCALE) == (64, 1 / 32, 4096, 4096)
+    assert (fp.WEIGHT_SCALE, float(fp.WEIGHT_STEP), fp.STATE_SCALE, fp.DECAY_SCALE) == (
+        64,
+        1 / 32,
+        4096,
+        4096,
+    )
 
 
 def test_weight_is_rounded_to_even_and_clipped(o: Ops, rng: Rng):
     """NUM-2."""
-    x = np.concatenate([HALVES, np.float32(rng.normal(0, 2, 500)), np.float32([3e38, -3e38, 1e-40])])
+    x = np.concatenate(
+        [HALVES, np.float32(rng.normal(0, 2, 500)), np.float32([3e38, -3e38, 1e-40])]
+    )
     assert o.quantize_8bit(x).tolist() == [plain.q(float(value)) for value in x]
 
 
@@ -57,7 +75,9 @@ def test_threshold_is_cut_off():
 def test_decay_is_clamped_and_rounded_to_even():
     """NUM-5."""
     stored = np.float32([-7, -0.5, 0.5, 1.5, 2.5, 122.88, 4095.5, 4096.4, 9000])
-    assert fp.decay_mantissa(stored).tolist() == [round(min(max(float(d), 0), 4096)) for d in stored]
+    assert fp.decay_mantissa(stored).tolist() == [
+        round(min(max(float(d), 0), 4096)) for d in stored
+    ]
     assert Neuron(1.25, 1, 0.03).cx_voltage_decay.tolist() == [123]
 
 
@@ -75,13 +95,22 @@ def test_state_leaves_the_grid_rounded_once():
 
 def test_shift_goes_to_zero():
     """NUM-8."""
-    a = [sign * (base + off) for sign, base, off in product((1, -1), (0, 4096, 8192, 2**62), (0, 1, 4095))]
+    a = [
+        sign * (base + off)
+        for sign, base, off in product((1, -1), (0, 4096, 8192, 2**62), (0, 1, 4095))
+    ]
     assert fp.shift_to_zero(np.array(a)).tolist() == [plain.shift0(value) for value in a]
 
 
 @pytest.mark.parametrize(
     ("bad", "kind"),
-    [([np.nan], RangeError), ([-np.inf], RangeError), ([1e39], RangeError), (["a"], TypeMismatchError), ([1j], TypeMismatchError)],
+    [
+        ([np.nan], RangeError),
+        ([-np.inf], RangeError),
+        ([1e39], RangeError),
+        (["a"], TypeMismatchError),
+        ([1j], TypeMismatchError),
+    ],
 )
 def test_what_is_no_number_is_rejected(bad, kind):
     """NUM-9."""
@@ -92,12 +121,16 @@ def test_what_is_no_number_is_rejected(bad, kind):
 
 
 def test_operations_are_rounded_one_by_one(o: Ops):
-    """NUM-10: slope * (z - left) is rounded before it is added; a fused operation would give another bit."""
+    """NUM-10: slope * (z - left) is rounded before it is added; a fused operation would give
+    another bit.
+    """
     z, slope, base = np.float32(1 + 2**-12), np.float32(1 + 2**-12), np.float32(-1)
     fused = np.float32(float(base) + float(slope) * float(z))
     singly = base + slope * z
     assert fused != singly
-    assert o.pwl_forward(z[None], np.array([[0.0, -1.0], [2.0, 4.0]]), np.array([slope]))[0] == singly
+    assert (
+        o.pwl_forward(z[None], np.array([[0.0, -1.0], [2.0, 4.0]]), np.array([slope]))[0] == singly
+    )
 
 
 def test_leaky_step(o: Ops, rng: Rng):
@@ -105,7 +138,10 @@ def test_leaky_step(o: Ops, rng: Rng):
     state, drive = rng.integers(-(2**40), 2**40, (2, 64))
     for decay in (0, 1, 123, 4095, 4096):
         y, _ = o.leaky_forward(drive.reshape(1, -1, 1), np.array([decay]), state.reshape(1, -1))
-        assert y.ravel().tolist() == [plain.leaky([x], decay, s)[1] for x, s in zip(drive.tolist(), state.tolist(), strict=True)]
+        assert y.ravel().tolist() == [
+            plain.leaky([x], decay, s)[1]
+            for x, s in zip(drive.tolist(), state.tolist(), strict=True)
+        ]
 
 
 @pytest.mark.parametrize("threshold", [None, 5120])
@@ -113,7 +149,9 @@ def test_leaky_run_records_before_the_reset(o: Ops, rng: Rng, threshold):
     """LIF-2."""
     drive = rng.integers(-3000, 6000, (1, 5, 20))
     y, last = o.leaky_forward(drive, np.array([123]), np.zeros((1, 5), np.int64), threshold)
-    assert [(y[0, c].tolist(), int(last[0, c])) for c in range(5)] == [plain.leaky(row, 123, 0, threshold) for row in drive[0].tolist()]
+    assert [(y[0, c].tolist(), int(last[0, c])) for c in range(5)] == [
+        plain.leaky(row, 123, 0, threshold) for row in drive[0].tolist()
+    ]
 
 
 def test_decays_lie_along_the_channels(o: Ops, rng: Rng):
@@ -128,7 +166,10 @@ def test_decays_lie_along_the_channels(o: Ops, rng: Rng):
 def test_neuron(o: Ops, rng: Rng, i_decay, v_decay):
     """LIF-4, LIF-6, LIF-7: the whole neuron, with resets in it, against the plain one."""
     z = np.float32(rng.normal(0.3, 0.8, 200))
-    found, expected = run(o, z, i_decay, v_decay, 80, 37, -41), plain.neuron(z.tolist(), i_decay, v_decay, 80, 37, -41)
+    found, expected = (
+        run(o, z, i_decay, v_decay, 80, 37, -41),
+        plain.neuron(z.tolist(), i_decay, v_decay, 80, 37, -41),
+    )
     assert sum(expected[0]) > 5
     assert found == expected
 
@@ -145,20 +186,28 @@ def test_carried_state_continues_the_run(o: Ops, rng: Rng, cut):
     z = np.float32(rng.normal(0.3, 0.8, (2, 3, 20)))
     whole, parts = Neuron(1.25, 0.4, 0.03), Neuron(1.25, 0.4, 0.03, persistent_state=True)
     expected = whole.forward(z)
-    assert np.concatenate([parts.forward(z[..., :cut]), parts.forward(z[..., cut:])], axis=-1).tolist() == expected.tolist()
+    assert (
+        np.concatenate([parts.forward(z[..., :cut]), parts.forward(z[..., cut:])], axis=-1).tolist()
+        == expected.tolist()
+    )
     assert parts.forward(z[:1]).tolist() == expected[:1].tolist()
     assert whole.forward(z).tolist() == expected.tolist()
 
 
 def test_full_current_decay_keeps_nothing(o: Ops):
     """LIF-9."""
-    assert run(o, [0.5, -0.25, 1.0], 4096, 4096, 2**20, u=10**6, v=10**6)[1:3] == ([2048, -1024, 4096], 4096)
+    assert run(o, [0.5, -0.25, 1.0], 4096, 4096, 2**20, u=10**6, v=10**6)[1:3] == (
+        [2048, -1024, 4096],
+        4096,
+    )
 
 
 @pytest.mark.parametrize("T", [1, 4, 16])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_what_is_accepted_does_not_overflow(o: Ops, T, sign):
-    """LIF-10: the largest input and state that are let in give what unbounded integers give; twice of it is refused."""
+    """LIF-10: the largest input and state that are let in give what unbounded integers give; twice
+    of it is refused.
+    """
     most = np.nextafter(np.float32(2.0**38 / T**2), np.float32(0))
     state = int(2**49 / T**2) - 1
     z, start = np.full((1, 1, T), sign * most), one(sign * state)
@@ -184,14 +233,20 @@ def test_states_stay_within_their_bound(rng: Rng, di, dv):
     """LIF-11."""
     T, X, U, V = 40, 10**6, 5 * 10**6, 7 * 10**6
     Bu, Bv = bounds(X, di, dv, T, U, V)
-    drives = [[-X] * T, *rng.choice([-X, X], (20, T)).tolist(), *rng.integers(-X, X + 1, (20, T)).tolist()]
+    drives = [
+        [-X] * T,
+        *rng.choice([-X, X], (20, T)).tolist(),
+        *rng.integers(-X, X + 1, (20, T)).tolist(),
+    ]
     for drive, u, v in product(drives, (-U, 0), (-V, 0)):
         currents, _ = plain.leaky(drive, di, u)
         voltages, _ = plain.leaky(currents, dv, v, 5120)
         assert max(map(abs, currents)) <= Bu
         assert -min(voltages) <= Bv
         assert max(voltages) <= max(5120, v) + Bu
-    assert [tuple(b.bit_length() + 1 for b in bounds(2**14 * F, 4096, 123, 16)) for F in (10, 784, 8191)] == [(19, 23), (25, 29), (28, 32)]
+    assert [
+        tuple(b.bit_length() + 1 for b in bounds(2**14 * F, 4096, 123, 16)) for F in (10, 784, 8191)
+    ] == [(19, 23), (25, 29), (28, 32)]
 
 
 @pytest.mark.parametrize(
@@ -222,7 +277,13 @@ def test_spike_is_strict_for_every_threshold(o: Ops, m):
 def test_graded_spike_is_the_voltage(o: Ops):
     """SPK-2."""
     v = np.array([-9000, 5119, 5120, 5121, 123456])
-    assert o.graded_forward(v.reshape(1, 1, -1), 5120).ravel().tolist() == [0, 0, 0, 5121 / 4096, 123456 / 4096]
+    assert o.graded_forward(v.reshape(1, 1, -1), 5120).ravel().tolist() == [
+        0,
+        0,
+        0,
+        5121 / 4096,
+        123456 / 4096,
+    ]
 
 
 @pytest.mark.parametrize("T", [1, 3, 7, 10, 12, 16, 20, 100])
@@ -242,12 +303,20 @@ def test_surrogate(o: Ops, rng: Rng):
     """SPK-6."""
     v, gs = np.float32(rng.normal(0, 90, (1, 2, 50))), np.float32(rng.normal(0, 1, (1, 2, 50)))
     found = o.spike_backward(gs, v, 1.25, 62.5, 0.2)
-    expected = [g * plain.surrogate(x, 1.25, 62.5, 0.2) for g, x in zip(gs.ravel().tolist(), v.ravel().tolist(), strict=True)]
+    expected = [
+        g * plain.surrogate(x, 1.25, 62.5, 0.2)
+        for g, x in zip(gs.ravel().tolist(), v.ravel().tolist(), strict=True)
+    ]
     np.testing.assert_allclose(found.ravel(), expected, rtol=4 * 2**-23, atol=0)
 
 
 def test_gradient_of_a_graded_spike(o: Ops, rng: Rng):
     """SPK-7."""
     v, gs = np.float32(rng.normal(0, 90, (1, 2, 50))), np.float32(rng.normal(0, 1, (1, 2, 50)))
-    expected = [g * 0.2 * math.exp(min(x - 1.25, 0) / 62.5) for g, x in zip(gs.ravel().tolist(), v.ravel().tolist(), strict=True)]
-    np.testing.assert_allclose(o.graded_backward(gs, v, 1.25, 62.5, 0.2).ravel(), expected, rtol=4 * 2**-23, atol=0)
+    expected = [
+        g * 0.2 * math.exp(min(x - 1.25, 0) / 62.5)
+        for g, x in zip(gs.ravel().tolist(), v.ravel().tolist(), strict=True)
+    ]
+    np.testing.assert_allclose(
+        o.graded_backward(gs, v, 1.25, 62.5, 0.2).ravel(), expected, rtol=4 * 2**-23, atol=0
+    )

@@ -1,4 +1,6 @@
-"""Chapters 10 and 11, clause by clause: modes, schedule, hybrid training, loss, optimisers, the step."""
+"""Chapters 10 and 11, clause by clause: modes, schedule, hybrid training, loss, optimisers, the
+step.
+"""
 
 import math
 from itertools import product
@@ -42,7 +44,10 @@ def spikes(rng, *shape):
 def fired(block, x):
     """The spikes of a block's neurons for x (N, I, T), by the plain neuron."""
     W = block.synapse.weight.quantised()
-    return [[plain.neuron(row, 4096, 123, 80)[0] for row in np.matmul(W, sample).tolist()] for sample in x]
+    return [
+        [plain.neuron(row, 4096, 123, 80)[0] for row in np.matmul(W, sample).tolist()]
+        for sample in x
+    ]
 
 
 def moved(rows, by=1):
@@ -56,7 +61,9 @@ def test_spiking_block(rng: Rng, mode: Mode, shift: bool):
     block, x = dense(rng, delay_shift=shift), spikes(rng, 3, 6, T)
     expected = fired(block, x)
     assert block.forward(x, mode).tolist() == (moved(expected) if shift else expected)
-    assert block.f.a.tolist() == ([sum(row) / T for sample in expected for row in sample] if mode is Mode.SAMPLE else [])
+    assert block.f.a.tolist() == (
+        [sum(row) / T for sample in expected for row in sample] if mode is Mode.SAMPLE else []
+    )
     assert sum(map(sum, (row for sample in expected for row in sample))) > 10
 
 
@@ -64,7 +71,11 @@ def test_the_shift_is_off_unless_asked_for(rng: Rng):
     """MOD-7."""
     shifts = [
         block.delay_shift
-        for block in (cuba.Input(NEURON, 1, 0, rng=rng), cuba.Dense(NEURON, 2, 2, rng=rng), cuba.Affine(NEURON, 2, 2, rng=rng))
+        for block in (
+            cuba.Input(NEURON, 1, 0, rng=rng),
+            cuba.Dense(NEURON, 2, 2, rng=rng),
+            cuba.Affine(NEURON, 2, 2, rng=rng),
+        )
     ]
     assert shifts == [False] * 3
     block, x = cuba.Input(NEURON, 2, 0, delay_shift=True, rng=rng), np.ones((1, 1, 4), np.float32)
@@ -104,7 +115,9 @@ def test_rate_block(rng: Rng, o: Ops):
     y = block.forward(x, Mode.ANN)
     assert y.shape == (3, 4, 1)
     z = o.dense_forward(rates, block.synapse.weight.quantised())
-    np.testing.assert_allclose(y, o.pwl_forward(z, block.f.curve.knots, block.f.curve.slopes), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(
+        y, o.pwl_forward(z, block.f.curve.knots, block.f.curve.slopes), rtol=0, atol=1e-6
+    )
     assert block.forward(rates, Mode.ANN).tolist() == y.tolist()
 
 
@@ -123,7 +136,8 @@ def test_flatten_is_row_major(rng: Rng, mode: Mode):
     x, flatten = np.float32(rng.normal(0, 1, (2, 3, 4, 5, 6))), cuba.Flatten()
     y = flatten.forward(x, mode)
     assert all(
-        y[n, (c * 4 + h) * 5 + w].tolist() == x[n, c, h, w].tolist() for n, c, h, w in product(range(2), range(3), range(4), range(5))
+        y[n, (c * 4 + h) * 5 + w].tolist() == x[n, c, h, w].tolist()
+        for n, c, h, w in product(range(2), range(3), range(4), range(5))
     )
     assert flatten.backward(y).tolist() == x.tolist()
 
@@ -133,7 +147,9 @@ def test_schedule(samples: int, period: int):
     """MOD-8, MOD-9."""
     scheduler = Scheduler(samples, period)
     for epoch, i, train in product(range(12), range(13), (True, False)):
-        assert scheduler.mode(epoch, i, train).base_mode.name == plain.mode(epoch, i, train, period, samples)
+        assert scheduler.mode(epoch, i, train).base_mode.name == plain.mode(
+            epoch, i, train, period, samples
+        )
     assert Scheduler().mode(10, 10).base_mode is Mode.FIT
 
 
@@ -141,25 +157,42 @@ def test_schedule(samples: int, period: int):
 def test_mode_of_each_layer(base: Mode, crossover: int):
     """MOD-10."""
     mode = LayerMode(crossover, base)
-    expected = [base if base is Mode.SAMPLE or layer >= crossover else Mode.SNN for layer in range(5)]
-    assert [m for m, _ in zip(mode, range(5), strict=False)] == [mode.of(layer) for layer in range(5)] == expected
+    expected = [
+        base if base is Mode.SAMPLE or layer >= crossover else Mode.SNN for layer in range(5)
+    ]
+    assert (
+        [m for m, _ in zip(mode, range(5), strict=False)]
+        == [mode.of(layer) for layer in range(5)]
+        == expected
+    )
 
 
 def test_asking_changes_nothing():
     """MOD-11."""
     scheduler, epochs = Scheduler(crossover_epochs=[3, 1, 3]), [4, 1, 1, 0, 3, 2, 3]
-    assert [scheduler.mode(epoch, 0).crossover for epoch in epochs] == [len({1, 3} & set(range(epoch + 1))) for epoch in epochs]
+    assert [scheduler.mode(epoch, 0).crossover for epoch in epochs] == [
+        len({1, 3} & set(range(epoch + 1))) for epoch in epochs
+    ]
 
 
 def test_bridge_and_held_input(rng: Rng):
-    """MOD-12, MOD-13, GRD-12: spiking layers see T steps, the first rate layer their mean; backwards the same way."""
+    """MOD-12, MOD-13, GRD-12: spiking layers see T steps, the first rate layer their mean;
+    backwards the same way.
+    """
     first, second = dense(rng), dense(rng, 4, 2)
-    net, x, gy = Network([first, second], (6,), T), np.float32(rng.normal(0, 1, (3, 6))), np.float32(rng.normal(0, 1, (3, 2, 1)))
+    net, x, gy = (
+        Network([first, second], (6,), T),
+        np.float32(rng.normal(0, 1, (3, 6))),
+        np.float32(rng.normal(0, 1, (3, 2, 1))),
+    )
     hybrid = net.forward(x, LayerMode(1, Mode.ANN))
     grad = net.backward(gy)
     s = first.forward(np.repeat(x[..., None], T, axis=-1), Mode.SNN)
     assert hybrid.tolist() == second.forward(s.mean(axis=-1, keepdims=True), Mode.ANN).tolist()
-    assert grad.tolist() == first.backward(np.repeat(second.backward(gy) / np.float32(T), T, axis=-1)).tolist()
+    assert (
+        grad.tolist()
+        == first.backward(np.repeat(second.backward(gy) / np.float32(T), T, axis=-1)).tolist()
+    )
     moving = np.float32(rng.normal(0, 1, (3, 6, 5)))
     for mode, shape in ((Mode.SNN, (3, 4, 5)), (Mode.ANN, (3, 4, 1))):
         assert Network([first], (6,), T).forward(moving, LayerMode(0, mode)).shape == shape
@@ -184,14 +217,27 @@ def test_backward_is_that_of_the_last_mode(rng: Rng, o: Ops, mode: Mode):
     W = block.synapse.weight.quantised()
     if mode is Mode.SNN:
         voltage = np.float32(
-            [[[v / 4096 for v in plain.neuron(row, 4096, 123, 80)[1]] for row in np.matmul(W, sample).tolist()] for sample in x]
+            [
+                [
+                    [v / 4096 for v in plain.neuron(row, 4096, 123, 80)[1]]
+                    for row in np.matmul(W, sample).tolist()
+                ]
+                for sample in x
+            ]
         )
         gs = np.concatenate([gy[..., 1:], 0 * gy[..., :1]], axis=-1)
         gz = o.cuba_backward(gs, voltage, np.array([4096]), np.array([123]), 1.25, 125.0, 0.1)
         expected = np.matmul(W.T, gz)
     else:
         curve = block.f.curve
-        gz = o.pwl_backward(gy, o.dense_forward(x.mean(axis=-1, keepdims=True), W), curve.knots, curve.slopes, curve.scale, 1e-5)
+        gz = o.pwl_backward(
+            gy,
+            o.dense_forward(x.mean(axis=-1, keepdims=True), W),
+            curve.knots,
+            curve.slopes,
+            curve.scale,
+            1e-5,
+        )
         expected = np.repeat(np.matmul(W.T, gz) / np.float32(T), T, axis=-1)
     found = block.backward(gy)
     np.testing.assert_allclose(found, expected, rtol=0, atol=32 * ULP * np.abs(expected).max())
@@ -201,11 +247,18 @@ def test_cross_entropy_and_its_gradient(o: Ops, rng: Rng):
     """TRN-1, TRN-2."""
     x, labels = np.float32(rng.normal(0, 3, (7, 5))), rng.integers(0, 5, 7)
     x[0] += 500
-    soft = [[math.exp(v - max(row)) / sum(math.exp(w - max(row)) for w in row) for v in row] for row in x.tolist()]
+    soft = [
+        [math.exp(v - max(row)) / sum(math.exp(w - max(row)) for w in row) for v in row]
+        for row in x.tolist()
+    ]
     loss, p = o.cross_entropy_forward(x, labels)
-    assert abs(loss + sum(math.log(soft[n][k]) for n, k in enumerate(labels)) / 7) <= 4 * ULP * max(1, loss)
+    assert abs(loss + sum(math.log(soft[n][k]) for n, k in enumerate(labels)) / 7) <= 4 * ULP * max(
+        1, loss
+    )
     expected = [[(soft[n][k] - (k == labels[n])) / 7 for k in range(5)] for n in range(7)]
-    np.testing.assert_allclose(o.cross_entropy_backward(p, labels), expected, rtol=0, atol=4 * ULP / 7)
+    np.testing.assert_allclose(
+        o.cross_entropy_backward(p, labels), expected, rtol=0, atol=4 * ULP / 7
+    )
 
 
 def test_adam(o: Ops, rng: Rng):
@@ -227,8 +280,18 @@ def test_adam_has_no_subnormal_moments(o: Ops):
     p, g = np.ones(4, np.float32), np.zeros(4, np.float32)
     m, v = np.float32([1.5, -1.05, 1.2, 0]) * tiny, np.float32([1.5, 1.0005, 3, 0]) * tiny
     o.adam_step(p, g, m, v, 1, 0.01, 0.9, 0.999, 1e-8)
-    assert (m / tiny).tolist() == [np.float32(1.5) * np.float32(0.9), 0, np.float32(1.2) * np.float32(0.9), 0]
-    assert (v / tiny).tolist() == [np.float32(1.5) * np.float32(0.999), 0, np.float32(3) * np.float32(0.999), 0]
+    assert (m / tiny).tolist() == [
+        np.float32(1.5) * np.float32(0.9),
+        0,
+        np.float32(1.2) * np.float32(0.9),
+        0,
+    ]
+    assert (v / tiny).tolist() == [
+        np.float32(1.5) * np.float32(0.999),
+        0,
+        np.float32(3) * np.float32(0.999),
+        0,
+    ]
     for t in range(2, 1000):
         o.adam_step(p, g, m, v, t, 0.01, 0.9, 0.999, 1e-8)
     assert not m.any()
@@ -245,7 +308,9 @@ def test_gradient_descent(o: Ops, rng: Rng):
 
 @pytest.mark.parametrize("mode", list(Mode))
 def test_one_step_in_every_mode(rng: Rng, mode: Mode):
-    """TRN-3, TRN-6: the gradient of before is cleared, the logits are the mean, and the weights move."""
+    """TRN-3, TRN-6: the gradient of before is cleared, the logits are the mean, and the weights
+    move.
+    """
     net = Network([dense(rng), cuba.Affine(NEURON, 4, 3, rng=rng)], (6,), T)
     x, labels = np.float32(rng.normal(0, 1, (5, 6))), rng.integers(0, 3, 5)
     parameters = net.parameters()
@@ -262,12 +327,17 @@ def test_one_step_in_every_mode(rng: Rng, mode: Mode):
     assert loss == pytest.approx(expected, abs=1e-6)
     net.zero_grad()
     net.backward(np.repeat(grad[..., None] / np.float32(y.shape[-1]), y.shape[-1], axis=-1))
-    assert all(np.allclose(p.grad, g, rtol=0, atol=1e-6) for p, g in zip(parameters, grads, strict=True))
+    assert all(
+        np.allclose(p.grad, g, rtol=0, atol=1e-6) for p, g in zip(parameters, grads, strict=True)
+    )
 
 
 def test_initial_weights_and_the_order_of_draws():
     """TRN-7, TRN-8."""
-    net, rng = build(Settings(data="digits", hidden=(5, 4), weight_scale=1.5), np.random.default_rng(8)), np.random.default_rng(8)
+    net, rng = (
+        build(Settings(data="digits", hidden=(5, 4), weight_scale=1.5), np.random.default_rng(8)),
+        np.random.default_rng(8),
+    )
     for block, (outputs, inputs) in zip(net.blocks[1:], ((5, 64), (4, 5), (10, 4)), strict=True):
         drawn = 1.5 * rng.uniform(-1 / math.sqrt(inputs), 1 / math.sqrt(inputs), (outputs, inputs))
         weight = block.synapse.weight
@@ -307,17 +377,30 @@ def test_what_is_trained(rng: Rng, requires_grad: bool):
     """TRN-9."""
     neuron = NEURON | {"requires_grad": requires_grad}
     net = Network(
-        [cuba.Input(neuron, 1, 0, rng=rng), cuba.Dense(neuron, 2, 2, weight_norm=True, rng=rng), cuba.Affine(neuron, 2, 2, rng=rng)], (2,)
+        [
+            cuba.Input(neuron, 1, 0, rng=rng),
+            cuba.Dense(neuron, 2, 2, weight_norm=True, rng=rng),
+            cuba.Affine(neuron, 2, 2, rng=rng),
+        ],
+        (2,),
     )
     names = {name.split(".", 2)[2] for name, p in net.named_parameters().items() if p.trainable}
     decays = {"neuron.current_decay", "neuron.voltage_decay"} if requires_grad else set()
-    assert names - decays == {"weight", "bias", "synapse.weight", "synapse.weight_g", "synapse.weight_v"}
+    assert names - decays == {
+        "weight",
+        "bias",
+        "synapse.weight",
+        "synapse.weight_g",
+        "synapse.weight_v",
+    }
     assert decays <= names | {"current_decay", "voltage_decay"}
 
 
 def short_run() -> tuple[list[float], list[str], bytes]:
     """Losses, modes and final weights of a run over two epochs."""
-    settings = Settings(data="digits", hidden=(12,), time_steps=T, num_sample_iter=2, sample_period=2)
+    settings = Settings(
+        data="digits", hidden=(12,), time_steps=T, num_sample_iter=2, sample_period=2
+    )
     rng, net = np.random.default_rng(4), build(settings, np.random.default_rng(3))
     optimizer, scheduler, losses, modes = Adam(net.parameters(), lr=0.01), Scheduler(2, 2), [], []
     x, labels = np.float32(rng.uniform(-1, 1, (4, 16, 64))), rng.integers(0, 10, (4, 16))
@@ -355,12 +438,26 @@ def test_first_of_the_largest_is_predicted(rng: Rng):
     net.parameters()[0].data[...] = [[0.25], [0.5], [0.5]]
     for label, right in ((1, 1), (2, 0)):
         stat = LearningStat()
-        train_step(net, SGD(net.parameters(), lr=1e-30), np.float32([[1]]), np.array([label]), LayerMode(0, Mode.ANN), stat)
+        train_step(
+            net,
+            SGD(net.parameters(), lr=1e-30),
+            np.float32([[1]]),
+            np.array([label]),
+            LayerMode(0, Mode.ANN),
+            stat,
+        )
         assert stat.correct_samples == right
 
 
 @pytest.mark.parametrize(
-    ("labels", "kind"), [([3], RangeError), ([-1], RangeError), ([0.0], TypeMismatchError), ([0, 1], ShapeError), ([[0]], ShapeError)]
+    ("labels", "kind"),
+    [
+        ([3], RangeError),
+        ([-1], RangeError),
+        ([0.0], TypeMismatchError),
+        ([0, 1], ShapeError),
+        ([[0]], ShapeError),
+    ],
 )
 def test_labels_that_are_rejected(labels, kind):
     """TRN-14."""

@@ -25,9 +25,19 @@ def step(tmp_path: Path) -> Callable[..., int]:
     (source,) = fences((SPEC / "02_neuron.md").read_text(), "c")
     (tmp_path / "lif.c").write_text(source)
     flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-O2", "-shared", "-fPIC"]
-    subprocess.run([compiler, *flags, "-o", "lif.so", "lif.c"], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(
+        [compiler, *flags, "-o", "lif.so", "lif.c"], cwd=tmp_path, check=True, capture_output=True
+    )
     function = ctypes.CDLL(str(tmp_path / "lif.so")).lif_step
-    function.argtypes = [ctypes.c_float, State, State, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, State]
+    function.argtypes = [
+        ctypes.c_float,
+        State,
+        State,
+        ctypes.c_int64,
+        ctypes.c_int64,
+        ctypes.c_int64,
+        State,
+    ]
     return function
 
 

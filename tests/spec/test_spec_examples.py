@@ -33,7 +33,10 @@ def test_wrong_example_is_caught() -> None:
 
 def test_every_example_prints_something() -> None:
     silent = [
-        clause.id for clause in ALL for source in clause.examples if not any(e.want for e in doctest.DocTestParser().get_examples(source))
+        clause.id
+        for clause in ALL
+        for source in clause.examples
+        if not any(e.want for e in doctest.DocTestParser().get_examples(source))
     ]
     assert silent == []
 
@@ -43,6 +46,8 @@ def test_chapters_have_no_other_python() -> None:
     for path in CHAPTERS:
         text = path.read_text()
         shown = text.count("\n>>> ")
-        run = setup(text) + "".join("".join(clause.examples) for clause in ALL if clause.file == path.stem)
+        run = setup(text) + "".join(
+            "".join(clause.examples) for clause in ALL if clause.file == path.stem
+        )
         assert shown == sum(line.startswith(">>> ") for line in run.splitlines()), path.name
         assert fences(text, "") == [], path.name

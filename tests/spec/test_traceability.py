@@ -1,4 +1,6 @@
-"""Every clause is named by a docstring, a test and a vector, and every name of a clause is that of one."""
+"""Every clause is named by a docstring, a test and a vector, and every name of a clause is that of
+one.
+"""
 
 import ast
 import json
@@ -26,9 +28,17 @@ def in_docstrings(source: str) -> set[str]:
 
 
 def in_tests(source: str) -> set[str]:
-    """The clauses that docstrings of test functions, or comments that begin with `# Spec:`, name."""
-    functions = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
-    texts = [ast.get_docstring(node) or "" for node in functions] + re.findall(r"# Spec: (.+)$", source, re.MULTILINE)
+    """The clauses that docstrings of test functions, or comments that begin with `# Spec:`,
+    name.
+    """
+    functions = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+    texts = [ast.get_docstring(node) or "" for node in functions] + re.findall(
+        r"# Spec: (.+)$", source, re.MULTILINE
+    )
     return {name for text in texts for name in NAME.findall(text)}
 
 
@@ -48,7 +58,11 @@ def untraced(ids: Iterable[str], named: set[str]) -> list[str]:
 
 def dead(text: str, ids: Iterable[str]) -> list[str]:
     """The names in `text` that are no clause's: of a known prefix, or of any after `Spec:`."""
-    spoken = {name for line in re.findall(r"Spec: (.+)$", text, re.MULTILINE) for name in re.findall(r"\b[A-Z]{3}-\d+\b", line)}
+    spoken = {
+        name
+        for line in re.findall(r"Spec: (.+)$", text, re.MULTILINE)
+        for name in re.findall(r"\b[A-Z]{3}-\d+\b", line)
+    }
     return sorted((spoken | set(NAME.findall(text))) - set(ids))
 
 
@@ -64,7 +78,9 @@ def vectors() -> dict[str, Any]:
 
 
 def test_every_clause_is_named_by_a_docstring_of_the_package() -> None:
-    named = set().union(*map(in_docstrings, sources(path for path in PACKAGE if KIT not in path.parents)))
+    named = set().union(
+        *map(in_docstrings, sources(path for path in PACKAGE if KIT not in path.parents))
+    )
     assert untraced(IDS, named) == []
 
 
@@ -75,11 +91,18 @@ def test_every_clause_is_named_by_a_test() -> None:
 def test_every_clause_is_named_by_a_vector_or_says_why_not() -> None:
     named = in_vectors(vectors())
     assert untraced((clause.id for clause in ALL if clause.no_vector is None), named) == []
-    assert [clause.id for clause in ALL if clause.no_vector is not None and clause.id in named] == []
+    assert [
+        clause.id for clause in ALL if clause.no_vector is not None and clause.id in named
+    ] == []
 
 
 def test_no_name_is_dead() -> None:
-    texts = [*sources(PACKAGE), *sources(TESTS), *sources(SPEC.glob("*.md")), *([INDEX.read_text()] if INDEX.is_file() else [])]
+    texts = [
+        *sources(PACKAGE),
+        *sources(TESTS),
+        *sources(SPEC.glob("*.md")),
+        *([INDEX.read_text()] if INDEX.is_file() else []),
+    ]
     assert [name for text in texts for name in dead(text, IDS)] == []
 
 
@@ -93,7 +116,11 @@ def test_ids_count_up_from_one_in_every_chapter() -> None:
 
 def test_readme_lists_every_chapter_and_the_version_has_a_change() -> None:
     readme, changes = (SPEC / "README.md").read_text(), (SPEC / "CHANGELOG.md").read_text()
-    assert [path.name for path in SPEC.glob("*.md") if path.name != "README.md" and f"({path.name})" not in readme] == []
+    assert [
+        path.name
+        for path in SPEC.glob("*.md")
+        if path.name != "README.md" and f"({path.name})" not in readme
+    ] == []
     version = re.search(r"^Version (\d+\.\d+\.\d+)$", readme, re.MULTILINE)
     assert version is not None
     assert re.findall(r"^## (.+)$", changes, re.MULTILINE)[0] == version.group(1)
@@ -112,13 +139,24 @@ CHAPTER = "### LIF-1 A\n\n*Level 1. Exact.*\n\nSo.\n\n### LIF-2 B\n\n*Level 2. 4
 
 def test_clause_without_level_is_caught() -> None:
     first, second = clauses(CHAPTER, "sample")
-    assert (first.id, first.level, first.no_vector, second.tolerance, second.no_vector) == ("LIF-1", 1, None, "4 ulps.", "it is a sample.")
+    assert (first.id, first.level, first.no_vector, second.tolerance, second.no_vector) == (
+        "LIF-1",
+        1,
+        None,
+        "4 ulps.",
+        "it is a sample.",
+    )
     with pytest.raises(ValueError, match="LIF-1"):
         clauses(CHAPTER.replace("*Level 1. Exact.*\n\n", ""), "sample")
 
 
 def test_withdrawn_clause_asks_for_nothing() -> None:
-    assert [clause.id for clause in clauses(CHAPTER.replace("*Level 1. Exact.*", "*Withdrawn* in 2.0.0."), "sample")] == ["LIF-2"]
+    assert [
+        clause.id
+        for clause in clauses(
+            CHAPTER.replace("*Level 1. Exact.*", "*Withdrawn* in 2.0.0."), "sample"
+        )
+    ] == ["LIF-2"]
 
 
 def test_missing_docstring_is_caught() -> None:
@@ -131,7 +169,9 @@ def test_missing_test_is_caught() -> None:
     assert untraced(["LIF-1", "LIF-2", "LIF-3", "LIF-4"], in_tests(source)) == ["LIF-3", "LIF-4"]
 
 
-@pytest.mark.parametrize("cases", [[{"clause": "LIF-1"}, {"clauses": ["LIF-3"]}], {"a": {"clauses": ["LIF-1", "LIF-3"]}}])
+@pytest.mark.parametrize(
+    "cases", [[{"clause": "LIF-1"}, {"clauses": ["LIF-3"]}], {"a": {"clauses": ["LIF-1", "LIF-3"]}}]
+)
 def test_missing_vector_is_caught(cases: Any) -> None:
     assert untraced(["LIF-1", "LIF-2"], in_vectors({"cases": cases})) == ["LIF-2"]
 

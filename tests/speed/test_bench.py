@@ -21,7 +21,12 @@ SMALL = Settings(hidden=(24, 16), time_steps=4, seed=1)
 
 def test_sides_take_turns_and_the_first_rounds_are_not_counted():
     calls = []
-    times = measure.in_turn({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=3, seconds=60, warm=1)
+    times = measure.in_turn(
+        {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")},
+        rounds=3,
+        seconds=60,
+        warm=1,
+    )
     assert calls == ["a", "b"] * 4
     assert {name: len(t) for name, t in times.items()} == {"a": 3, "b": 3}
 
@@ -35,7 +40,11 @@ def test_ratio_is_the_median_over_the_rounds():
     times = {name: [measure.Time(c, c / 2) for c in clock] for name, clock in clocks.items()}
     found = measure.summaries(times, items=2)
     assert found["theirs"]["ratio"] == found["theirs"]["processor_ratio"] == 3
-    assert (found["ours"]["median_ms"], found["ours"]["least_ms"], found["ours"]["processor_ms"]) == (1000, 500, 500)
+    assert (
+        found["ours"]["median_ms"],
+        found["ours"]["least_ms"],
+        found["ours"]["processor_ms"],
+    ) == (1000, 500, 500)
     assert "ratio" not in found["ours"]
 
 
@@ -90,7 +99,9 @@ def test_growth_can_be_measured_on_each_axis(axis):
 
 
 def test_results_are_told_flat_and_compared_by_name(tmp_path):
-    results = {"task": {"refboot": measure.summary([measure.Time(1.0, 0.5)] * 3), "batch": {"refboot": 32}}}
+    results = {
+        "task": {"refboot": measure.summary([measure.Time(1.0, 0.5)] * 3), "batch": {"refboot": 32}}
+    }
     assert list(command.flat(results)) == ["task / refboot", "task / batch / refboot"]
     assert "1000.000 ms" in command.shown(results["task"]["refboot"])
     broken = tmp_path / "before.json"

@@ -1,4 +1,6 @@
-"""The pass through all dense layers in one go gives what block after block gives, and is taken only where it does."""
+"""The pass through all dense layers in one go gives what block after block gives, and is taken only
+where it does.
+"""
 
 import itertools
 
@@ -27,11 +29,15 @@ def way_is_open(monkeypatch):
     monkeypatch.setattr(still, "FEW_PIXELS", 0)
 
 
-def build(widths, weight=1.0, bias=0.0, last=block.cuba.Affine, neuron=NEURON, first=NEURON, **options):
+def build(
+    widths, weight=1.0, bias=0.0, last=block.cuba.Affine, neuron=NEURON, first=NEURON, **options
+):
     rng = np.random.default_rng(0)
     sizes = [PIXELS, *widths]
     dense = [
-        (block.cuba.Dense if i + 2 < len(sizes) else last)(neuron, a, b, **{"weight_norm": True, "weight_scale": 2} | options, rng=rng)
+        (block.cuba.Dense if i + 2 < len(sizes) else last)(
+            neuron, a, b, **{"weight_norm": True, "weight_scale": 2} | options, rng=rng
+        )
         for i, (a, b) in enumerate(itertools.pairwise(sizes))
     ]
     return Network([block.cuba.Input(first, weight, bias, rng=rng), *dense], (PIXELS,), 8)
@@ -41,7 +47,9 @@ def fitted(*args, **options):
     network = build(*args, **options)
     for mode in (SAMPLE, SAMPLE, FIT):
         network(pictures(), mode)
-    for b in network.blocks:  # a curve bends at sums of its samples: there the last bit of a sum would decide
+    for b in (
+        network.blocks
+    ):  # a curve bends at sums of its samples: there the last bit of a sum would decide
         if getattr(b, "f", None) is not None and b.f.curve is not None:
             b.f.curve = b.f.curve._replace(knots=b.f.curve.knots + np.array([0.0003, 0]))
     return network
@@ -57,7 +65,9 @@ def pictures(count=9, dark=0.7):
 def ran(network, x, backward="backward_parameters", mode=ANN):
     network.zero_grad()
     y = network(x, mode)
-    gx = getattr(network, backward)(np.random.default_rng(2).normal(size=y.shape).astype(np.float32))
+    gx = getattr(network, backward)(
+        np.random.default_rng(2).normal(size=y.shape).astype(np.float32)
+    )
     return [y, *(p.grad for p in network.parameters())] + ([] if gx is None else [gx])
 
 
@@ -69,7 +79,9 @@ def block_by_block(monkeypatch, network, *args):
 
 def same(got, want, tolerance=2e-5):
     for have, wanted in zip(got, want, strict=True):
-        np.testing.assert_allclose(have, wanted, rtol=0, atol=tolerance * max(float(np.abs(wanted).max(initial=0)), 1e-30))
+        np.testing.assert_allclose(
+            have, wanted, rtol=0, atol=tolerance * max(float(np.abs(wanted).max(initial=0)), 1e-30)
+        )
 
 
 NETWORKS = [
@@ -109,10 +121,14 @@ def test_weights_are_those_of_the_spiking_modes_in_every_bit(widths):
     network = fitted(widths)
     network(pictures(), ANN)
     ran = network._chain.ran
-    for b, own in zip(network.blocks[1:], layout(shapes_of(ran.held[:3]), (9,) * 4)[0], strict=True):
+    for b, own in zip(
+        network.blocks[1:], layout(shapes_of(ran.held[:3]), (9,) * 4)[0], strict=True
+    ):
         weight, (inputs, outputs, width) = b.synapse.weight, own[:3]
         used, whole = normed_8bit(weight.v.data, weight.g.data)
-        rows = view(ran.rooms[0], own[weight_tasks.BYTES], inputs * width, np.int8).reshape(inputs, width)
+        rows = view(ran.rooms[0], own[weight_tasks.BYTES], inputs * width, np.int8).reshape(
+            inputs, width
+        )
         np.testing.assert_array_equal(rows[:, :outputs].T / np.float32(32), used)
         np.testing.assert_array_equal(view(ran.rooms[0], own[weight_tasks.LENGTH], outputs), whole)
         np.testing.assert_array_equal(used, weight.quantised())
@@ -150,7 +166,12 @@ def test_each_block_can_still_go_backward_by_itself(monkeypatch):
     grad = np.random.default_rng(2).normal(size=(9, 5, 1)).astype(np.float32)
     for passes in (lambda: network(x, ANN), lambda: block_by_block(monkeypatch, network, x)):
         passes()
-        found.append([network.blocks[2].backward(grad), network.blocks[1].backward(network.blocks[2].backward(grad))])
+        found.append(
+            [
+                network.blocks[2].backward(grad),
+                network.blocks[1].backward(network.blocks[2].backward(grad)),
+            ]
+        )
     same(*found)
 
 
@@ -171,7 +192,12 @@ def test_training_goes_the_same_way(monkeypatch):
         for _ in range(5):
             ran(network, x) if way == "chain" else block_by_block(monkeypatch, network, x)
             optimizer.step()
-        results.append([p.data - q.data for p, q in zip(network.parameters(), fitted((64, 5)).parameters(), strict=True)])
+        results.append(
+            [
+                p.data - q.data
+                for p, q in zip(network.parameters(), fitted((64, 5)).parameters(), strict=True)
+            ]
+        )
     assert all(np.abs(moved).max() > 4e-4 for moved in results[0])
     same(*results, tolerance=1e-2)
 
@@ -225,7 +251,15 @@ def test_what_is_not_fitted_or_counts_or_is_somebody_elses_goes_block_by_block()
 def test_a_read_out_in_the_middle_and_parts_of_ones_own_go_block_by_block(monkeypatch):
     network = fitted((20, 15, 4))
     rng = np.random.default_rng(0)
-    network = Network([*network.blocks[:2], block.cuba.Affine(NEURON, 20, 15, weight_norm=True, rng=rng), network.blocks[3]], (PIXELS,), 8)
+    network = Network(
+        [
+            *network.blocks[:2],
+            block.cuba.Affine(NEURON, 20, 15, weight_norm=True, rng=rng),
+            network.blocks[3],
+        ],
+        (PIXELS,),
+        8,
+    )
     assert not in_one_go(network)
     assert any(g.any() for g in ran(network, pictures())[1:4])
     network = fitted((48, 5))
@@ -244,7 +278,10 @@ def test_a_read_out_in_the_middle_and_parts_of_ones_own_go_block_by_block(monkey
 
 def test_a_block_that_ran_since_keeps_its_own_run():
     network, x, found = fitted((48, 5)), pictures(), []
-    other, grad = np.random.default_rng(3).random((2, 48, 1), np.float32), np.ones((2, 5, 1), np.float32)
+    other, grad = (
+        np.random.default_rng(3).random((2, 48, 1), np.float32),
+        np.ones((2, 5, 1), np.float32),
+    )
     for first in (lambda: network(x, ANN), lambda: None):
         first()
         network.zero_grad()
@@ -268,9 +305,14 @@ def test_a_pass_that_fails_is_not_remembered():
 
 def test_a_pass_alone_is_that_of_numpy():
     rng = np.random.default_rng(0)
-    x, pieces = pictures(4), Pieces(np.array([[-0.5, 0.0], [0.3, 0.4], [1.1, 1.0]]), np.array([0.5, 0.75]), 1.0, 1e-5)
+    x, pieces = (
+        pictures(4),
+        Pieces(np.array([[-0.5, 0.0], [0.3, 0.4], [1.1, 1.0]]), np.array([0.5, 0.75]), 1.0, 1e-5),
+    )
     v, g = rng.normal(size=(6, PIXELS)).astype(np.float32), np.full(6, 20, np.float32)
-    ran_once = chain_forward(x, Entry(np.ones(1, np.float32), np.zeros(1, np.float32), pieces), [Layer(v, g, None)])
+    ran_once = chain_forward(
+        x, Entry(np.ones(1, np.float32), np.zeros(1, np.float32), pieces), [Layer(v, g, None)]
+    )
     quantised = np.rint(x * 32) / 32
     rates = np.interp(quantised, *pieces.knots.T)
     weight = normed_8bit(v, g)[0]
@@ -279,4 +321,6 @@ def test_a_pass_alone_is_that_of_numpy():
     (gw, gb), _ = chain_backward(grad, ran_once)
     steep = np.where(quantised > 0.3, 0.75, np.where(quantised > -0.5, 0.5, 0)) + 1e-5
     through = (grad @ weight) * steep
-    np.testing.assert_allclose([gw[0], gb[0]], [(through * quantised).sum(), through.sum()], rtol=1e-4)
+    np.testing.assert_allclose(
+        [gw[0], gb[0]], [(through * quantised).sum(), through.sum()], rtol=1e-4
+    )

@@ -28,7 +28,11 @@ def points(n, seed, z_step, a_step):
     z = rng.normal(0.3, 0.6, n)
     a = np.clip(z * rng.uniform(0.5, 1) + rng.normal(0, 0.1, n), 0, 1)
     z, a = (np.round(x / step) * step if step else x for x, step in ((z, z_step), (a, a_step)))
-    return z.astype(np.float32), a.astype(np.float32), np.sort(rng.uniform(0, 1.1, rng.integers(2, 9)))
+    return (
+        z.astype(np.float32),
+        a.astype(np.float32),
+        np.sort(rng.uniform(0, 1.1, rng.integers(2, 9))),
+    )
 
 
 @given(
@@ -43,7 +47,9 @@ def test_medians_of_many_are_those_of_the_definition(n, seed, z_step, a_step, si
     z, a, levels = points(n, seed, z_step, a_step)
     a[np.random.default_rng(seed).random(n) < silent] = 0
     levels -= shift  # may be below 0
-    np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
+    np.testing.assert_array_equal(
+        fit.band_medians(z, a, levels), reference.band_medians(z, a, levels)
+    )
 
 
 def deceive(z, a, some_z, some_a):
@@ -59,34 +65,56 @@ def test_so_they_are_where_they_were_guessed_wrong(grid, some_z, some_a):
     z, a, _ = points(100_000, 3, *grid)
     deceive(z, a, some_z, some_a)
     levels = np.linspace(0.1, 0.9, 6)
-    np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
+    np.testing.assert_array_equal(
+        fit.band_medians(z, a, levels), reference.band_medians(z, a, levels)
+    )
 
 
-@pytest.mark.parametrize("rates", [(0.5, 0.625, 0.75), (0.5, 0.6875), (0.625,), (0.5, 0.5, 0.75), (0.5, 0.75, 0.75)])
+@pytest.mark.parametrize(
+    "rates", [(0.5, 0.625, 0.75), (0.5, 0.6875), (0.625,), (0.5, 0.5, 0.75), (0.5, 0.75, 0.75)]
+)
 def test_rates_beside_those_that_were_guessed(rates):
     """In one band, as often each; those that tell know only of one."""
     z, a = np.zeros(90_000, np.float32), np.float32(np.resize(rates, 90_000))
     for told in (0.5, 0.75):
         deceive(z, a, 0, told)
         levels = np.array([0.4, 0.8])
-        np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
+        np.testing.assert_array_equal(
+            fit.band_medians(z, a, levels), reference.band_medians(z, a, levels)
+        )
 
 
 def test_where_some_of_the_points_tell_little():
-    """Those that tell are all alike, and most others are not; and a band that none of them is in."""
-    z, a, levels = np.float32([0.5]).repeat(50_000), np.float32([0.5]).repeat(50_000), np.linspace(0.1, 0.9, 6)
+    """Those that tell are all alike, and most others are not; and a band that none of them is
+    in.
+    """
+    z, a, levels = (
+        np.float32([0.5]).repeat(50_000),
+        np.float32([0.5]).repeat(50_000),
+        np.linspace(0.1, 0.9, 6),
+    )
     z[np.arange(50_000) % 13 > 0], a[7] = 0.6, 0.9
-    np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
+    np.testing.assert_array_equal(
+        fit.band_medians(z, a, levels), reference.band_medians(z, a, levels)
+    )
 
 
-@pytest.mark.parametrize("size", [fit_tasks.PIECE * 3, fit_tasks.PIECE * 3 - 1, fit_tasks.PIECE + 5])
+@pytest.mark.parametrize(
+    "size", [fit_tasks.PIECE * 3, fit_tasks.PIECE * 3 - 1, fit_tasks.PIECE + 5]
+)
 def test_where_all_is_put_aside_no_piece_meets_the_next(size):
-    z, a, levels = np.arange(size, dtype=np.float32), np.full(size, 0.5, np.float32), np.array([0.4, 0.6])
+    z, a, levels = (
+        np.arange(size, dtype=np.float32),
+        np.full(size, 0.5, np.float32),
+        np.array([0.4, 0.6]),
+    )
     z[::2] = -z[::2]
     deceive(z, a, np.resize(np.float32([-1e9, 1e9]), len(z[:: size // fit_tasks.SOME | 1])), 0.5)
     for count in (1, 2):
         with threads.use(count):
-            np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
+            np.testing.assert_array_equal(
+                fit.band_medians(z, a, levels), reference.band_medians(z, a, levels)
+            )
 
 
 @pytest.mark.parametrize("told", [0, 0.5, 0.79, 1.0, None])
@@ -114,9 +142,15 @@ FAR = [(0.5, 0.5), (-3e38, 3e38), (0.0, 1e-45), (-1e-45, 0.0), (-np.inf, 1.0), (
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 @pytest.mark.parametrize(("low", "high"), FAR)
 def test_two_values_far_apart(low, high, share):
-    z, a, levels = np.full(MANY, high, np.float32), np.full(MANY, 0.5, np.float32), np.array([0.4, 0.6])
+    z, a, levels = (
+        np.full(MANY, high, np.float32),
+        np.full(MANY, 0.5, np.float32),
+        np.array([0.4, 0.6]),
+    )
     z[: round(share * MANY)] = low
-    np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
+    np.testing.assert_array_equal(
+        fit.band_medians(z, a, levels), reference.band_medians(z, a, levels)
+    )
 
 
 class Mine(np.random.Generator):
@@ -126,17 +160,24 @@ class Mine(np.random.Generator):
         super().__init__(np.random.PCG64(0))
 
 
-@pytest.mark.parametrize("levels", [[0.9, 0.1, 0.95], [0.9, 0.1], [0.5, 0.1, 0.9], [0.2, 0.2, 0.6], [0.5]])
+@pytest.mark.parametrize(
+    "levels", [[0.9, 0.1, 0.95], [0.9, 0.1], [0.5, 0.1, 0.9], [0.2, 0.2, 0.6], [0.5]]
+)
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64, np.bool_])
 def test_bands_that_fall_are_empty_and_whole_numbers_are_taken(levels, kind):
     a, levels = (np.random.default_rng(0).random(20_000) * 2).astype(kind), np.array(levels)
     z = np.arange(20_000).astype(np.float32)
-    np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
+    np.testing.assert_array_equal(
+        fit.band_medians(z, a, levels), reference.band_medians(z, a, levels)
+    )
 
 
 def build(count=3, rng=None, **options):
     rng = np.random.default_rng(0)
-    dense = [block.cuba.Dense(NEURON, 30, 30, weight_norm=True, weight_scale=2, rng=rng) for _ in range(count)]
+    dense = [
+        block.cuba.Dense(NEURON, 30, 30, weight_norm=True, weight_scale=2, rng=rng)
+        for _ in range(count)
+    ]
     read_out = block.cuba.Affine(NEURON, 30, 4, weight_norm=True, rng=rng)
     return Network([block.cuba.Input(NEURON, 1.0, 0.0, rng=rng), *dense, read_out], (30,), 8), rng
 
@@ -146,7 +187,9 @@ def pictures():
 
 
 def fits(change=lambda net: None, mode=FIT, together=True, monkeypatch=None):
-    """Curves, points and generator of a network after it has sampled and been fitted twice, and the rates it gives then."""
+    """Curves, points and generator of a network after it has sampled and been fitted twice, and the
+    rates it gives then.
+    """
     net, rng = build()
     change(net)
     if not together:
@@ -156,7 +199,10 @@ def fits(change=lambda net: None, mode=FIT, together=True, monkeypatch=None):
         rates = net(pictures(), mode)
         grad = net.backward(np.ones_like(rates))
     samplers = [b.f for b in net.blocks if b.f.curve is not None]
-    return [a for f in samplers for a in (f.centers, f.slopes, f.z, f.a)] + [rates, grad], rng.bit_generator.state
+    return [a for f in samplers for a in (f.centers, f.slopes, f.z, f.a)] + [
+        rates,
+        grad,
+    ], rng.bit_generator.state
 
 
 def small(net):
@@ -245,14 +291,18 @@ def mode_then(net, mode):
 OTHERS = [own_fit, own_clear, own_generator, one_sampler]
 
 
-@pytest.mark.parametrize("change", [dropout, foreign, own_block, *OTHERS], ids=lambda change: change.__name__)
+@pytest.mark.parametrize(
+    "change", [dropout, foreign, own_block, *OTHERS], ids=lambda change: change.__name__
+)
 def test_what_draws_otherwise_or_is_somebody_elses_is_fitted_in_its_turn(change):
     net, _ = build()
     change(net)
     assert mode_then(net, FIT) is FIT
 
 
-@pytest.mark.parametrize("change", [dropout, foreign, own_block], ids=lambda change: change.__name__)
+@pytest.mark.parametrize(
+    "change", [dropout, foreign, own_block], ids=lambda change: change.__name__
+)
 def test_so_are_all_behind_one_that_spikes_and_may_draw(change):
     net, _ = build()
     change(net)
@@ -300,7 +350,9 @@ def test_levels_from_zero_on(shift):
     """The first bands may hold nothing but what is silent, or not even that."""
     z, a, levels = points(40_000, 9, 1 / 64, 1 / 16)
     levels = np.append(0, levels + shift)
-    np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
+    np.testing.assert_array_equal(
+        fit.band_medians(z, a, levels), reference.band_medians(z, a, levels)
+    )
 
 
 def loaded(net):
@@ -329,7 +381,10 @@ def test_without_any_points_curves_stay(change):
 def test_flags_of_what_stays_may_lie_anywhere_and_be_any_bytes(cut):
     sampler = AnnSampler()
     rng = np.random.default_rng(0)
-    z, a, flags = *rng.random((2, 500), np.float32), rng.integers(0, 3, 1000).astype(np.uint8).view(np.bool_)[cut][:500]
+    z, a, flags = (
+        *rng.random((2, 500), np.float32),
+        rng.integers(0, 3, 1000).astype(np.uint8).view(np.bool_)[cut][:500],
+    )
     sampler.append_means(a, z)
     sampler.keep(flags)
     np.testing.assert_array_equal(sampler.points, np.stack([z, a])[:, flags.astype(np.uint8) > 0])
@@ -370,7 +425,9 @@ def test_points_are_moved_though_the_pass_behind_the_fit_fails(monkeypatch, coun
 def test_any_number_of_bands(bands):
     z, a, _ = points(2 * MANY, 5, 0, 0)
     levels = np.linspace(0.05, 0.95, bands + 1)
-    np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
+    np.testing.assert_array_equal(
+        fit.band_medians(z, a, levels), reference.band_medians(z, a, levels)
+    )
 
 
 def test_z_and_a_of_different_sizes_are_refused():
@@ -398,4 +455,6 @@ def test_points_that_somebody_changes_meanwhile_break_nothing(kind):
         fit.band_medians(z, a, levels)
     over.set()
     changing.join()
-    np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
+    np.testing.assert_array_equal(
+        fit.band_medians(z, a, levels), reference.band_medians(z, a, levels)
+    )

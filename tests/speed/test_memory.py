@@ -28,12 +28,17 @@ def test_a_large_buffer_is_used_again_once_it_is_free(own):
     place = address(first)
     assert address(memory.empty((memory.LARGE,))) != place
     del first
-    assert place in {address(memory.empty((2, memory.LARGE // 2))), address(memory.empty((memory.LARGE,)))}
+    assert place in {
+        address(memory.empty((2, memory.LARGE // 2))),
+        address(memory.empty((memory.LARGE,))),
+    }
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_arrays_begin_in_a_line_of_the_cache(own, size):
-    assert [address(array) % memory.LINE for array in [memory.empty((size,), np.int8) for _ in range(3)]] == [0] * 3
+    assert [
+        address(array) % memory.LINE for array in [memory.empty((size,), np.int8) for _ in range(3)]
+    ] == [0] * 3
 
 
 def test_a_view_of_a_view_keeps_its_buffer(own):

@@ -1,4 +1,6 @@
-"""What the event-driven kernels do is in proportion to spikes, not to time: counted in rows of weights added, never timed."""
+"""What the event-driven kernels do is in proportion to spikes, not to time: counted in rows of
+weights added, never timed.
+"""
 
 import numpy as np
 import pytest
@@ -6,7 +8,10 @@ import pytest
 from refboot import reference
 from refboot.kernels import adding, coded, cuba, events, magnitude, synapse, through
 
-plain = {name: getattr(kernel, "py_func", kernel) for name, kernel in {**vars(events), **vars(coded), **vars(through)}.items()}
+plain = {
+    name: getattr(kernel, "py_func", kernel)
+    for name, kernel in {**vars(events), **vars(coded), **vars(through)}.items()
+}
 
 
 def found(x, numbers):
@@ -64,7 +69,9 @@ def still(rng, n, i, o, t):
     x = rng.uniform(-1, 1, (n, i)).astype(np.float32)
     x[rng.random((n, i)) < 0.8] = -1
     picture = coded.encode(x)
-    table = (np.outer(picture.values > 0.1, np.ones(t)) * (rng.random((len(picture.values), t)) < 0.5)).astype(np.float32)
+    table = (
+        np.outer(picture.values > 0.1, np.ones(t)) * (rng.random((len(picture.values), t)) < 0.5)
+    ).astype(np.float32)
     return picture, table, events.rows_of((rng.integers(-9, 9, (i, o)) / 32).astype(np.float32))
 
 
@@ -74,16 +81,23 @@ def test_a_picture_adds_a_row_per_pixel_that_spikes_and_not_per_spike(counter):
     z = coded.coded_forward(picture, table, rows)
     lit, spikes = int((table[picture.codes].any(axis=-1)).sum()), int(table[picture.codes].sum())
     assert counter.rows <= lit + n * table.sum()
-    np.testing.assert_array_equal(z, np.matmul((rows.each / np.float32(32)).T.astype(np.float32), table[picture.codes]))
+    np.testing.assert_array_equal(
+        z, np.matmul((rows.each / np.float32(32)).T.astype(np.float32), table[picture.codes])
+    )
     assert spikes > lit
 
 
 def test_a_picture_that_runs_through_all_layers_adds_a_row_per_pixel_code_and_spike(counter):
     rng, (n, i, o, t) = np.random.default_rng(0), (3, 400, 40, 16)
     picture, table, rows = still(rng, n, i, o, t)
-    others = [events.rows_of((rng.integers(-9, 9, shape) / 32).astype(np.float32)) for shape in ((o, o), (o, 7))]
+    others = [
+        events.rows_of((rng.integers(-9, 9, shape) / 32).astype(np.float32))
+        for shape in ((o, o), (o, 7))
+    ]
     neurons = [(np.array([4096]), np.array([123]), 1.25 * 4096)] * 2
-    z = through.spikes_through(picture, table, [rows, *others], [(*own[:2], int(own[2])) for own in neurons])
+    z = through.spikes_through(
+        picture, table, [rows, *others], [(*own[:2], int(own[2])) for own in neurons]
+    )
     x, spikes = (rows.each / np.float32(32)).T @ table[picture.codes], 0
     for own, neuron in zip(others, neurons, strict=True):
         rest = np.zeros(x.shape[:2], np.int64)
@@ -101,18 +115,24 @@ def test_rate_chooses_between_events_and_products(ones, way):
     assert events.spiking(x, 0.25) is way
 
 
-@pytest.mark.parametrize(("rate", "ways"), [(0.05, ["sum_events", "gather_gradient"]), (0.5, ["sum_events"]), (0.9, [])])
+@pytest.mark.parametrize(
+    ("rate", "ways"), [(0.05, ["sum_events", "gather_gradient"]), (0.5, ["sum_events"]), (0.9, [])]
+)
 def test_the_way_taken_is_that_of_the_rate(monkeypatch, rate, ways):
     taken = []
     for name in ("sum_events", "gather_gradient"):
         whole = getattr(synapse, name)
-        monkeypatch.setattr(synapse, name, lambda *args, name=name, whole=whole: (taken.append(name), whole(*args)))
+        monkeypatch.setattr(
+            synapse, name, lambda *args, name=name, whole=whole: (taken.append(name), whole(*args))
+        )
     x = (np.random.default_rng(0).random((3, 200, 20)) < rate).astype(np.float32)
     weight = np.asfortranarray(np.ones((130, 200), np.float32) / 32)
     z = synapse.dense_forward(x, weight)
     gradients = synapse.dense_backward(z, x, weight)
     assert list(dict.fromkeys(taken)) == ways
-    for own, same in zip(gradients, synapse.dense_backward(z.astype(np.float64), x.astype(bool), weight), strict=True):
+    for own, same in zip(
+        gradients, synapse.dense_backward(z.astype(np.float64), x.astype(bool), weight), strict=True
+    ):
         np.testing.assert_array_equal(own, same)
 
 
@@ -134,7 +154,12 @@ def test_32_bits_are_used_only_where_the_state_provably_fits(decay):
     rest, decays = np.zeros((1, 1), np.int64), (np.array([4096]), np.array([decay]))
     steps = 1000
     limit = (2**31 - 1) / 4096 / cuba.gathered(decays[1], steps)
-    for size, fits in ((0.999 * limit, True), (1.001 * limit, False), (np.nan, False), (np.inf, False)):
+    for size, fits in (
+        (0.999 * limit, True),
+        (1.001 * limit, False),
+        (np.nan, False),
+        (np.inf, False),
+    ):
         assert cuba.fits(size, steps, *decays, 5120, rest, rest) is fits
 
 
@@ -147,7 +172,10 @@ def test_the_bound_of_32_bits_is_not_passed_by_a_constant_drive():
     assert 0 < voltage.max() * 4096 < 2**31
 
 
-@pytest.mark.parametrize(("values", "most"), [([0.0, -3.5, 2.0], 3.5), ([-0.0], 0.0), ([1.0, -np.inf], np.inf), ([1e-45], 1e-45)])
+@pytest.mark.parametrize(
+    ("values", "most"),
+    [([0.0, -3.5, 2.0], 3.5), ([-0.0], 0.0), ([1.0, -np.inf], np.inf), ([1e-45], 1e-45)],
+)
 def test_largest_is_the_largest_magnitude(values, most):
     assert magnitude.largest(np.float32(values)) == np.float32(most)
 

@@ -10,13 +10,19 @@ from refboot.kernels import picking, ranks
 from refboot.kernels.jit import COMPILED
 from refboot.kernels.vectors import LANES
 
-pytestmark = pytest.mark.skipif(not COMPILED, reason="needs compiled kernels (NUMBA_DISABLE_JIT is set)")
+pytestmark = pytest.mark.skipif(
+    not COMPILED, reason="needs compiled kernels (NUMBA_DISABLE_JIT is set)"
+)
 MARK, GUARD = np.uint8(7), 99
 
 pick = numba.njit(lambda x, marks, found: picking.pick(x, marks, MARK, found))
 pick_from = numba.njit(lambda x, marks, found: picking.pick_from(x, marks, MARK, found))
 how_many = numba.njit(lambda x: picking.how_many(x, MARK))
-within = numba.njit(lambda z, a, found_z, found_a: picking.pick_within(z, a, np.float32(0.25), np.float32(0.75), found_z, found_a))
+within = numba.njit(
+    lambda z, a, found_z, found_a: picking.pick_within(
+        z, a, np.float32(0.25), np.float32(0.75), found_z, found_a
+    )
+)
 ranked = numba.njit(lambda x, rank: ranks.number_of(ranks.ranked(ranks.keys_of(x), rank)))
 sizes, seeds = st.integers(0, 700), st.integers(0, 999)
 
@@ -73,7 +79,11 @@ def test_what_stays_moves_within_its_own_array(n, seed):
 SPECIAL = [-np.inf, -3e38, -1.0, -1e-45, -0.0, 0.0, 1e-45, 1.0, 3e38, np.inf]
 
 
-@given(st.lists(st.one_of(st.sampled_from(SPECIAL), st.floats(-2, 2, width=32)), min_size=1, max_size=60))
+@given(
+    st.lists(
+        st.one_of(st.sampled_from(SPECIAL), st.floats(-2, 2, width=32)), min_size=1, max_size=60
+    )
+)
 def test_numbers_have_their_ranks(some):
     x = np.array(some, np.float32)
     assert [ranked(x, rank) for rank in range(len(x))] == np.sort(x).tolist()

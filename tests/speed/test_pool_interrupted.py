@@ -1,4 +1,6 @@
-"""Ctrl-C in the midst of a piece of work: what nobody has begun is not begun any more, and the next piece of work is done as usual."""
+"""Ctrl-C in the midst of a piece of work: what nobody has begun is not begun any more, and the next
+piece of work is done as usual.
+"""
 
 import gc
 import os
@@ -48,7 +50,11 @@ def test_an_interruption_leaves_nothing_to_the_helpers(monkeypatch):
 def test_what_a_going_owns_is_held_while_helpers_work_though_nobody_got_it_yet(monkeypatch, again):
     """Ctrl-C may come when helpers have begun and `with` has not given the object a name."""
     rng = np.random.default_rng(again)
-    z, a, levels = rng.normal(size=1 << 19).astype(np.float32), rng.random(1 << 19, np.float32), np.linspace(0.1, 0.9, 6)
+    z, a, levels = (
+        rng.normal(size=1 << 19).astype(np.float32),
+        rng.random(1 << 19, np.float32),
+        np.linspace(0.1, 0.9, 6),
+    )
     begin, seen = threads.begin, []
 
     def interrupted(*args):
@@ -64,7 +70,9 @@ def test_what_a_going_owns_is_held_while_helpers_work_though_nobody_got_it_yet(m
             with pytest.raises(KeyboardInterrupt):
                 fit.band_medians(z, a, levels)
         assert seen
-        np.testing.assert_array_equal(fit.band_medians(z, a, levels), reference.band_medians(z, a, levels))
+        np.testing.assert_array_equal(
+            fit.band_medians(z, a, levels), reference.band_medians(z, a, levels)
+        )
 
 
 @together.Work
@@ -80,17 +88,25 @@ def lead(pool, job):
 
 
 @pytest.mark.parametrize("where", ["_wake", "wait", "lead", "end", "finish"])
-def test_a_compiled_job_that_is_interrupted_is_over_before_its_memory_is_given_back(monkeypatch, where):
+def test_a_compiled_job_that_is_interrupted_is_over_before_its_memory_is_given_back(
+    monkeypatch, where
+):
     pool, first = Pool(2), np.zeros(1, np.int64)
     lead(pool, first)  # the helper is there, and awake
-    job, owner = np.zeros(1, np.int64), {"_wake": _Helper, "wait": _Helper, "lead": waiting}.get(where, Pool)
+    job, owner = (
+        np.zeros(1, np.int64),
+        {"_wake": _Helper, "wait": _Helper, "lead": waiting}.get(where, Pool),
+    )
     with monkeypatch.context() as patch:
         patch.setattr(owner, where, once(getattr(owner, where)))
         assert interrupted(pool, job)
     fresh = np.zeros(1, np.int64)
     lead(pool, fresh)
     assert fresh[0] == 1
-    assert job[0] == 1 or where not in ("wait", "end")  # before these nobody need have begun, and then it is taken back
+    assert job[0] == 1 or where not in (
+        "wait",
+        "end",
+    )  # before these nobody need have begun, and then it is taken back
     gc.collect()
     assert sys.getrefcount(job) == 2
     assert not pool.leading
@@ -127,7 +143,9 @@ def test_who_asks_while_helpers_work_for_him_works_alone():
     names = set()
     pool.run([lambda: names.add(threading.current_thread())] * 8)
     assert names == {threading.current_thread()}
-    other = threading.Thread(target=lambda: names.add(len(pool.begin(slow.address, inner, sys._getframe()))))
+    other = threading.Thread(
+        target=lambda: names.add(len(pool.begin(slow.address, inner, sys._getframe())))
+    )
     other.start()
     other.join()
     assert 0 in names
@@ -172,10 +190,16 @@ print(wrong, alone)
 """
 
 
-@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timer that interrupts on this system")
+@pytest.mark.skipif(
+    not hasattr(signal, "setitimer"), reason="no timer that interrupts on this system"
+)
 def test_interrupted_at_any_moment_the_next_step_is_right_and_shared():
     found = subprocess.run(
-        [sys.executable, "-c", SIGNALS], env=os.environ | {"REFBOOT_THREADS": "2"}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", SIGNALS],
+        env=os.environ | {"REFBOOT_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert found.stdout.split() == ["0", "0"]
 

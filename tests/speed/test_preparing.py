@@ -1,4 +1,6 @@
-"""Kernels compiled by other processes: the ones a training asks for, for the types it gives them; and only where none is."""
+"""Kernels compiled by other processes: the ones a training asks for, for the types it gives them;
+and only where none is.
+"""
 
 import os
 import subprocess
@@ -52,7 +54,9 @@ print(missing(ahead.later()), sum(len(k.signatures) for k, _ in ahead.first() + 
 
 def output(code, **environment):
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True).stdout.split("\n")
+    return subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, check=True
+    ).stdout.split("\n")
 
 
 def test_a_training_compiles_nothing_else_and_nothing_for_other_types():
@@ -60,13 +64,19 @@ def test_a_training_compiles_nothing_else_and_nothing_for_other_types():
 
 
 def test_other_processes_compile_them_all_and_this_one_none_nor_does_it_load_numba_before(tmp_path):
-    assert output(PREPARE, NUMBA_CACHE_DIR=str(tmp_path), REFBOOT_THREADS="2")[:2] == ["False []", "[] 0"]
+    assert output(PREPARE, NUMBA_CACHE_DIR=str(tmp_path), REFBOOT_THREADS="2")[:2] == [
+        "False []",
+        "[] 0",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("compiled", "count", "memory", "started"), [(False, 2, 4e9, 2), (True, 2, 4e9, 0), (False, 1, 4e9, 0), (False, 2, 1e9, 0)]
+    ("compiled", "count", "memory", "started"),
+    [(False, 2, 4e9, 2), (True, 2, 4e9, 0), (False, 1, 4e9, 0), (False, 2, 1e9, 0)],
 )
-def test_they_start_where_nothing_is_compiled_and_there_is_room(monkeypatch, compiled, count, memory, started):
+def test_they_start_where_nothing_is_compiled_and_there_is_room(
+    monkeypatch, compiled, count, memory, started
+):
     numbers = []
     monkeypatch.setattr(preparing, "memory", lambda: memory)
     monkeypatch.setattr(preparing, "compiled", lambda: compiled)
@@ -102,8 +112,12 @@ def test_without_a_home_or_a_folder_to_write_to_nothing_is_started(monkeypatch, 
 
 
 def test_its_names_on_disk_are_those_of_the_kernels_that_come_last():
-    last = [ahead.later()[number :: preparing.PROCESSES][-1][0] for number in range(preparing.PROCESSES)]
-    assert {f"{kernel.__module__.rpartition('.')[2]}.{kernel.__name__}" for kernel in last} == set(preparing.LAST)
+    last = [
+        ahead.later()[number :: preparing.PROCESSES][-1][0] for number in range(preparing.PROCESSES)
+    ]
+    assert {f"{kernel.__module__.rpartition('.')[2]}.{kernel.__name__}" for kernel in last} == set(
+        preparing.LAST
+    )
 
 
 @pytest.mark.parametrize("change", ["inside", "frozen", "nowhere", "not compiled"])
@@ -122,7 +136,9 @@ def test_a_program_that_is_not_python_or_one_of_the_processes_starts_none(monkey
 def test_a_forked_process_does_not_wait_nor_does_one_for_ever(monkeypatch):
     monkeypatch.setattr(preparing, "compiled", lambda: False)
     monkeypatch.setattr(preparing, "MEMORY", 0)
-    monkeypatch.setattr(preparing, "CODE", "import time; time.sleep(0.5)  # {path} {number} {processes}")
+    monkeypatch.setattr(
+        preparing, "CODE", "import time; time.sleep(0.5)  # {path} {number} {processes}"
+    )
     ready = preparing.begin()
     child = os.fork()
     if not child:

@@ -1,4 +1,6 @@
-"""A layer that only runs gives the spikes, and later the gradients, of one that keeps what a gradient needs."""
+"""A layer that only runs gives the spikes, and later the gradients, of one that keeps what a
+gradient needs.
+"""
 
 from types import SimpleNamespace
 
@@ -25,8 +27,24 @@ def build(shift=False, **neuron):
     rng = np.random.default_rng(0)
     blocks = [
         block.cuba.Input(NEURON, 1.0, 0.5, rng=rng),
-        block.cuba.Dense(NEURON | neuron, PIXELS, HIDDEN, weight_norm=True, weight_scale=2, delay_shift=shift, rng=rng),
-        block.cuba.Dense(NEURON | neuron, HIDDEN, HIDDEN, weight_norm=True, weight_scale=3, delay_shift=shift, rng=rng),
+        block.cuba.Dense(
+            NEURON | neuron,
+            PIXELS,
+            HIDDEN,
+            weight_norm=True,
+            weight_scale=2,
+            delay_shift=shift,
+            rng=rng,
+        ),
+        block.cuba.Dense(
+            NEURON | neuron,
+            HIDDEN,
+            HIDDEN,
+            weight_norm=True,
+            weight_scale=3,
+            delay_shift=shift,
+            rng=rng,
+        ),
         block.cuba.Affine(NEURON, HIDDEN, 5, weight_norm=True, rng=rng),
     ]
     network = Network(blocks, (PIXELS,), T)
@@ -46,7 +64,9 @@ def taken(network):
 
 
 @pytest.mark.parametrize("few", [0, 1 << 30], ids=["still", "every pixel"])
-@pytest.mark.parametrize("options", [{}, {"shift": True}, {"dropout": Dropout(0.5, np.random.default_rng(0))}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"shift": True}, {"dropout": Dropout(0.5, np.random.default_rng(0))}], ids=str
+)
 @pytest.mark.parametrize("backward", ["backward_parameters", "backward"])
 def test_same_spikes_and_gradients(few, options, backward, monkeypatch):
     monkeypatch.setattr(still, "FEW_PIXELS", few)
@@ -57,16 +77,27 @@ def test_same_spikes_and_gradients(few, options, backward, monkeypatch):
             y = network(pictures(), SNN)
             assert taken(network) == [choice == "numba"] * 2
             network.zero_grad()
-            gx = getattr(network, backward)(np.random.default_rng(1).normal(size=y.shape).astype(np.float32))
+            gx = getattr(network, backward)(
+                np.random.default_rng(1).normal(size=y.shape).astype(np.float32)
+            )
             assert taken(network) == [False] * 2
-            found.append([*([] if gx is None else [gx]), *(p.grad for p in network.parameters()), y])
+            found.append(
+                [*([] if gx is None else [gx]), *(p.grad for p in network.parameters()), y]
+            )
     np.testing.assert_array_equal(found[0].pop(), found[1].pop())
     for got, want in zip(*found, strict=True):
         np.testing.assert_allclose(got, want, rtol=0, atol=2e-5 * float(np.abs(want).max()))
 
 
 @pytest.mark.parametrize(
-    "options", [{"persistent_state": True}, {"graded_spike": True}, {"reset": "subtract"}, {"loihi_limits": True}, {"requires_grad": True}]
+    "options",
+    [
+        {"persistent_state": True},
+        {"graded_spike": True},
+        {"reset": "subtract"},
+        {"loihi_limits": True},
+        {"requires_grad": True},
+    ],
 )
 def test_unusual_neurons_go_the_whole_way(options):
     with ops.use("numba"):
@@ -102,11 +133,20 @@ def half(network):
     network.blocks[2].neuron = cuba.Neuron(**NEURON, reset="subtract")
 
 
-@pytest.mark.parametrize(("change", "whole"), [(lambda network: None, True), (log, False), (shift, False), (own, False), (half, False)])
-def test_pictures_go_through_all_layers_at_once_where_nothing_else_is_asked_for(change, whole, monkeypatch):
+@pytest.mark.parametrize(
+    ("change", "whole"),
+    [(lambda network: None, True), (log, False), (shift, False), (own, False), (half, False)],
+)
+def test_pictures_go_through_all_layers_at_once_where_nothing_else_is_asked_for(
+    change, whole, monkeypatch
+):
     calls, found = [], []
     monkeypatch.setattr(still, "FEW_PIXELS", 0)
-    monkeypatch.setattr(shortcuts, "spikes_through", lambda *args, go=shortcuts.spikes_through: (calls.append(1), go(*args))[1])
+    monkeypatch.setattr(
+        shortcuts,
+        "spikes_through",
+        lambda *args, go=shortcuts.spikes_through: (calls.append(1), go(*args))[1],
+    )
     for choice in ("numba", kernels_alone):
         with ops.use(choice):
             network = build()
@@ -117,13 +157,24 @@ def test_pictures_go_through_all_layers_at_once_where_nothing_else_is_asked_for(
 
 
 def uneven(steps=T, **neuron):
-    """Layers of unequal width and with neurons of their own; the input's spikes where a pixel is background."""
+    """Layers of unequal width and with neurons of their own; the input's spikes where a pixel is
+    background.
+    """
     rng = np.random.default_rng(0)
-    kinds = [NEURON | {"voltage_decay": (0.01, 0.2), "shared_param": False}, NEURON | {"threshold": 0.7, "current_decay": 0.3}]
+    kinds = [
+        NEURON | {"voltage_decay": (0.01, 0.2), "shared_param": False},
+        NEURON | {"threshold": 0.7, "current_decay": 0.3},
+    ]
     kinds = [kind | neuron for kind in (*kinds, NEURON | {"voltage_decay": 0.1})]
     widths = (PIXELS, 70, 33, 48)
-    layers = [block.cuba.Dense(kind, *widths[i : i + 2], weight_norm=True, weight_scale=3, rng=rng) for i, kind in enumerate(kinds)]
-    first, last = block.cuba.Input(NEURON, -1.0, 1.0, rng=rng), block.cuba.Affine(NEURON, widths[-1], 5, weight_norm=True, rng=rng)
+    layers = [
+        block.cuba.Dense(kind, *widths[i : i + 2], weight_norm=True, weight_scale=3, rng=rng)
+        for i, kind in enumerate(kinds)
+    ]
+    first, last = (
+        block.cuba.Input(NEURON, -1.0, 1.0, rng=rng),
+        block.cuba.Affine(NEURON, widths[-1], 5, weight_norm=True, rng=rng),
+    )
     network = Network([first, *layers, last], (PIXELS,), steps)
     network.eval()
     return network
@@ -138,14 +189,22 @@ def beyond(network):
     [
         ({}, lambda network: None, True),
         ({}, beyond, False),
-        ({"steps": 40, "current_decay": 0, "voltage_decay": 0, "shared_param": True}, lambda network: None, False),
+        (
+            {"steps": 40, "current_decay": 0, "voltage_decay": 0, "shared_param": True},
+            lambda network: None,
+            False,
+        ),
     ],
     ids=["usual", "weights beyond 16 bits", "states beyond 32 bits"],
 )
 def test_layers_of_unequal_width_and_kind_give_the_same(options, change, whole, monkeypatch):
     calls, found = [], []
     monkeypatch.setattr(still, "FEW_PIXELS", 0)
-    monkeypatch.setattr(shortcuts, "spikes_through", lambda *args, go=shortcuts.spikes_through: calls.append(go(*args)) or calls[-1])
+    monkeypatch.setattr(
+        shortcuts,
+        "spikes_through",
+        lambda *args, go=shortcuts.spikes_through: calls.append(go(*args)) or calls[-1],
+    )
     for choice in ("numba", kernels_alone):
         with ops.use(choice):
             network = uneven(**options)
@@ -169,10 +228,22 @@ def test_each_block_can_still_go_backward_by_itself_and_as_it_ran(train, monkeyp
                 network.train()
                 for own in network.blocks[1:3]:
                     own.neuron.drop = None  # its mask is of now, as ever
-            grads = [network.blocks[i].backward(rng.normal(size=(N, HIDDEN, T)).astype(np.float32)) for i in (2, 1)]
+            grads = [
+                network.blocks[i].backward(rng.normal(size=(N, HIDDEN, T)).astype(np.float32))
+                for i in (2, 1)
+            ]
             grads.append(network.blocks[3].backward(np.ones_like(y)))
             found.append(
-                [grads[0], grads[2], *(p.grad for block in network.blocks[1:] for p in block.parameters().values() if p.trainable)]
+                [
+                    grads[0],
+                    grads[2],
+                    *(
+                        p.grad
+                        for block in network.blocks[1:]
+                        for p in block.parameters().values()
+                        if p.trainable
+                    ),
+                ]
             )
     for got, want in zip(*found, strict=True):
         np.testing.assert_allclose(got, want, rtol=0, atol=2e-5 * float(np.abs(want).max()))
@@ -190,7 +261,9 @@ def test_equal_to_the_definition_or_not_taken(seed, n, i, o, t, rate, i_decay, v
     got = running.dense_spikes(x, rows_of(weight.T), *decays, threshold * 64)
     rest = np.zeros((n, o), np.int64)
     if got is not None:
-        want = reference.cuba_forward(reference.dense_forward(x, weight), *decays, threshold * 64, rest, rest)[0]
+        want = reference.cuba_forward(
+            reference.dense_forward(x, weight), *decays, threshold * 64, rest, rest
+        )[0]
         np.testing.assert_array_equal(got, want)
     else:
         assert x.mean() > 0.3 or min(i_decay, v_decay) < 1000
@@ -204,7 +277,11 @@ def test_a_forward_of_ones_own_is_called():
     found = []
     for kind in (block.cuba.Dense, Louder):
         rng = np.random.default_rng(0)
-        network = Network([kind(NEURON, 4, 3, weight_scale=4, rng=rng), block.cuba.Affine(NEURON, 3, 2, rng=rng)], (4,), T)
+        network = Network(
+            [kind(NEURON, 4, 3, weight_scale=4, rng=rng), block.cuba.Affine(NEURON, 3, 2, rng=rng)],
+            (4,),
+            T,
+        )
         found.append(network(np.ones((1, 4), np.float32), SNN))
     assert found[0].any()
     np.testing.assert_array_equal(found[1], 2 * found[0])

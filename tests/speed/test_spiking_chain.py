@@ -1,4 +1,6 @@
-"""The pass through all layers of a spiking network in one go gives what block after block gives, and is taken only where it does."""
+"""The pass through all layers of a spiking network in one go gives what block after block gives,
+and is taken only where it does.
+"""
 
 import copy
 import itertools
@@ -23,7 +25,13 @@ from refboot.routine import LayerMode, Mode
 from refboot.synapse.weight import Weight
 
 NEURON = {"threshold": 1.25, "current_decay": 1, "voltage_decay": 0.03}
-LEAKY = NEURON | {"current_decay": 0.4, "voltage_decay": 0.2, "threshold": 0.5, "tau_grad": 0.01, "scale_grad": 2}
+LEAKY = NEURON | {
+    "current_decay": 0.4,
+    "voltage_decay": 0.2,
+    "threshold": 0.5,
+    "tau_grad": 0.01,
+    "scale_grad": 2,
+}
 EACH = NEURON | {"current_decay": (0.3, 0.9), "voltage_decay": (0.02, 0.3), "shared_param": False}
 SNN, SAMPLE, FIT = (LayerMode(0, mode) for mode in (Mode.SNN, Mode.SAMPLE, Mode.FIT))
 PIXELS = 500
@@ -34,11 +42,23 @@ def way_is_open(monkeypatch):
     monkeypatch.setattr(still, "FEW_PIXELS", 0)
 
 
-def build(widths, weight=1.0, bias=0.0, neuron=NEURON, first=NEURON, last=block.cuba.Affine, steps=16, scale=2.0, **options):
+def build(
+    widths,
+    weight=1.0,
+    bias=0.0,
+    neuron=NEURON,
+    first=NEURON,
+    last=block.cuba.Affine,
+    steps=16,
+    scale=2.0,
+    **options,
+):
     rng = np.random.default_rng(0)
     sizes = [PIXELS, *widths]
     dense = [
-        (block.cuba.Dense if i + 2 < len(sizes) else last)(neuron, a, b, **{"weight_norm": True, "weight_scale": scale} | options, rng=rng)
+        (block.cuba.Dense if i + 2 < len(sizes) else last)(
+            neuron, a, b, **{"weight_norm": True, "weight_scale": scale} | options, rng=rng
+        )
         for i, (a, b) in enumerate(itertools.pairwise(sizes))
     ]
     return Network([block.cuba.Input(first, weight, bias, rng=rng), *dense], (PIXELS,), steps)
@@ -57,7 +77,9 @@ def ran(network, x, mode=SNN, backward="backward_parameters"):
     for b in network.blocks:
         b.f.clear()
     y = network(x, mode)
-    gx = getattr(network, backward)(np.random.default_rng(2).normal(size=y.shape).astype(np.float32))
+    gx = getattr(network, backward)(
+        np.random.default_rng(2).normal(size=y.shape).astype(np.float32)
+    )
     samples = [points for b in network.blocks for points in (b.f.z, b.f.a)]
     return [y, *samples], [*(p.grad for p in network.parameters())] + ([] if gx is None else [gx])
 
@@ -74,7 +96,9 @@ def same(got, want, tolerance=5e-6):
     for have, wanted in zip(got[0], want[0], strict=True):
         np.testing.assert_array_equal(have, wanted)
     for have, wanted in zip(got[1], want[1], strict=True):
-        np.testing.assert_allclose(have, wanted, rtol=0, atol=tolerance * max(float(np.abs(wanted).max(initial=0)), 1e-30))
+        np.testing.assert_allclose(
+            have, wanted, rtol=0, atol=tolerance * max(float(np.abs(wanted).max(initial=0)), 1e-30)
+        )
 
 
 NETWORKS = [
@@ -132,7 +156,10 @@ def test_the_bits_do_not_depend_on_the_number_of_threads():
 def test_the_gradient_for_the_input_is_still_to_be_had(monkeypatch):
     network, x = build((48, 40, 5)), pictures()
     for mode in (SNN, SAMPLE):
-        same(ran(network, x, mode, "backward"), block_by_block(monkeypatch, network, x, mode, "backward"))
+        same(
+            ran(network, x, mode, "backward"),
+            block_by_block(monkeypatch, network, x, mode, "backward"),
+        )
 
 
 def test_each_block_can_still_go_backward_by_itself(monkeypatch):
@@ -146,7 +173,16 @@ def test_each_block_can_still_go_backward_by_itself(monkeypatch):
             network(x, SNN)
             gx = network.blocks[3].backward(grad)
             gx = network.blocks[2].backward(gx)
-            found.append(([], [gx, network.blocks[3].synapse.weight.v.grad, network.blocks[2].synapse.weight.v.grad]))
+            found.append(
+                (
+                    [],
+                    [
+                        gx,
+                        network.blocks[3].synapse.weight.v.grad,
+                        network.blocks[2].synapse.weight.v.grad,
+                    ],
+                )
+            )
     same(*found)
 
 
@@ -172,7 +208,9 @@ def test_a_training_steps_on_and_the_spikes_are_those_of_the_new_weights(monkeyp
                 network.backward_parameters(y - 1)
                 optimizer.step()
             losses.append(float(np.square(network(pictures(), SNN) - 1).sum()))
-    np.testing.assert_allclose(*losses, rtol=0.02)  # one spike more or less for a last bit of a weight
+    np.testing.assert_allclose(
+        *losses, rtol=0.02
+    )  # one spike more or less for a last bit of a weight
     assert losses[0] < float(np.square(build((140, 5))(pictures(), SNN) - 1).sum())
 
 
@@ -197,7 +235,9 @@ def subtract(network):
 
 
 def plain_weight(network):
-    network.blocks[2].synapse = block.cuba.Dense(NEURON, 48, 40, rng=np.random.default_rng(0)).synapse
+    network.blocks[2].synapse = block.cuba.Dense(
+        NEURON, 48, 40, rng=np.random.default_rng(0)
+    ).synapse
 
 
 def own_method(name):
@@ -212,10 +252,24 @@ def own_method(name):
     return change
 
 
-OTHERS = [own_method(name) for name in ("run", "backward", "synapse.forward", "neuron.forward", "neuron.backward", "f.append_means")]
+OTHERS = [
+    own_method(name)
+    for name in (
+        "run",
+        "backward",
+        "synapse.forward",
+        "neuron.forward",
+        "neuron.backward",
+        "f.append_means",
+    )
+]
 
 
-@pytest.mark.parametrize("change", [shift, log, drop, persist, subtract, plain_weight, *OTHERS], ids=lambda change: change.__name__)
+@pytest.mark.parametrize(
+    "change",
+    [shift, log, drop, persist, subtract, plain_weight, *OTHERS],
+    ids=lambda change: change.__name__,
+)
 def test_what_is_unusual_goes_block_by_block(change):
     network = build((48, 40, 5))
     change(network)
@@ -224,7 +278,11 @@ def test_what_is_unusual_goes_block_by_block(change):
         assert network._chain is None
 
 
-@pytest.mark.parametrize("options", [{"last": block.cuba.Dense}, {"weight_norm": False}, {"pre_hook_fx": None}, {"steps": 513}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{"last": block.cuba.Dense}, {"weight_norm": False}, {"pre_hook_fx": None}, {"steps": 513}],
+    ids=str,
+)
 def test_other_networks_go_block_by_block(options):
     network = build((48, 5), **options)
     y = network(pictures(), SNN)
@@ -241,7 +299,9 @@ def test_more_than_there_is_room_for_goes_block_by_block(monkeypatch, room):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e30, 0.0])
-def test_weights_that_are_no_numbers_or_too_large_give_what_block_by_block_gives(monkeypatch, value):
+def test_weights_that_are_no_numbers_or_too_large_give_what_block_by_block_gives(
+    monkeypatch, value
+):
     def result(network):
         try:
             return network(pictures(), SAMPLE)
@@ -303,7 +363,10 @@ class Own:
 def test_other_blocks_may_stand_between(mode, training, other):
     rng = np.random.default_rng(0)
     dense = {"weight_norm": True, "weight_scale": 2, "rng": rng}
-    first, second = block.cuba.Input(NEURON, 1.0, 0.0, rng=rng), block.cuba.Dense(NEURON, PIXELS, 48, **dense)
+    first, second = (
+        block.cuba.Input(NEURON, 1.0, 0.0, rng=rng),
+        block.cuba.Dense(NEURON, PIXELS, 48, **dense),
+    )
     last, found = block.cuba.Affine(NEURON, 48, 5, **dense), []
     for blocks in ([first, second, other(), last], [first, second, last]):
         network = Network(blocks, (PIXELS,), 16)
@@ -328,7 +391,9 @@ def wrong_sizes(network):
 
 
 def wrong_pixels(network):
-    network.blocks[1] = block.cuba.Dense(NEURON, PIXELS - 9, 48, weight_norm=True, rng=np.random.default_rng(0))
+    network.blocks[1] = block.cuba.Dense(
+        NEURON, PIXELS - 9, 48, weight_norm=True, rng=np.random.default_rng(0)
+    )
 
 
 def one_length(network):
@@ -336,7 +401,9 @@ def one_length(network):
 
 
 def doubles(network):
-    network.blocks[1].synapse.weight.v.data = network.blocks[1].synapse.weight.v.data.astype(np.float64)
+    network.blocks[1].synapse.weight.v.data = network.blocks[1].synapse.weight.v.data.astype(
+        np.float64
+    )
 
 
 class OtherWeight(Weight):
@@ -347,7 +414,11 @@ def own_weight(network):
     network.blocks[1].synapse.weight.__class__ = OtherWeight
 
 
-@pytest.mark.parametrize("change", [wrong_sizes, wrong_pixels, one_length, doubles, own_weight], ids=lambda change: change.__name__)
+@pytest.mark.parametrize(
+    "change",
+    [wrong_sizes, wrong_pixels, one_length, doubles, own_weight],
+    ids=lambda change: change.__name__,
+)
 @pytest.mark.parametrize("mode", [SNN, SAMPLE], ids=["SNN", "SAMPLE"])
 def test_arrays_that_kernels_do_not_take_do_not_reach_them(monkeypatch, change, mode):
     monkeypatch.setattr(shortcuts, "spiking_forward", lambda *_: pytest.fail("taken"))
@@ -372,7 +443,9 @@ def test_nor_in_evaluation(monkeypatch, change):
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_layer_put_in_for_another_number_of_inputs_is_refused(number, moving, train):
     network = build((48, 48, 5))
-    network.blocks[number] = block.cuba.Dense(NEURON, 3000, 48, weight_norm=True, rng=np.random.default_rng(0))
+    network.blocks[number] = block.cuba.Dense(
+        NEURON, 3000, 48, weight_norm=True, rng=np.random.default_rng(0)
+    )
     network.train(train)
     x = pictures()[..., None].repeat(8, axis=-1) if moving else pictures()
     with pytest.raises(ShapeError, match=f"block {number} .*3000"):
@@ -390,7 +463,9 @@ def test_the_bound_of_16_bits_is_that_of_each_output():
     np.testing.assert_array_equal(rows.each, wanted.each)
     np.testing.assert_array_equal(rows.total, wanted.total)
     v[0, 200:400] = 1
-    with NormedRows([(np.asfortranarray(v), np.full(2, np.sqrt(np.float32(400)) * 3.5, np.float32))]) as made:
+    with NormedRows(
+        [(np.asfortranarray(v), np.full(2, np.sqrt(np.float32(400)) * 3.5, np.float32))]
+    ) as made:
         pass
     assert not made.found
 

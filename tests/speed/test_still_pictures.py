@@ -1,4 +1,6 @@
-"""The way around for still pictures gives what the way through every pixel gives, and is taken only where it does."""
+"""The way around for still pictures gives what the way through every pixel gives, and is taken only
+where it does.
+"""
 
 from types import SimpleNamespace
 
@@ -21,7 +23,16 @@ def build(seed, weight=1.0, bias=0.0, shift=False, neuron=NEURON, hook=True):
     more = {} if hook else {"pre_hook_fx": None}
     blocks = [
         block.cuba.Input(neuron, weight, bias, delay_shift=shift, rng=rng),
-        block.cuba.Dense(NEURON, PIXELS, HIDDEN, weight_norm=True, weight_scale=2, delay_shift=shift, rng=rng, **more),
+        block.cuba.Dense(
+            NEURON,
+            PIXELS,
+            HIDDEN,
+            weight_norm=True,
+            weight_scale=2,
+            delay_shift=shift,
+            rng=rng,
+            **more,
+        ),
         block.cuba.Affine(NEURON, HIDDEN, 5, weight_norm=True, rng=rng),
     ]
     return Network(blocks, (PIXELS,), T)
@@ -36,18 +47,24 @@ def pictures(seed, dark=0.8):
 
 
 def ran(network, x, modes, backward):
-    """Outputs and gradients of running `network` on x in the modes in turn, and the samples it kept."""
+    """Outputs and gradients of running `network` on x in the modes in turn, and the samples it
+    kept.
+    """
     found = []
     for mode in modes:
         y = network(x, mode)
         network.zero_grad()
-        gx = getattr(network, backward)(np.random.default_rng(1).normal(size=y.shape).astype(np.float32))
+        gx = getattr(network, backward)(
+            np.random.default_rng(1).normal(size=y.shape).astype(np.float32)
+        )
         found += [y, *([] if gx is None else [gx]), *(p.grad for p in network.parameters())]
     return found + [kept for b in network.blocks[:-1] for kept in (b.f.z, b.f.a)]
 
 
 def both(modes, backward="backward_parameters", x=None, **options):
-    """What `ran` gives on the way around and on the way through every pixel; asserts that the former was taken."""
+    """What `ran` gives on the way around and on the way through every pixel; asserts that the
+    former was taken.
+    """
     x, results = pictures(0) if x is None else x, []
     for choice in ("numba", kernels_alone):
         with ops.use(choice):
@@ -93,7 +110,9 @@ def test_spikes_are_equal_in_every_bit(options, dark):
 @pytest.mark.parametrize("options", OPTIONS[:3], ids=str)
 @pytest.mark.parametrize("backward", ["backward_parameters", "backward"])
 def test_gradients_are_equal_to_rounding(options, backward):
-    """Not for the last options: a layer that hardly spikes puts its inputs on a knot of its curve, where rounding picks the piece."""
+    """Not for the last options: a layer that hardly spikes puts its inputs on a knot of its curve,
+    where rounding picks the piece.
+    """
     modes = [SNN, SAMPLE, FIT, ANN, LayerMode(1, Mode.ANN), LayerMode(2, Mode.ANN)]
     same(*both(modes, backward, **options), 2e-5)
 
@@ -115,7 +134,11 @@ def test_moving_pictures_and_unusual_inputs_go_through_every_pixel():
         network = build(0)
         network(moving, SNN)
         assert network._held is None
-        for unusual in ({"persistent_state": True}, {"graded_spike": True}, {"dropout": Dropout(0.5, np.random.default_rng(0))}):
+        for unusual in (
+            {"persistent_state": True},
+            {"graded_spike": True},
+            {"dropout": Dropout(0.5, np.random.default_rng(0))},
+        ):
             other = build(0, neuron=NEURON | unusual)
             other(pictures(0), SNN)
             assert other._held is None

@@ -1,4 +1,6 @@
-"""Products within kernels, and tasks that threads share within kernels: what NumPy gives, and nothing else is touched."""
+"""Products within kernels, and tasks that threads share within kernels: what NumPy gives, and
+nothing else is touched.
+"""
 
 import numba
 import numpy as np
@@ -28,7 +30,9 @@ def close(got, want, terms):
 
 
 @given(sizes=SIZES, low=st.integers(0, 79), seed=st.integers(0, 99))
-def test_product_and_its_transpose_and_dots_are_those_of_numpy_within_their_columns(sizes, low, seed):
+def test_product_and_its_transpose_and_dots_are_those_of_numpy_within_their_columns(
+    sizes, low, seed
+):
     n, i, o = sizes
     x, w, g = drawn(seed, (n, i), (i, o), (n, o))
     z, gw, gx = (np.full(shape, UNTOUCHED) for shape in ((n, o), (i, o), (n, i)))
@@ -53,18 +57,30 @@ def test_gathered_rows_give_their_sum_and_their_products_with_the_row(width, cou
     x, by, row = drawn(seed, (5, width), (count,), (width,))
     rng = np.random.default_rng(seed)
     found, kinds = rng.integers(0, 5, count), rng.integers(0, 4, count)
-    out, sums, want = np.full(width, UNTOUCHED), np.ones((4, coded_rates.LANES)), np.ones(4) * coded_rates.LANES
+    out, sums, want = (
+        np.full(width, UNTOUCHED),
+        np.ones((4, coded_rates.LANES)),
+        np.ones(4) * coded_rates.LANES,
+    )
     gather.gather_rows(x, found, by, kinds, count, row, out, sums)
     np.add.at(want, kinds, (x[found] * row).sum(axis=1))
     close(out, by @ x[found], count + 1)
     close(sums.sum(axis=1), want, width * count + 1)
 
 
-def test_a_pixel_gathers_a_row_for_each_sample_that_differs_from_background_and_one_for_that(monkeypatch):
+def test_a_pixel_gathers_a_row_for_each_sample_that_differs_from_background_and_one_for_that(
+    monkeypatch,
+):
     counts, codes = [], np.array([[0, 1, 1], [0, 0, 2], [0, 1, 0]], np.uint8)
     monkeypatch.setattr(coded_rates, "gather_rows", lambda *args: counts.append(args[4]))
-    rates, gz, weight = np.zeros(3, np.float32), np.zeros((4, 5), np.float32), np.zeros((3, 5), np.float32)
-    getattr(coded_rates.learn, "py_func", coded_rates.learn)(codes, 0, rates, gz, weight, 0, 3, weight, np.zeros((4, 1)))
+    rates, gz, weight = (
+        np.zeros(3, np.float32),
+        np.zeros((4, 5), np.float32),
+        np.zeros((3, 5), np.float32),
+    )
+    getattr(coded_rates.learn, "py_func", coded_rates.learn)(
+        codes, 0, rates, gz, weight, 0, 3, weight, np.zeros((4, 1))
+    )
     assert counts == [1, 3, 3]
 
 
@@ -77,7 +93,10 @@ def tiles(a, b, depth, high, out):
 def test_a_product_with_bytes_is_exact_and_reads_no_more_than_is_there(sizes, seed):
     n, i, o = sizes
     rng = np.random.default_rng(seed)
-    x, w = rng.integers(-99, 99, (n, i)).astype(np.float32), rng.integers(-128, 128, (i, o + tile.WIDTH)).astype(np.int8)
+    x, w = (
+        rng.integers(-99, 99, (n, i)).astype(np.float32),
+        rng.integers(-128, 128, (i, o + tile.WIDTH)).astype(np.int8),
+    )
     z = np.full((n, o), UNTOUCHED)
     tiles(x, w, i, o, z)
     np.testing.assert_array_equal(z, x @ w[:, :o].astype(np.float32))
@@ -114,7 +133,12 @@ def others(x, value, found):
     return adding.others(x, value, found)
 
 
-@given(width=st.integers(1, 700), count=st.integers(0, 20), seed=st.integers(0, 99), kinds=st.sampled_from(["ff", "bh", "hh"]))
+@given(
+    width=st.integers(1, 700),
+    count=st.integers(0, 20),
+    seed=st.integers(0, 99),
+    kinds=st.sampled_from(["ff", "bh", "hh"]),
+)
 def test_rows_are_added_by_number_and_in_order_of_floats_or_integers(width, count, seed, kinds):
     rng = np.random.default_rng(seed)
     rows = rng.integers(-128, 128, (9, width)).astype(kinds[0])
@@ -127,7 +151,12 @@ def test_rows_are_added_by_number_and_in_order_of_floats_or_integers(width, coun
     np.testing.assert_array_equal(total, want)
 
 
-@given(size=st.integers(0, 300), share=st.floats(0, 1), seed=st.integers(0, 99), value=st.sampled_from([np.float32(0), np.uint8(3)]))
+@given(
+    size=st.integers(0, 300),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 99),
+    value=st.sampled_from([np.float32(0), np.uint8(3)]),
+)
 def test_numbers_of_what_is_not_a_value_are_found_in_order(size, share, seed, value):
     rng = np.random.default_rng(seed)
     x = np.where(rng.random(size) < share, 5, value).astype(value.dtype)
@@ -138,7 +167,12 @@ def test_numbers_of_what_is_not_a_value_are_found_in_order(size, share, seed, va
     np.testing.assert_array_equal(found[:count], np.flatnonzero(x != value))
 
 
-STAGES = [together.Task(stage, layer, i, 0, 0, stage, stage - 1) for stage in range(5) for layer in range(2) for i in range(10)]
+STAGES = [
+    together.Task(stage, layer, i, 0, 0, stage, stage - 1)
+    for stage in range(5)
+    for layer in range(2)
+    for i in range(10)
+]
 
 
 @together.Work
@@ -160,7 +194,11 @@ def fail(work, layer, part, low, high):
 
 def going_on(kinds=((note,),)):
     """The tasks of STAGES, all of one kind."""
-    return together.Going(kinds, together.plan_of([task._replace(kind=0, low=task.stage) for task in STAGES]), np.zeros(201, np.int64))
+    return together.Going(
+        kinds,
+        together.plan_of([task._replace(kind=0, low=task.stage) for task in STAGES]),
+        np.zeros(201, np.int64),
+    )
 
 
 def noted(count, kinds=((note,),)):
@@ -195,7 +233,13 @@ def test_within_it_others_are_not_asked_a_second_time():
 
 
 def test_numbers_of_stages_are_counts_that_there_is_room_for():
-    plan = together.plan_of([together.Task(0, 0, 0, 0, 1, 7, -1), together.Task(1, 0, 0, 0, 1, 900, 7), together.Task(2, 0, 0, 0, 1, 8, 5)])
+    plan = together.plan_of(
+        [
+            together.Task(0, 0, 0, 0, 1, 7, -1),
+            together.Task(1, 0, 0, 0, 1, 900, 7),
+            together.Task(2, 0, 0, 0, 1, 8, 5),
+        ]
+    )
     assert plan[:, together.STAGE].tolist() == [0, 1, 2]
     assert plan[:, together.AFTER].tolist() == [-1, 0, -1]
     assert plan[:, together.NEEDED].tolist() == [0, 1, 0]
@@ -235,7 +279,9 @@ def test_a_task_that_fails_leaves_nobody_waiting(count):
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_what_waits_for_a_task_that_fails_is_not_done(count):
-    plan = together.plan_of([task._replace(kind=min(task.stage, 1), low=task.stage) for task in STAGES])
+    plan = together.plan_of(
+        [task._replace(kind=min(task.stage, 1), low=task.stage) for task in STAGES]
+    )
     going = together.Going(((fail,), (note,)), plan, np.zeros(201, np.int64))
     for _ in range(20):
         with pytest.raises(MemoryError), threads.use(count), going:
@@ -251,7 +297,9 @@ def test_optimisers_in_parts_are_those_of_the_definition_in_every_bit(shape, tur
     p, grad, m, v = (np.abs(x) for x in drawn(0, *[shape] * 4))
     every = [[x.copy(order="F") for x in (p, grad, m, v)] for _ in range(5)]
     for own in every[1:3]:
-        own[1] = np.asfortranarray(grad) if turned else np.ascontiguousarray(grad)  # which lies otherwise than p, m and v
+        own[1] = (
+            np.asfortranarray(grad) if turned else np.ascontiguousarray(grad)
+        )  # which lies otherwise than p, m and v
     wanted, one, two, same, beside = every
     beside = [x[:, 0].copy() for x in beside]  # an array of another size
     with threads.use(count):
@@ -273,7 +321,13 @@ def test_sums_of_squares_are_those_of_float64_and_infinity_beyond_float32():
     for count in (1, 2):
         with threads.use(count):
             found.append(squares([*arrays, arrays[3].T[::2]]))
-    assert found[0] == found[1] == pytest.approx([(x.astype(np.float64) ** 2).sum() for x in [*arrays, arrays[3].T[::2]]], rel=1e-6)
+    assert (
+        found[0]
+        == found[1]
+        == pytest.approx(
+            [(x.astype(np.float64) ** 2).sum() for x in [*arrays, arrays[3].T[::2]]], rel=1e-6
+        )
+    )
     for size, large in ((3, 1e30), (1 << 18, 1e30), (1 << 18, 1e17)):
         assert squares([np.full(size, large, np.float32), np.ones(2, np.float32)]) == [np.inf, 2]
         assert np.isnan(squares([np.full(size, np.nan, np.float32)])[0])

@@ -13,7 +13,10 @@ from refboot.kernels import weight
 def test_in_one_is_one_after_the_other(outputs, inputs, size, count):
     rng = np.random.default_rng(outputs)
     v = rng.normal(size=(inputs, outputs)).astype(np.float32).T
-    g, grad = (size * rng.random(outputs)).astype(np.float32), rng.normal(size=(outputs, inputs)).astype(np.float32)
+    g, grad = (
+        (size * rng.random(outputs)).astype(np.float32),
+        rng.normal(size=(outputs, inputs)).astype(np.float32),
+    )
     with threads.use(count):
         q, length = weight.normed_8bit(v, g)
         gv, gg = weight.normed_8bit_backward(grad.copy(order="K"), v, g, length)  # it is used up

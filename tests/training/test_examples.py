@@ -13,7 +13,13 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 def run(code, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(EXAMPLES.parent) + os.pathsep + str(EXAMPLES)}
     return subprocess.run(
-        [sys.executable, *code], capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=300, check=True
+        [sys.executable, *code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        timeout=300,
+        check=True,
     ).stdout
 
 

@@ -39,10 +39,22 @@ def test_other_time_steps_can_be_evaluated(tmp_path, capsys):
         (["evaluate", __file__], "test_training_cli.py"),
         (["train", "digits", "--crossover-epochs", "-1"], "crossover_epochs"),
         (["train", "digits", "--resume", "--overwrite"], "--overwrite"),
-        (["train", "digits", "--kernel", "3"], "--kernel is of no effect with --network dense, expected --network conv"),
-        (["train", "digits", "--neuron", "alif", "--reset", "subtract"], "--neuron cuba or --neuron if"),
-        (["train", "digits", "--neuron", "if", "--voltage-decay", "0.1"], "--voltage-decay is of no effect with --neuron if"),
-        (["train", "mnist", "--no-augment", "--degrees", "3"], "--degrees is of no effect with --no-augment, expected --augment"),
+        (
+            ["train", "digits", "--kernel", "3"],
+            "--kernel is of no effect with --network dense, expected --network conv",
+        ),
+        (
+            ["train", "digits", "--neuron", "alif", "--reset", "subtract"],
+            "--neuron cuba or --neuron if",
+        ),
+        (
+            ["train", "digits", "--neuron", "if", "--voltage-decay", "0.1"],
+            "--voltage-decay is of no effect with --neuron if",
+        ),
+        (
+            ["train", "mnist", "--no-augment", "--degrees", "3"],
+            "--degrees is of no effect with --no-augment, expected --augment",
+        ),
         (["evaluate", "."], "a folder"),
         (["inspect", "best.h5", "--time-steps", "0"], "--time-steps"),
     ],
@@ -68,7 +80,19 @@ def test_layers_that_are_never_fitted_leave_out_what_only_an_ann_could_tell(tmp_
 
 
 def test_ctrl_c_leaves_the_last_good_network(tmp_path):
-    command = [sys.executable, "-m", "refboot", "train", "digits", "--run", str(tmp_path), "--hidden", "32", "--epochs", "1000"]
+    command = [
+        sys.executable,
+        "-m",
+        "refboot",
+        "train",
+        "digits",
+        "--run",
+        str(tmp_path),
+        "--hidden",
+        "32",
+        "--epochs",
+        "1000",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while not (tmp_path / "best.h5").exists() and time.monotonic() < deadline:

@@ -12,7 +12,9 @@ from refboot.settings import DIGITS, Settings
 from refboot.stats import LearningStat
 from refboot.training import Run, build, evaluate, evaluation_loader
 
-SHORT = Settings(**{**DIGITS, "epochs": 6, "hidden": (64,), "sample_period": 5, "num_sample_iter": 4})
+SHORT = Settings(
+    **{**DIGITS, "epochs": 6, "hidden": (64,), "sample_period": 5, "num_sample_iter": 4}
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,9 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(finished, t
     for name, array in run.network.state().items():
         np.testing.assert_array_equal(array, again.network.state()[name])
     other = build(SHORT, np.random.default_rng(1)).state()
-    assert any((other[name] != array).any() for name, array in run.network.state().items() if name in other)
+    assert any(
+        (other[name] != array).any() for name, array in run.network.state().items() if name in other
+    )
 
 
 def test_a_saved_network_goes_on_in_ann_mode_at_once_with_the_same_rates(finished):
@@ -63,7 +67,10 @@ def test_a_saved_network_goes_on_in_ann_mode_at_once_with_the_same_rates(finishe
     notes = state.load(network, run.folder / "best.h5")
     assert Settings.from_dict(notes["settings"]) == SHORT
     for mode in (Mode.ANN, Mode.SNN):
-        rates = [evaluate(n, evaluation_loader(SHORT), LayerMode(0, mode), LearningStat()) for n in (network, run.network)]
+        rates = [
+            evaluate(n, evaluation_loader(SHORT), LayerMode(0, mode), LearningStat())
+            for n in (network, run.network)
+        ]
         np.testing.assert_array_equal(*rates)
 
 
@@ -108,7 +115,10 @@ def _damaged(folder, spoil):
     return path
 
 
-@pytest.mark.parametrize("spoil", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"PK\3\4" + b[4:], lambda b: b[:100]])
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"PK\3\4" + b[4:], lambda b: b[:100]],
+)
 def test_a_truncated_or_foreign_state_file_is_refused_and_changes_nothing(spoil, tmp_path):
     path = _damaged(tmp_path, spoil)
     network = build(SHORT, np.random.default_rng(5))

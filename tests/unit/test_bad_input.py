@@ -1,4 +1,6 @@
-"""Bad input gets the right refboot error, which names the thing and says what it was, before any work."""
+"""Bad input gets the right refboot error, which names the thing and says what it was, before any
+work.
+"""
 
 import re
 from types import SimpleNamespace
@@ -18,7 +20,12 @@ from refboot.routine import LayerMode, Mode, Scheduler
 
 NAN, INF = float("nan"), float("inf")
 PARAMS = {"threshold": 1.25, "current_decay": 1, "voltage_decay": 0.03}
-Shape, Type, Range, Order = errors.ShapeError, errors.TypeMismatchError, errors.RangeError, errors.OrderError
+Shape, Type, Range, Order = (
+    errors.ShapeError,
+    errors.TypeMismatchError,
+    errors.RangeError,
+    errors.OrderError,
+)
 
 
 def rng():
@@ -111,8 +118,18 @@ NEURON = [
     (lambda: Dropout(-0.1, rng()), Range, "dropout p", "-0.1"),
     (lambda: Dropout(0.5, 7), Type, "dropout rng", "7"),
     (lambda: Dropout(0.5, np.random.RandomState(1)), Type, "dropout rng", "RandomState"),
-    (lambda: block.cuba.Input({**PARAMS, "treshold": 1}, rng=rng()), Range, "key of neuron_params", "'treshold'"),
-    (lambda: block.cuba.Input({"threshold": 1}, rng=rng()), Range, "neuron_params", "['current_decay', 'voltage_decay']"),
+    (
+        lambda: block.cuba.Input({**PARAMS, "treshold": 1}, rng=rng()),
+        Range,
+        "key of neuron_params",
+        "'treshold'",
+    ),
+    (
+        lambda: block.cuba.Input({"threshold": 1}, rng=rng()),
+        Range,
+        "neuron_params",
+        "['current_decay', 'voltage_decay']",
+    ),
     (lambda: block.cuba.Dense({}, 3, 2, rng=rng()), Range, "neuron_params", "threshold"),
     (lambda: block.cuba.Dense(None, 3, 2, rng=rng()), Type, "neuron_params", "None"),
     (lambda: neuron(dropout=0.5), Type, "dropout", "0.5"),
@@ -131,12 +148,32 @@ BLOCKS = [
     (lambda: dense(pre_hook_fx=np.round), Type, "pre_hook_fx", "round"),
     (lambda: block.cuba.Input(PARAMS, weight="1", rng=rng()), Type, "weight", "'1'"),
     (lambda: block.cuba.Input(PARAMS, bias=INF, rng=rng()), Range, "bias", "inf"),
-    (lambda: synapse.Dense(3, 2, rng=rng()).backward(ones(1, 2, 1)), Order, "Dense.backward", "called first"),
-    (lambda: synapse.Scalar(1, 0).backward(ones(1, 2, 1)), Order, "Scalar.backward", "called first"),
-    (lambda: synapse.Dense(3, 2, rng=rng()).weight.backward(ones(2, 3)), Order, "Weight.backward", "called first"),
+    (
+        lambda: synapse.Dense(3, 2, rng=rng()).backward(ones(1, 2, 1)),
+        Order,
+        "Dense.backward",
+        "called first",
+    ),
+    (
+        lambda: synapse.Scalar(1, 0).backward(ones(1, 2, 1)),
+        Order,
+        "Scalar.backward",
+        "called first",
+    ),
+    (
+        lambda: synapse.Dense(3, 2, rng=rng()).weight.backward(ones(2, 3)),
+        Order,
+        "Weight.backward",
+        "called first",
+    ),
     (lambda: neuron().backward(ones(1, 2, 1)), Order, "Neuron.backward", "called first"),
     (lambda: dense().backward(ones(1, 2, 1)), Order, "Dense.backward", "called first"),
-    (lambda: block.cuba.Flatten().backward(ones(1, 2, 1)), Order, "Flatten.backward", "called first"),
+    (
+        lambda: block.cuba.Flatten().backward(ones(1, 2, 1)),
+        Order,
+        "Flatten.backward",
+        "called first",
+    ),
     (lambda: dense()(ones(1, 3, 1), Mode.ANN), Order, "ANN mode", "before any fit"),
     (lambda: input_block()(ones(1, 3, 1), Mode.ANN), Order, "ANN mode", "before any fit"),
     (lambda: dense()(ones(1, 4, 2), Mode.SNN), Shape, "x", "(1, 4, 2)"),
@@ -150,8 +187,18 @@ BLOCKS = [
     (lambda: dense()(with_one(NAN, 1, 3, 2), Mode.SNN), Range, "x", "nan at (0, 2, 1)"),
     (lambda: dense()(with_one(-INF, 1, 3, 2), Mode.SNN), Range, "x", "-inf at (0, 2, 1)"),
     (lambda: dense()(np.full((1, 3, 2), 1e39), Mode.SNN), Range, "x", "inf at (0, 0, 0)"),
-    (lambda: dense()(np.full((1, 3, 2), 2.0**38, np.float32), Mode.SNN), Range, "weighted input", "180388626432"),
-    (lambda: neuron().forward(np.full((1, 1, 64), 2.0**28, np.float32)), Range, "weighted input", "268435456"),
+    (
+        lambda: dense()(np.full((1, 3, 2), 2.0**38, np.float32), Mode.SNN),
+        Range,
+        "weighted input",
+        "180388626432",
+    ),
+    (
+        lambda: neuron().forward(np.full((1, 1, 64), 2.0**28, np.float32)),
+        Range,
+        "weighted input",
+        "268435456",
+    ),
     (lambda: neuron().forward(with_one(NAN, 1, 1, 2)), Range, "weighted input", "nan"),
     (lambda: input_block()(ones(3), Mode.SNN), Shape, "x", "(3,)"),
     (lambda: input_block()(ones(2, 3), Mode.SNN), Shape, "x", "(2, 3)"),
@@ -165,7 +212,12 @@ BLOCKS = [
     (lambda: back(dense(), ones(2, 3, 4), ones(2, 2, 3), Mode.SNN), Shape, "grad", "(2, 2, 3)"),
     (lambda: back(dense(), ones(2, 3, 4), ones(2, 2, 4), Mode.FIT), Shape, "grad", "(2, 2, 4)"),
     (lambda: back(dense(), ones(2, 3, 1), ones(2, 3, 1), Mode.FIT), Shape, "grad", "(2, 3, 1)"),
-    (lambda: back(block.cuba.Flatten(), ones(2, 3, 4), ones(2, 3, 5), Mode.SNN), Shape, "grad", "(2, 3, 5)"),
+    (
+        lambda: back(block.cuba.Flatten(), ones(2, 3, 4), ones(2, 3, 5), Mode.SNN),
+        Shape,
+        "grad",
+        "(2, 3, 5)",
+    ),
 ]
 NETWORK = [
     (lambda: network(blocks=[]), Range, "blocks", "[]"),
@@ -246,7 +298,12 @@ SCHEDULE_AND_OPS = [
     (lambda: Scheduler().mode(0, 0.5), Type, "iteration", "0.5"),
     (lambda: ops.resolve("cuda"), Range, "set of operations", "'cuda'"),
     (lambda: ops.resolve(SimpleNamespace(quantise=abs)), Type, "set of operations", "quantise"),
-    (lambda: ops.resolve(SimpleNamespace(dense_forward=3)), Type, "set of operations", "dense_forward=3"),
+    (
+        lambda: ops.resolve(SimpleNamespace(dense_forward=3)),
+        Type,
+        "set of operations",
+        "dense_forward=3",
+    ),
     (lambda: ops.resolve(None), Type, "set of operations", "None"),
 ]
 GROUPS = {
@@ -257,7 +314,11 @@ GROUPS = {
     "loss and optimisers": LOSS_AND_OPTIMISERS,
     "schedule and operations": SCHEDULE_AND_OPS,
 }
-CASES = [pytest.param(*case, id=f"{group} {i}: {case[2]} {case[3]}") for group, cases in GROUPS.items() for i, case in enumerate(cases)]
+CASES = [
+    pytest.param(*case, id=f"{group} {i}: {case[2]} {case[3]}")
+    for group, cases in GROUPS.items()
+    for i, case in enumerate(cases)
+]
 
 
 @pytest.mark.parametrize(("call", "error", "name", "got"), CASES)
@@ -266,7 +327,9 @@ def test_bad_input_raises_the_right_error_with_name_and_value(call, error, name,
         call()
     assert type(caught.value) is error
     assert name in caught.value.name
-    assert re.search(rf"{re.escape(name)}.* is .*{re.escape(got)}.*, expected ", str(caught.value)), str(caught.value)
+    assert re.search(
+        rf"{re.escape(name)}.* is .*{re.escape(got)}.*, expected ", str(caught.value)
+    ), str(caught.value)
 
 
 def test_the_same_calls_with_good_input_pass():
@@ -303,7 +366,9 @@ def test_bools_and_integers_are_numbers_to_a_block():
 
 
 def test_only_weights_that_the_state_could_not_hold_are_refused():
-    """At the edge: T^2 |z| just below 2^39 passes, with the state at its largest short of overflow."""
+    """At the edge: T^2 |z| just below 2^39 passes, with the state at its largest short of
+    overflow.
+    """
     steps, largest = 8, np.nextafter(np.float32(2.0**39 / 64), np.float32(0))
     z = np.full((1, 1, steps), -largest, np.float32)
     trace = Neuron(1.25, 0, 0).trace(z)

@@ -1,4 +1,6 @@
-"""The kernel of the convolution works in blocks of bounded size, and gives the same whatever their size."""
+"""The kernel of the convolution works in blocks of bounded size, and gives the same whatever their
+size.
+"""
 
 import numpy as np
 import pytest
@@ -28,7 +30,10 @@ def spikes_and_weights(steps):
 @pytest.mark.parametrize("steps", [1, 5])
 def test_sums_are_the_same_in_every_bit(block_size, steps):
     x, weight = spikes_and_weights(steps)
-    np.testing.assert_array_equal(kernel.conv_forward(x, weight, *WINDOW, GROUPS), reference.conv_forward(x, weight, *WINDOW, GROUPS))
+    np.testing.assert_array_equal(
+        kernel.conv_forward(x, weight, *WINDOW, GROUPS),
+        reference.conv_forward(x, weight, *WINDOW, GROUPS),
+    )
 
 
 @pytest.mark.parametrize("steps", [1, 5])
@@ -37,7 +42,9 @@ def test_gradients_of_whole_numbers_are_the_same_in_every_bit(block_size, steps)
     x, weight = spikes_and_weights(steps)
     shape = reference.conv_forward(x, weight, *WINDOW, GROUPS).shape
     grad = np.random.default_rng(9).integers(-9, 10, shape).astype(np.float32)
-    got, want = (module.conv_backward(grad, x, weight, *WINDOW, GROUPS) for module in (kernel, reference))
+    got, want = (
+        module.conv_backward(grad, x, weight, *WINDOW, GROUPS) for module in (kernel, reference)
+    )
     for ours, theirs in zip(got, want, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -47,7 +54,11 @@ def test_the_bits_are_those_of_one_thread_and_blas_has_one(block_size, steps, mo
     (x, weight), found, counts = spikes_and_weights(steps), [], []
     library = threads._openblas()
     whole = kernel.columns_of
-    monkeypatch.setattr(kernel, "columns_of", lambda *args: (counts.append(library and library[0]()), whole(*args))[1])
+    monkeypatch.setattr(
+        kernel,
+        "columns_of",
+        lambda *args: (counts.append(library and library[0]()), whole(*args))[1],
+    )
     for count in (1, 2, 3):
         with threads.use(count):
             z = kernel.conv_forward(x, weight, *WINDOW, GROUPS)
@@ -58,7 +69,16 @@ def test_the_bits_are_those_of_one_thread_and_blas_has_one(block_size, steps, mo
     assert set(counts) <= {1, None}
 
 
-@given(st.tuples(st.integers(1, 40), st.integers(1, 9), st.integers(1, 60), st.integers(1, 60), st.integers(1, 200)), st.integers(1, 500))
+@given(
+    st.tuples(
+        st.integers(1, 40),
+        st.integers(1, 9),
+        st.integers(1, 60),
+        st.integers(1, 60),
+        st.integers(1, 200),
+    ),
+    st.integers(1, 500),
+)
 def test_no_block_is_larger_than_the_bound_or_one_row_and_together_they_cover_all(shape, seen):
     z = np.broadcast_to(np.float32(0), shape)
     covered = np.zeros(shape[:1] + shape[2:3], int)

@@ -1,4 +1,6 @@
-"""Shapes are known when a network is built: what does not fit says so at once, and a saved state always loads."""
+"""Shapes are known when a network is built: what does not fit says so at once, and a saved state
+always loads.
+"""
 
 import numpy as np
 import pytest
@@ -58,8 +60,17 @@ def test_the_shapes_that_build_gives_are_those_that_come(mode):
     assert grad.shape == (3, 2, 7, 5, h.shape[-1])
 
 
-@given(st.integers(1, 4), st.integers(1, 3), st.integers(0, 2), st.integers(1, 2), st.integers(1, 9), st.integers(1, 9))
-def test_the_stated_output_shape_is_that_of_the_sums(kernel, stride, padding, dilation, height, width):
+@given(
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.integers(0, 2),
+    st.integers(1, 2),
+    st.integers(1, 9),
+    st.integers(1, 9),
+)
+def test_the_stated_output_shape_is_that_of_the_sums(
+    kernel, stride, padding, dilation, height, width
+):
     for layer in (
         synapse.Conv(1, 2, kernel, stride, padding, dilation, rng=make_rng()),
         synapse.Pool(kernel, stride, padding, dilation),
@@ -71,7 +82,11 @@ def test_the_stated_output_shape_is_that_of_the_sums(kernel, stride, padding, di
             with pytest.raises(ShapeError):
                 layer.forward(np.zeros((1, 1, height, width, 1), np.float32))
         else:
-            assert layer.forward(np.zeros((2, 1, height, width, 3), np.float32)).shape == (2, *shape, 3)
+            assert layer.forward(np.zeros((2, 1, height, width, 3), np.float32)).shape == (
+                2,
+                *shape,
+                3,
+            )
 
 
 @pytest.mark.parametrize(
@@ -85,13 +100,25 @@ def test_the_stated_output_shape_is_that_of_the_sums(kernel, stride, padding, di
         (lambda: synapse.Conv(2, 4, (1, 2, 3), rng=make_rng()), TypeMismatchError, "pair"),
         (lambda: synapse.Conv(3, 4, 3, groups=2, rng=make_rng()), RangeError, "groups"),
         (lambda: synapse.Conv(4, 3, 3, groups=2, rng=make_rng()), RangeError, "groups"),
-        (lambda: synapse.Conv(2, 4, 3, mask=np.ones((4, 1, 3, 3)), rng=make_rng()), ShapeError, "mask"),
+        (
+            lambda: synapse.Conv(2, 4, 3, mask=np.ones((4, 1, 3, 3)), rng=make_rng()),
+            ShapeError,
+            "mask",
+        ),
         (lambda: synapse.Pool(2, stride=0), RangeError, "stride"),
         (lambda: synapse.Pool(2, weight_scale=np.nan), RangeError, "weight_scale"),
         (lambda: cuba.Average(0), RangeError, "num_outputs"),
         (lambda: cuba.Dense(NEURON | {"norm": 3}, 2, 4, rng=make_rng()), TypeMismatchError, "norm"),
-        (lambda: cuba.Dense(NEURON | {"norm": norm.MeanOnlyBatchNorm()}, 2, 4, rng=make_rng()), TypeMismatchError, "each layer"),
-        (lambda: cuba.Dense(NORMED | {"current_decay": 0.5}, 2, 4, rng=make_rng()), RangeError, "current_decay"),
+        (
+            lambda: cuba.Dense(NEURON | {"norm": norm.MeanOnlyBatchNorm()}, 2, 4, rng=make_rng()),
+            TypeMismatchError,
+            "each layer",
+        ),
+        (
+            lambda: cuba.Dense(NORMED | {"current_decay": 0.5}, 2, 4, rng=make_rng()),
+            RangeError,
+            "current_decay",
+        ),
         (lambda: cuba.Dense(3, 2, 4, rng=make_rng()), TypeMismatchError, "neuron_params"),
     ],
     ids=str,
@@ -104,11 +131,23 @@ def test_what_cannot_be_says_so_when_it_is_made(make, error, words):
 @pytest.mark.parametrize(
     ("blocks", "shape", "words"),
     [
-        (lambda rng: [cuba.Conv(NEURON, 1, 2, 6, rng=rng)], (1, 5, 9), "block 0 .Conv.: the kernel"),
+        (
+            lambda rng: [cuba.Conv(NEURON, 1, 2, 6, rng=rng)],
+            (1, 5, 9),
+            "block 0 .Conv.: the kernel",
+        ),
         (lambda rng: [cuba.Conv(NEURON, 1, 2, 3, dilation=3, rng=rng)], (1, 6, 9), "the kernel"),
         (lambda rng: [cuba.Conv(NEURON, 2, 2, 3, rng=rng)], (1, 9, 9), r"\(2, H, W\)"),
-        (lambda rng: [cuba.Conv(NEURON, 1, 2, 3, rng=rng), cuba.Dense(NEURON, 98, 2, rng=rng)], (1, 9, 9), "block 1 .Dense.: .*Flatten"),
-        (lambda rng: [cuba.Input(NEURON, rng=rng), cuba.Pool(NEURON, 2, rng=rng)], (9,), "block 1 .Pool."),
+        (
+            lambda rng: [cuba.Conv(NEURON, 1, 2, 3, rng=rng), cuba.Dense(NEURON, 98, 2, rng=rng)],
+            (1, 9, 9),
+            "block 1 .Dense.: .*Flatten",
+        ),
+        (
+            lambda rng: [cuba.Input(NEURON, rng=rng), cuba.Pool(NEURON, 2, rng=rng)],
+            (9,),
+            "block 1 .Pool.",
+        ),
     ],
 )
 def test_blocks_that_do_not_fit_are_named_when_the_network_is_built(blocks, shape, words):
@@ -138,7 +177,9 @@ def trained_a_little(network):
 
 
 @pytest.mark.parametrize(
-    "neuron", [NEURON, NORMED, NEURON | {"shared_param": False, "voltage_decay": (0.1, 0.9)}], ids=["plain", "norm", "decays"]
+    "neuron",
+    [NEURON, NORMED, NEURON | {"shared_param": False, "voltage_decay": (0.1, 0.9)}],
+    ids=["plain", "norm", "decays"],
 )
 def test_a_saved_state_loads_into_a_network_that_never_ran(neuron, tmp_path):
     network = Network(layers(make_rng(), neuron), (2, 7, 5), 4)
@@ -148,7 +189,9 @@ def test_a_saved_state_loads_into_a_network_that_never_ran(neuron, tmp_path):
     state.load(again, tmp_path / "state.h5")
     again.eval()
     for mode in (Mode.SNN, Mode.ANN):
-        np.testing.assert_array_equal(again.forward(x, LayerMode(0, mode)), network.forward(x, LayerMode(0, mode)))
+        np.testing.assert_array_equal(
+            again.forward(x, LayerMode(0, mode)), network.forward(x, LayerMode(0, mode))
+        )
 
 
 def test_a_state_of_another_shape_is_refused():
@@ -161,7 +204,9 @@ def test_a_state_of_another_shape_is_refused():
 def test_a_mask_keeps_its_weights_at_zero():
     mask = (make_rng().random((4, 2, 3, 3)) < 0.5).astype(np.float32)
     conv = synapse.Conv(2, 4, 3, mask=mask, pre_hook_fx=None, rng=make_rng())
-    conv.backward(np.ones_like(conv.forward(make_rng().normal(size=(2, 2, 5, 5, 3)).astype(np.float32))))
+    conv.backward(
+        np.ones_like(conv.forward(make_rng().normal(size=(2, 2, 5, 5, 3)).astype(np.float32)))
+    )
     assert (conv.weight.full()[mask == 0] == 0).all()
     assert (conv.weight.v.grad[mask == 0] == 0).all()
     assert (conv.weight.v.grad[mask == 1] != 0).all()
@@ -169,11 +214,16 @@ def test_a_mask_keeps_its_weights_at_zero():
 
 def test_average_reads_populations_of_maps_too():
     x = make_rng().random((2, 4, 3, 3, 5)).astype(np.float32)
-    np.testing.assert_allclose(cuba.Average(2)(x, Mode.SNN), x.reshape(2, 2, 18, 5).mean(axis=2), rtol=1e-6)
+    np.testing.assert_allclose(
+        cuba.Average(2)(x, Mode.SNN), x.reshape(2, 2, 18, 5).mean(axis=2), rtol=1e-6
+    )
 
 
 def test_delay_shift_and_count_log_work_in_a_convolution():
-    shifted, plain = (cuba.Conv(NEURON, 1, 3, 2, delay_shift=d, count_log=True, weight_scale=3, rng=make_rng()) for d in (True, False))
+    shifted, plain = (
+        cuba.Conv(NEURON, 1, 3, 2, delay_shift=d, count_log=True, weight_scale=3, rng=make_rng())
+        for d in (True, False)
+    )
     x = (make_rng().random((2, 1, 5, 5, 8)) < 0.6).astype(np.float32)
     late, now = shifted(x, Mode.SNN), plain(x, Mode.SNN)
     np.testing.assert_array_equal(late[..., 1:], now[..., :-1])
@@ -182,7 +232,10 @@ def test_delay_shift_and_count_log_work_in_a_convolution():
 
 
 def test_a_network_tells_the_firing_rate_of_the_blocks_that_count():
-    blocks = [cuba.Conv(NEURON, 1, 3, 2, count_log=True, weight_scale=3, rng=make_rng()), cuba.Flatten()]
+    blocks = [
+        cuba.Conv(NEURON, 1, 3, 2, count_log=True, weight_scale=3, rng=make_rng()),
+        cuba.Flatten(),
+    ]
     blocks.append(cuba.Dense(NEURON, 48, 4, weight_scale=3, rng=make_rng()))
     network = Network(blocks, (1, 5, 5), 8)
     assert network.firing_rates() == {}

@@ -59,7 +59,12 @@ def test_bad_spikes_and_labels_are_refused(loss, spikes, labels, error):
 
 
 def test_bad_choices_are_refused():
-    for make in (lambda: SpikeRate(1.5, 0), lambda: SpikeRate(1, 0, "max"), lambda: SpikeMax("both"), lambda: SpikeMax(reduction="none")):
+    for make in (
+        lambda: SpikeRate(1.5, 0),
+        lambda: SpikeRate(1, 0, "max"),
+        lambda: SpikeMax("both"),
+        lambda: SpikeMax(reduction="none"),
+    ):
         with pytest.raises(RangeError):
             make()
     with pytest.raises(RangeError, match="mode"):

@@ -1,4 +1,6 @@
-"""Resets, integrate-and-fire, adaptive thresholds, decays per channel, and Loihi's limits: each neuron by its own arithmetic."""
+"""Resets, integrate-and-fire, adaptive thresholds, decays per channel, and Loihi's limits: each
+neuron by its own arithmetic.
+"""
 
 import numpy as np
 import pytest
@@ -50,10 +52,14 @@ def test_each_reset_does_what_it_says(reset, seed, threshold, current, voltage):
 
 @given(seeds, st.floats(0.2, 3))
 def test_integrate_and_fire_by_subtraction_loses_no_charge(seed, threshold):
-    """What went in is what the spikes took away and what is left: the property that makes its rate linear."""
+    """What went in is what the spikes took away and what is left: the property that makes its rate
+    linear.
+    """
     neuron, z = integrate_fire.Neuron(threshold, persistent_state=True), drive(seed)
     spikes = neuron.forward(z).sum(axis=-1).astype(np.int64)
-    np.testing.assert_array_equal(spikes * 64 * neuron.v_th_mant + neuron.state[1], to_state(z).sum(axis=-1))
+    np.testing.assert_array_equal(
+        spikes * 64 * neuron.v_th_mant + neuron.state[1], to_state(z).sum(axis=-1)
+    )
 
 
 @given(st.floats(0.05, 0.95))
@@ -64,10 +70,16 @@ def test_integrate_and_fire_has_the_rate_of_its_input_over_the_threshold(share):
 
 
 @given(seeds, st.floats(0.2, 2), st.floats(0, 1), decays, decays, decays, decays)
-def test_adaptive_threshold_neuron_by_hand(seed, threshold, jump, current, voltage, a_decay, r_decay):
-    neuron, z = alif.Neuron(threshold, jump, current, voltage, a_decay, r_decay), drive(seed, scale=3)
+def test_adaptive_threshold_neuron_by_hand(
+    seed, threshold, jump, current, voltage, a_decay, r_decay
+):
+    neuron, z = (
+        alif.Neuron(threshold, jump, current, voltage, a_decay, r_decay),
+        drive(seed, scale=3),
+    )
     keeps = [
-        UNIT - int(neuron.decays[name].mantissa[0]) for name in ("current_decay", "voltage_decay", "threshold_decay", "refractory_decay")
+        UNIT - int(neuron.decays[name].mantissa[0])
+        for name in ("current_decay", "voltage_decay", "threshold_decay", "refractory_decay")
     ]
     base, step = 64 * neuron.v_th_mant, 64 * int(jump * 64)
     s = neuron.forward(z)
@@ -85,7 +97,12 @@ def test_adaptive_threshold_neuron_by_hand(seed, threshold, jump, current, volta
 
 def test_a_spike_makes_the_adaptive_neuron_slower():
     z = np.full((1, 1, 40), 0.6, np.float32)
-    settings = {"current_decay": 1, "voltage_decay": 0.1, "threshold_decay": 0.05, "refractory_decay": 0.3}
+    settings = {
+        "current_decay": 1,
+        "voltage_decay": 0.1,
+        "threshold_decay": 0.05,
+        "refractory_decay": 0.3,
+    }
     counts = [alif.Neuron(1, jump, **settings).forward(z).sum() for jump in (0, 0.5, 2)]
     assert counts[0] > counts[1] > counts[2] > 0
 
@@ -124,12 +141,21 @@ def test_the_adaptive_neuron_grades_its_spikes_by_the_voltage(graded):
     trace = neuron.trace(drive(6))
     fired = trace.s > 0
     assert fired.any()
-    np.testing.assert_array_equal(trace.s[fired], np.float32(trace.v[fired] / UNIT) if graded else 1)
+    np.testing.assert_array_equal(
+        trace.s[fired], np.float32(trace.v[fired] / UNIT) if graded else 1
+    )
 
 
 def test_channels_draw_their_own_decays_within_the_range_and_from_the_blocks_generator():
-    params = {"threshold": 1, "current_decay": 0.5, "voltage_decay": (0.1, 0.3), "shared_param": False}
-    one, same, other = (block.Dense(params, 5, 400, rng=np.random.default_rng(seed)) for seed in (1, 1, 2))
+    params = {
+        "threshold": 1,
+        "current_decay": 0.5,
+        "voltage_decay": (0.1, 0.3),
+        "shared_param": False,
+    }
+    one, same, other = (
+        block.Dense(params, 5, 400, rng=np.random.default_rng(seed)) for seed in (1, 1, 2)
+    )
     current, voltage = one.neuron.current_decay.data / UNIT, one.neuron.voltage_decay.data / UNIT
     assert current.shape == voltage.shape == (400,)
     assert 0.495 <= current.min() < 0.4955
@@ -152,8 +178,16 @@ def test_each_channel_runs_with_its_own_decay():
 
 @pytest.mark.parametrize("shared", [True, False])
 def test_learned_decays_get_a_gradient_each_that_lowers_the_loss(shared):
-    """The surrogate's own loss: the sum of voltages weighs like spikes whose slope is the surrogate."""
-    params = {"threshold": 1, "current_decay": 0.5, "voltage_decay": 0.3, "shared_param": shared, "requires_grad": True}
+    """The surrogate's own loss: the sum of voltages weighs like spikes whose slope is the
+    surrogate.
+    """
+    params = {
+        "threshold": 1,
+        "current_decay": 0.5,
+        "voltage_decay": 0.3,
+        "shared_param": shared,
+        "requires_grad": True,
+    }
     b = block.Dense(params, 4, 3, weight_scale=4, rng=np.random.default_rng(0))
     x = (np.random.default_rng(1).random((8, 4, T)) < 0.5).astype(np.float32)
     s = b.forward(x, Mode.SNN)
@@ -165,7 +199,12 @@ def test_learned_decays_get_a_gradient_each_that_lowers_the_loss(shared):
 
 
 def test_decays_before_their_channels_are_known_or_for_other_channels_are_refused():
-    b = block.Input({"threshold": 1, "current_decay": 1, "voltage_decay": 0.1, "shared_param": False}, 1, 0, rng=np.random.default_rng(0))
+    b = block.Input(
+        {"threshold": 1, "current_decay": 1, "voltage_decay": 0.1, "shared_param": False},
+        1,
+        0,
+        rng=np.random.default_rng(0),
+    )
     with pytest.raises(OrderError, match="build"):
         b.forward(np.zeros((1, 3, 4), np.float32), Mode.SNN)
     b.build((3,))
@@ -205,7 +244,10 @@ def test_two_layers_never_share_a_dropout_mask():
 @given(seeds, st.sampled_from(cuba.RESETS))
 def test_within_the_limits_nothing_changes(seed, reset):
     z = drive(seed)
-    plain, limited = (cuba.Neuron(1, 0.3, 0.1, reset=reset, loihi_limits=limits).trace(z) for limits in (False, True))
+    plain, limited = (
+        cuba.Neuron(1, 0.3, 0.1, reset=reset, loihi_limits=limits).trace(z)
+        for limits in (False, True)
+    )
     for one, other in zip(plain, limited, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -220,7 +262,9 @@ def test_beyond_the_limits_the_current_wraps_and_the_voltage_saturates():
 mantissas = st.one_of(st.sampled_from([0, UNIT]), st.integers(0, UNIT))
 
 
-@given(seeds, mantissas, mantissas, st.integers(1, 30), st.floats(0.1, 4), st.sampled_from(cuba.RESETS))
+@given(
+    seeds, mantissas, mantissas, st.integers(1, 30), st.floats(0.1, 4), st.sampled_from(cuba.RESETS)
+)
 def test_no_input_leads_further_than_the_proof_allows(seed, i_decay, v_decay, steps, scale, reset):
     rng = np.random.default_rng(seed)
     weight = (np.rint(rng.normal(0, scale, (3, 20)) * 32) / 32).astype(np.float32)
@@ -234,7 +278,9 @@ def test_no_input_leads_further_than_the_proof_allows(seed, i_decay, v_decay, st
 
 @given(seeds, mantissas, mantissas, st.integers(1, 30))
 def test_the_bounds_are_reached_by_the_worst_input(seed, i_decay, v_decay, steps):
-    weight = (np.rint(np.random.default_rng(seed).normal(0, 2, (3, 20)) * 32) / 32).astype(np.float32)
+    weight = (np.rint(np.random.default_rng(seed).normal(0, 2, (3, 20)) * 32) / 32).astype(
+        np.float32
+    )
     bound = reach(weight, i_decay, v_decay, steps)
     neuron = cuba.Neuron(1, i_decay / UNIT, v_decay / UNIT, reset="none")
     for o in range(3):

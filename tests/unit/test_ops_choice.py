@@ -1,4 +1,6 @@
-"""Which operations are in use: chosen by environment, by context, or brought along; and what is imported for them."""
+"""Which operations are in use: chosen by environment, by context, or brought along; and what is
+imported for them.
+"""
 
 import inspect
 import os
@@ -26,14 +28,24 @@ with_numba = pytest.mark.skipif(not find_spec("numba"), reason="Numba is not ins
 
 
 def in_process(code, **env):
-    """Standard output of Python code in a process of its own, and the last line of its error output."""
-    env = {**{k: v for k, v in os.environ.items() if k != "REFBOOT_OPS"}, "PYTHONPATH": SOURCES, **env}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    """Standard output of Python code in a process of its own, and the last line of its error
+    output.
+    """
+    env = {
+        **{k: v for k, v in os.environ.items() if k != "REFBOOT_OPS"},
+        "PYTHONPATH": SOURCES,
+        **env,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False
+    )
     return done.stdout.strip(), (done.stderr.strip().splitlines() or [""])[-1]
 
 
 def train_one_step(mode):
-    """The loss and the parameters of a small network after one step in this mode, sampled and fitted before."""
+    """The loss and the parameters of a small network after one step in this mode, sampled and
+    fitted before.
+    """
     rng = np.random.default_rng(3)
     network = Network(
         [
@@ -49,20 +61,27 @@ def train_one_step(mode):
     network(x, LayerMode(0, Mode.FIT))
     output = network(x, LayerMode(0, mode))
     loss, grad = cross_entropy(output.mean(axis=-1), labels)
-    network.backward(np.repeat(grad[..., None] / np.float32(output.shape[-1]), output.shape[-1], axis=-1))
+    network.backward(
+        np.repeat(grad[..., None] / np.float32(output.shape[-1]), output.shape[-1], axis=-1)
+    )
     Adam(network.parameters(), 1e-3).step()
     return loss, [p.data for p in network.parameters()]
 
 
 def test_every_set_offers_the_same_functions_with_the_same_arguments():
-    protocol = {n: f for n, f in vars(ops.Ops).items() if inspect.isfunction(f) and not n.startswith("_")}
+    protocol = {
+        n: f for n, f in vars(ops.Ops).items() if inspect.isfunction(f) and not n.startswith("_")
+    }
     assert sorted(protocol) == sorted(reference.__all__) == sorted(ops.NAMES)
     modules = [reference, ops.resolve("numba")] if find_spec("numba") else [reference]
     for name, function in protocol.items():
         _, *wanted = inspect.signature(function).parameters.values()
         for module in modules:
             got = inspect.signature(getattr(module, name)).parameters.values()
-            assert [(p.name, p.default) for p in got] == [(p.name, p.default) for p in wanted], (module.__name__, name)
+            assert [(p.name, p.default) for p in got] == [(p.name, p.default) for p in wanted], (
+                module.__name__,
+                name,
+            )
 
 
 def test_use_chooses_within_its_block_and_restores_the_choice_before_it():
@@ -119,7 +138,11 @@ def test_own_function_is_used_and_the_rest_comes_from_the_definition(mode):
     with ops.use(Backend()) as own:
         own_loss, own_parameters = train_one_step(mode)
     assert len(calls) == 6
-    assert all(getattr(own, name) is getattr(reference, name) for name in ops.NAMES if name != "dense_forward")
+    assert all(
+        getattr(own, name) is getattr(reference, name)
+        for name in ops.NAMES
+        if name != "dense_forward"
+    )
     assert own_loss == loss
     for got, want in zip(own_parameters, parameters, strict=True):
         np.testing.assert_array_equal(got, want)
@@ -155,7 +178,10 @@ def test_numba_is_chosen_where_it_is_installed_and_where_asked_for(env):
 @with_numba
 def test_context_outranks_the_environment():
     code = "from refboot import ops\nwith ops.use('numba') as o: print(o.__name__)\nprint(ops.active().__name__)"
-    assert in_process(code, REFBOOT_OPS="reference")[0].split() == ["refboot.kernels", "refboot.reference"]
+    assert in_process(code, REFBOOT_OPS="reference")[0].split() == [
+        "refboot.kernels",
+        "refboot.reference",
+    ]
 
 
 def test_environment_that_names_no_set_is_an_error_that_says_so():

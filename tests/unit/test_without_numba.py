@@ -35,9 +35,17 @@ def without_numba():
     """Runs code in a process that has no Numba, and gives the lines it printed."""
 
     def run(code):
-        env = {"PYTHONPATH": f"{SOURCES}:{Path(__file__).parent}", "PATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
+        env = {
+            "PYTHONPATH": f"{SOURCES}:{Path(__file__).parent}",
+            "PATH": "",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", HIDE_NUMBA + code], env=env, capture_output=True, text=True, check=False
+            [sys.executable, "-W", "error", "-c", HIDE_NUMBA + code],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
@@ -60,14 +68,19 @@ print(ops.active().__name__)
 def test_every_module_but_the_kernels_and_what_is_written_in_pytorch_imports(without_numba):
     names = [m.name for m in pkgutil.walk_packages(refboot.__path__, "refboot.")]
     names = [
-        n for n in names if not n.startswith(("refboot.kernels", "refboot.waiting", "refboot.bench.pytorch")) and not n.endswith("__main__")
+        n
+        for n in names
+        if not n.startswith(("refboot.kernels", "refboot.waiting", "refboot.bench.pytorch"))
+        and not n.endswith("__main__")
     ]
     assert len(names) > 30
     code = f"import importlib\nfor name in {names}: importlib.import_module(name)\nprint('numba' in sys.modules)"
     assert without_numba(code) == ["False"]
 
 
-def test_a_network_trains_a_step_in_every_mode_to_the_same_bits_as_the_definition_beside_numba(without_numba):
+def test_a_network_trains_a_step_in_every_mode_to_the_same_bits_as_the_definition_beside_numba(
+    without_numba,
+):
     code = f"""
 from refboot.routine import Mode
 from test_ops_choice import train_one_step
@@ -82,7 +95,9 @@ for name in {MODES}:
             expected, want = train_one_step(Mode[name])
         assert float.fromhex(loss) == expected, name
         for got, p in zip(parameters, want, strict=True):
-            np.testing.assert_array_equal(np.frombuffer(bytes.fromhex(got), np.float32).reshape(p.shape), p)
+            np.testing.assert_array_equal(
+                np.frombuffer(bytes.fromhex(got), np.float32).reshape(p.shape), p
+            )
 
 
 def test_asking_for_numba_by_name_is_a_refboot_error_that_names_it(without_numba):

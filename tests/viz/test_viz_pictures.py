@@ -1,4 +1,6 @@
-"""Each picture shows its numbers, names its axes, draws where it is told, and leaves matplotlib's global state alone."""
+"""Each picture shows its numbers, names its axes, draws where it is told, and leaves matplotlib's
+global state alone.
+"""
 
 import subprocess
 import sys
@@ -21,7 +23,13 @@ from matplotlib.figure import Figure
 from refboot.viz import alignment, canvas, curves, spikes, training
 
 RNG_SEED = 3
-LOG = [{"epoch": epoch, "grad_norms": {"blocks.0": 1.0 / (epoch + 1), "blocks.10": 2.0, "blocks.2": 0.0}} for epoch in range(4)]
+LOG = [
+    {
+        "epoch": epoch,
+        "grad_norms": {"blocks.0": 1.0 / (epoch + 1), "blocks.10": 2.0, "blocks.2": 0.0},
+    }
+    for epoch in range(4)
+]
 
 
 @pytest.fixture
@@ -49,7 +57,9 @@ def every_picture(sampler: AnnSampler) -> dict[str, Any]:
     rates = alignment.Rates(np.float32([[0, 0.5]]), np.float32([[0.25, 0.5]]))
     return {
         "raster": lambda ax: spikes.raster(np.eye(4), ax),
-        "membrane": lambda ax: spikes.membrane(states, states, np.float32([0, 0, 1, 0, 1]), 0.5, ax),
+        "membrane": lambda ax: spikes.membrane(
+            states, states, np.float32([0, 0, 1, 0, 1]), 0.5, ax
+        ),
         "samples": lambda ax: curves.samples(sampler.z, sampler.a, sampler, ax),
         "history": lambda ax: curves.history([(0, sampler.centers), (5, sampler.centers)], ax),
         "gradient_flow": lambda ax: training.gradient_flow(LOG, ax),
@@ -86,7 +96,9 @@ def test_pictures_do_without_pyplot() -> None:
         "spikes.raster(np.eye(3)).savefig(sys.argv[1]); Event([0, 1], None, [0, 0], [0, 1]).show();"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code, "/dev/null"], check=True, capture_output=True, cwd=".")
+    subprocess.run(
+        [sys.executable, "-c", code, "/dev/null"], check=True, capture_output=True, cwd="."
+    )
 
 
 def test_a_raster_has_a_dot_for_every_spike(rng: np.random.Generator) -> None:
@@ -126,7 +138,11 @@ def test_a_confusion_matrix_counts() -> None:
 
 def test_rates_of_both_halves_are_those_of_the_network(rng: np.random.Generator) -> None:
     neuron = {"threshold": 1.25, "current_decay": 1, "voltage_decay": 0.03}
-    blocks = [cuba.Input(neuron, 1, 0, rng=rng), cuba.Dense(neuron, 6, 5, weight_scale=3, rng=rng), cuba.Affine(neuron, 5, 3, rng=rng)]
+    blocks = [
+        cuba.Input(neuron, 1, 0, rng=rng),
+        cuba.Dense(neuron, 6, 5, weight_scale=3, rng=rng),
+        cuba.Affine(neuron, 5, 3, rng=rng),
+    ]
     network = Network(blocks, (6,), 8)
     network.eval()
     x = rng.uniform(-1, 1.5, (20, 6))
@@ -136,8 +152,12 @@ def test_rates_of_both_halves_are_those_of_the_network(rng: np.random.Generator)
         network.forward(x, LayerMode(0, mode))
     rates = alignment.layer_rates(network, x)
     # As rates, the network may sum a still input in another order.
-    np.testing.assert_allclose(rates[-1].ann, network.forward(x, LayerMode(0, Mode.ANN))[..., 0], rtol=1e-5, atol=1e-5)
-    np.testing.assert_array_equal(rates[-1].snn, network.forward(x, LayerMode(0, Mode.SNN)).mean(axis=-1))
+    np.testing.assert_allclose(
+        rates[-1].ann, network.forward(x, LayerMode(0, Mode.ANN))[..., 0], rtol=1e-5, atol=1e-5
+    )
+    np.testing.assert_array_equal(
+        rates[-1].snn, network.forward(x, LayerMode(0, Mode.SNN)).mean(axis=-1)
+    )
     told = alignment.alignment(rates[1]).axes[0].get_title()
     assert told == f"mean |ANN - SNN| = {np.abs(rates[1].ann - rates[1].snn).mean():.4f}"
 
@@ -163,7 +183,9 @@ def test_an_animation_reveals_the_events_in_time(shape: tuple[int, ...]) -> None
     seen = []
     for frame in range(7):
         anim._func(frame)
-        seen.append(len(offsets(ax)) if len(shape) == 3 else int(ax.get_images()[0].get_array().sum()))
+        seen.append(
+            len(offsets(ax)) if len(shape) == 3 else int(ax.get_images()[0].get_array().sum())
+        )
     anim._draw_was_started = True  # else matplotlib warns that nothing was drawn
     assert seen == ([0, 0, 0, 3, 3, 6, 6] if len(shape) == 3 else [0, 0, 24, 0, 24, 0, 0])
 

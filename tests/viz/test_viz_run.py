@@ -1,4 +1,6 @@
-"""`refboot plot`, `export`, `inspect` and `evaluate` on a small run of their own, and the tutorial's page of pictures."""
+"""`refboot plot`, `export`, `inspect` and `evaluate` on a small run of their own, and the
+tutorial's page of pictures.
+"""
 
 import os
 import subprocess
@@ -24,7 +26,10 @@ PICTURES = {
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of two epochs on a small network."""
     folder = tmp_path_factory.mktemp("run")
-    Run(Settings(**DIGITS | {"hidden": (24,), "epochs": 2, "sample_period": 1, "time_steps": 8}), folder).run(report=lambda line: None)
+    Run(
+        Settings(**DIGITS | {"hidden": (24,), "epochs": 2, "sample_period": 1, "time_steps": 8}),
+        folder,
+    ).run(report=lambda line: None)
     return folder
 
 
@@ -45,9 +50,14 @@ def test_plot_needs_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "best.h5 is not there" in capsys.readouterr().err
 
 
-def test_export_inspect_and_evaluate_agree(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_export_inspect_and_evaluate_agree(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert "network.net (3 layers)" in told(capsys, "export", folder / "best.h5")
-    seen = [told(capsys, "inspect", folder / name).splitlines()[1:] for name in ("best.h5", "network.net")]
+    seen = [
+        told(capsys, "inspect", folder / name).splitlines()[1:]
+        for name in ("best.h5", "network.net")
+    ]
     assert seen[0] == seen[1]
     assert "dense" in seen[0][2]
     assert seen[0][2].endswith("safe")
@@ -64,7 +74,9 @@ def test_export_writes_nir(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "2_dense" in nir.read(folder / "network.nir").nodes
 
 
-def test_a_file_that_is_no_network_is_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_no_network_is_told_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["a"] = 1
     for command in ("inspect", "export", "evaluate"):
@@ -74,7 +86,16 @@ def test_a_file_that_is_no_network_is_told_in_a_line(tmp_path: Path, capsys: pyt
 
 def test_the_tutorials_last_cells_make_their_table(folder: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    script = [sys.executable, str(ROOT / "examples" / "tutorial_pictures.py"), "--run", str(folder), "--count", "1", "--dpi", "30"]
+    script = [
+        sys.executable,
+        str(ROOT / "examples" / "tutorial_pictures.py"),
+        "--run",
+        str(folder),
+        "--count",
+        "1",
+        "--dpi",
+        "30",
+    ]
     subprocess.run(script, check=True, env=environment, capture_output=True, cwd=folder)
     page = (folder / "pictures.html").read_text()
     assert page.count("<tr>") == 2

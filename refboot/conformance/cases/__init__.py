@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from refboot.conformance.case import Case
-from refboot.conformance.cases import gradients, modes, neuron, numbers, rates, spatial, synapse, training
+from refboot.conformance.cases import (
+    gradients,
+    modes,
+    neuron,
+    numbers,
+    rates,
+    spatial,
+    synapse,
+    training,
+)
 
 CHAPTERS = (numbers, neuron, synapse, spatial, rates, gradients, modes, training)
 

@@ -1,4 +1,6 @@
-"""What the questions are made with: a short way to write one, and numbers drawn alike on every machine."""
+"""What the questions are made with: a short way to write one, and numbers drawn alike on every
+machine.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,17 @@ import numpy as np
 from refboot.conformance.case import EXACT, Case, Tolerance
 
 
-def ask(id: str, op: str, clauses: str, tolerance: Tolerance = EXACT, reject: str | None = None, **inputs: Any) -> Case:
-    """A case without its answer; `clauses` in one text, `inputs` by name (arrays float32, float64 or int64)."""
+def ask(
+    id: str,
+    op: str,
+    clauses: str,
+    tolerance: Tolerance = EXACT,
+    reject: str | None = None,
+    **inputs: Any,
+) -> Case:
+    """A case without its answer; `clauses` in one text, `inputs` by name (arrays float32, float64
+    or int64).
+    """
     return Case(id, op, tuple(clauses.split()), inputs, reject=reject, tolerance=tolerance)
 
 
@@ -30,13 +41,19 @@ def i8(*values: Any) -> np.ndarray:
 
 
 class Draw:
-    """Numbers from the raw bits of PCG64, which are the same in every version of NumPy, on a grid that float32 holds."""
+    """Numbers from the raw bits of PCG64, which are the same in every version of NumPy, on a grid
+    that float32 holds.
+    """
 
     def __init__(self, seed: int) -> None:
         self.bits = np.random.PCG64(seed)
 
     def _raw(self, shape: tuple[int, ...]) -> np.ndarray:
-        return (self.bits.random_raw(int(np.prod(shape))) >> np.uint64(40)).astype(np.int64).reshape(shape)
+        return (
+            (self.bits.random_raw(int(np.prod(shape))) >> np.uint64(40))
+            .astype(np.int64)
+            .reshape(shape)
+        )
 
     def real(self, *shape: int, low: float = -1, high: float = 1) -> np.ndarray:
         """Float32 numbers, uniform in [low, high)."""

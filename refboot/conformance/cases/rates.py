@@ -13,7 +13,15 @@ from refboot.conformance.cases.ask import Draw, ask, f4, ulps
 KNOTS = np.array([[-0.3, 0.0], [0.1, 0.2], [0.3, 0.3], [1.7, 0.95]])
 SLOPES = np.array([0.5, 0.5, 0.4642857142857143])
 NOTHING = f4([])
-FIT: dict[str, Any] = {"knots": None, "slopes": None, "num_centers": 5, "low": 0.1, "high": 0.9, "alpha": 0.1, "eps": 1e-5}
+FIT: dict[str, Any] = {
+    "knots": None,
+    "slopes": None,
+    "num_centers": 5,
+    "low": 0.1,
+    "high": 0.9,
+    "alpha": 0.1,
+    "eps": 1e-5,
+}
 
 
 def cases() -> Iterator[Case]:
@@ -32,11 +40,15 @@ def samples() -> Iterator[Case]:
     z, s = draw.real(2, 5, 16, low=-1, high=3), draw.spikes(2, 5, 16)
     yield ask("sample-points", "sample_points", "SAM-1 SAM-2 SPK-4", ulps(2), z=z, s=s)
     yield ask("sample-one-step", "sample_points", "SAM-1 SPK-4", z=z[..., :1], s=s[..., :1])
-    yield ask("sample-three-steps", "sample_points", "SAM-1 SPK-4", ulps(2), z=z[..., :3], s=s[..., :3])
+    yield ask(
+        "sample-three-steps", "sample_points", "SAM-1 SPK-4", ulps(2), z=z[..., :3], s=s[..., :3]
+    )
     yield ask("sample-silent", "sample_points", "SAM-1 SPK-4", ulps(2), z=-np.abs(z), s=s * 0)
     points = draw.real(7)
     for n in (7, 2, 1):
-        yield ask(f"keep-half-of-{n}", "keep_half", "SAM-4", z=points[:n], permutation=draw.permutation(n))
+        yield ask(
+            f"keep-half-of-{n}", "keep_half", "SAM-4", z=points[:n], permutation=draw.permutation(n)
+        )
     yield ask("keep-newest", "keep_newest", "SAM-3", z=points, capacity=3)
     yield ask("keep-all", "keep_newest", "SAM-3", z=points, capacity=8)
     yield ask("refused-capacity", "keep_newest", "SAM-3", reject="range", z=points, capacity=0)
@@ -63,10 +75,14 @@ def medians() -> Iterator[Case]:
     levels = np.array([0.125, 0.25, 0.5, 0.75, 1.0])
 
     def case(name: str, clauses: str, z: Any, a: Any, levels: np.ndarray = levels) -> Case:
-        return ask(f"medians-{name}", "band_medians", clauses, ulps(1), z=f4(z), a=f4(a), levels=levels)
+        return ask(
+            f"medians-{name}", "band_medians", clauses, ulps(1), z=f4(z), a=f4(a), levels=levels
+        )
 
     draw = Draw(32)
-    yield case("edges", "FIT-4 FIT-5", [1, 2, 3, 4, 5, 6, 7], [0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.125])
+    yield case(
+        "edges", "FIT-4 FIT-5", [1, 2, 3, 4, 5, 6, 7], [0.125, 0.25, 0.375, 0.5, 0.75, 1.0, 1.125]
+    )
     yield case("even", "FIT-5", [1, 2, 4, 9, 3, 8], [0.3, 0.4, 0.45, 0.5, 0.6, 0.7])
     yield case("apart", "FIT-5", [1, 7, 2, 0, 30], [0.26, 0.27, 0.28, 0.29, 0.5])
     yield case("empty-bands", "FIT-4 FIT-6", [1, 2, 3], [0.6, 0.7, 0.1])
@@ -77,9 +93,16 @@ def medians() -> Iterator[Case]:
 
 
 def cloud(draw: Draw, n: int, threshold: float = 1.25) -> tuple[np.ndarray, np.ndarray]:
-    """Points as a layer with 16 steps gives them: rates that rise with z, scattered, in sixteenths."""
+    """Points as a layer with 16 steps gives them: rates that rise with z, scattered, in
+    sixteenths.
+    """
     z = draw.real(n, low=-0.5 * threshold, high=1.5 * threshold)
-    a = np.clip(np.floor(16 * z.astype(np.float64) / threshold + draw.real(n, low=-1, high=2)), 0, 16) / 16
+    a = (
+        np.clip(
+            np.floor(16 * z.astype(np.float64) / threshold + draw.real(n, low=-1, high=2)), 0, 16
+        )
+        / 16
+    )
     return z, a.astype(np.float32)
 
 
@@ -109,8 +132,15 @@ def first_fits() -> Iterator[Case]:
     rates = (np.arange(11) / 10).astype(np.float32)
     yield fit("tenths", "FIT-4", rates**2, rates)
     yield fit("falling", "FIT-8 FIT-12", f4(0.1, 0.5, 0.3, 0.2, 0.9), f4(0.15, 0.3, 0.5, 0.65, 0.8))
-    yield fit("all-falling", "FIT-8 FIT-9 FIT-12", f4(0.9, 0.7, 0.5, 0.3, 0.1), f4(0.15, 0.3, 0.5, 0.65, 0.8))
-    yield fit("coinciding", "FIT-8 FIT-12", f4(0.1, 0.4, 0.4, 0.6, 0.9), f4(0.15, 0.3, 0.5, 0.65, 0.8))
+    yield fit(
+        "all-falling",
+        "FIT-8 FIT-9 FIT-12",
+        f4(0.9, 0.7, 0.5, 0.3, 0.1),
+        f4(0.15, 0.3, 0.5, 0.65, 0.8),
+    )
+    yield fit(
+        "coinciding", "FIT-8 FIT-12", f4(0.1, 0.4, 0.4, 0.6, 0.9), f4(0.15, 0.3, 0.5, 0.65, 0.8)
+    )
     yield fit("steep", "FIT-8", f4(0.5, 0.5 + 2**-20, 0.75, 1.0), f4(0.2, 0.45, 0.65, 0.8))
 
 
@@ -125,8 +155,24 @@ def later_fits() -> Iterator[Case]:
     yield fit("old-where-empty", "FIT-6 FIT-7", z[some], a[some], **old)
     yield fit("silent-after-a-curve", "FIT-2 FIT-7", z, a * 0, **old)
     yield fit("no-points-after-a-curve", "FIT-11", NOTHING, NOTHING, **old)
-    yield ask("refused-range", "fit_curve", "FIT-3", reject="range", z=z, a=a, **(FIT | {"low": 0.9, "high": 0.1}))
-    yield ask("refused-no-bands", "fit_curve", "FIT-3", reject="range", z=z, a=a, **(FIT | {"num_centers": 0}))
+    yield ask(
+        "refused-range",
+        "fit_curve",
+        "FIT-3",
+        reject="range",
+        z=z,
+        a=a,
+        **(FIT | {"low": 0.9, "high": 0.1}),
+    )
+    yield ask(
+        "refused-no-bands",
+        "fit_curve",
+        "FIT-3",
+        reject="range",
+        z=z,
+        a=a,
+        **(FIT | {"num_centers": 0}),
+    )
     yield ask("refused-unequal", "fit_curve", "NUM-9", reject="shape", z=z, a=a[:-1], **FIT)
 
 
@@ -135,10 +181,25 @@ def curves() -> Iterator[Case]:
     at = f4(KNOTS[:, 0])
     beside = np.concatenate([np.nextafter(at, np.float32(9)), np.nextafter(at, np.float32(-9))])
     curve: dict[str, Any] = {"knots": KNOTS, "slopes": SLOPES}
-    yield ask("curve-knots", "pwl_forward", "ACT-1 ACT-2 ACT-3", z=np.concatenate([at, beside]), **curve)
-    yield ask("curve-beyond", "pwl_forward", "ACT-3", z=f4(-3e38, -10, -0.31, 1.71, 10, 3e38), **curve)
-    yield ask("curve-random", "pwl_forward", "ACT-2 NUM-10", z=Draw(35).real(200, low=-0.5, high=2), **curve)
+    yield ask(
+        "curve-knots", "pwl_forward", "ACT-1 ACT-2 ACT-3", z=np.concatenate([at, beside]), **curve
+    )
+    yield ask(
+        "curve-beyond", "pwl_forward", "ACT-3", z=f4(-3e38, -10, -0.31, 1.71, 10, 3e38), **curve
+    )
+    yield ask(
+        "curve-random",
+        "pwl_forward",
+        "ACT-2 NUM-10",
+        z=Draw(35).real(200, low=-0.5, high=2),
+        **curve,
+    )
     one: dict[str, Any] = {"knots": np.array([[0.0, 0.0], [0.8, 0.8]]), "slopes": np.array([1.0])}
-    yield ask("curve-one-piece", "pwl_forward", "ACT-1 ACT-2 ACT-3", z=f4(-1, 0, 0.4, 0.8, 0.9), **one)
-    step: dict[str, Any] = {"knots": np.array([[0.0, 0.0], [0.5, 0.25], [0.5, 0.75], [1.0, 1.0]]), "slopes": np.array([0.5, 1e6, 0.5])}
+    yield ask(
+        "curve-one-piece", "pwl_forward", "ACT-1 ACT-2 ACT-3", z=f4(-1, 0, 0.4, 0.8, 0.9), **one
+    )
+    step: dict[str, Any] = {
+        "knots": np.array([[0.0, 0.0], [0.5, 0.25], [0.5, 0.75], [1.0, 1.0]]),
+        "slopes": np.array([0.5, 1e6, 0.5]),
+    }
     yield ask("curve-step", "pwl_forward", "ACT-2", z=f4(0.25, 0.5, 0.75), **step)

@@ -1,4 +1,6 @@
-"""Every operation of the table computed by the definition: the backend that the vectors are made from, and that mutants change."""
+"""Every operation of the table computed by the definition: the backend that the vectors are made
+from, and that mutants change.
+"""
 
 from refboot.conformance.definition.blocks import (
     affine_block,
@@ -41,9 +43,20 @@ from refboot.conformance.definition.parts import (
     schedule,
 )
 from refboot.conformance.definition.spatial import conv_synapse, pool_synapse
-from refboot.conformance.definition.trace import cross_entropy, initial_weight, predict, training_trace
+from refboot.conformance.definition.trace import (
+    cross_entropy,
+    initial_weight,
+    predict,
+    training_trace,
+)
 from refboot.reference import *  # noqa: F403
-from refboot.reference.fixed_point import decay_mantissa, shift_to_zero, threshold_mantissa, to_real, to_state
+from refboot.reference.fixed_point import (
+    decay_mantissa,
+    shift_to_zero,
+    threshold_mantissa,
+    to_real,
+    to_state,
+)
 
 __all__ = [
     "affine_block",

@@ -1,4 +1,6 @@
-"""Synapses and blocks on plain arrays. A forward pass returns its output and the function that is its backward pass."""
+"""Synapses and blocks on plain arrays. A forward pass returns its output and the function that is
+its backward pass.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ def full_weight(v: Array, g: Array | None, mask: Array | None = None) -> Array:
 
 
 def dense(x: Array, v: Array, g: Array | None, mask: Array | None = None) -> tuple[Array, Backward]:
-    """SYN-1, SYN-4, GRD-6: the dense synapse; backward gives the gradients for x, v and g (empty without weight norm)."""
+    """SYN-1, SYN-4, GRD-6: the dense synapse; backward gives the gradients for x, v and g (empty
+    without weight norm).
+    """
     arrays.floats("x", x, ("N", v.shape[1], "T"))
     full = full_weight(v, g, mask)
     used = quantised(full)
@@ -44,9 +48,14 @@ def dense(x: Array, v: Array, g: Array | None, mask: Array | None = None) -> tup
 
 
 def scalar(x: Array, weight: float | None, bias: float | None) -> tuple[Array, Backward]:
-    """SYN-6, GRD-9: the input layer's synapse; backward gives the gradients for x, weight and bias (empty where there is none)."""
+    """SYN-6, GRD-9: the input layer's synapse; backward gives the gradients for x, weight and bias
+    (empty where there is none).
+    """
     arrays.floats("x", x)
-    w, b = (None if value is None else np.array([value], np.float32).astype(x.dtype) for value in (weight, bias))
+    w, b = (
+        None if value is None else np.array([value], np.float32).astype(x.dtype)
+        for value in (weight, bias)
+    )
     qx = quantised(x)
     qw = np.ones(1, x.dtype) if w is None else quantised(w)
     qb = np.zeros(1, x.dtype) if b is None else quantised(b)
@@ -54,12 +63,18 @@ def scalar(x: Array, weight: float | None, bias: float | None) -> tuple[Array, B
     def backward(grad: Array) -> tuple[Array, ...]:
         straight = reference.quantize_8bit_backward
         gx, gw, gb = reference.input_backward(grad, qx, qw)
-        return straight(gx, x), NONE if w is None else straight(gw, w), NONE if b is None else straight(gb, b)
+        return (
+            straight(gx, x),
+            NONE if w is None else straight(gw, w),
+            NONE if b is None else straight(gb, b),
+        )
 
     return reference.input_forward(qx, qw, qb), backward
 
 
-def spikes(z: Array, of: Cell, shift: bool, kept: Array | None = None, p: float = 0) -> tuple[Array, Backward]:
+def spikes(
+    z: Array, of: Cell, shift: bool, kept: Array | None = None, p: float = 0
+) -> tuple[Array, Backward]:
     """MOD-1: neuron, dropout and delay shift; backward gives the gradient for z."""
     s, voltage = fire(z, of)
     s = s if kept is None else parts.dropout_forward(s, kept, p, True)
@@ -72,7 +87,9 @@ def spikes(z: Array, of: Cell, shift: bool, kept: Array | None = None, p: float 
     return parts.delay_forward(s) if shift else s, backward
 
 
-def rates(z: Array, knots: Array | None, slopes: Array | None, kept: Array | None = None, p: float = 0) -> tuple[Array, Backward]:
+def rates(
+    z: Array, knots: Array | None, slopes: Array | None, kept: Array | None = None, p: float = 0
+) -> tuple[Array, Backward]:
     """MOD-4: curve and dropout on one step; backward gives the gradient for z."""
     a = parts.curve_forward(z, knots, slopes)
 
@@ -85,7 +102,9 @@ def rates(z: Array, knots: Array | None, slopes: Array | None, kept: Array | Non
 
 
 def layer(x: Array, mode: str, synapse: Forward, activate: Forward) -> tuple[Array, Backward]:
-    """MOD-1, MOD-4, MOD-15: synapse, then `activate`, on T steps or, in a rate mode, on their mean; backward starts with x's gradient."""
+    """MOD-1, MOD-4, MOD-15: synapse, then `activate`, on T steps or, in a rate mode, on their mean;
+    backward starts with x's gradient.
+    """
     steps, bridged = x.shape[-1], mode not in SPIKING and x.shape[-1] > 1
     z, synapse_back = synapse(parts.mean_rate(x) if bridged else x)
     y, back = activate(z)
@@ -112,13 +131,19 @@ def dense_block(
     kept: Array | None,
     p: float,
 ) -> tuple[Array, ...]:
-    """MOD-1, MOD-4: output of a dense block in `mode`, and the gradients for x, v, g, given that of the output."""
+    """MOD-1, MOD-4: output of a dense block in `mode`, and the gradients for x, v, g, given that of
+    the output.
+    """
     of = cell(threshold, current_decay, voltage_decay)
     y, backward = layer(
         x,
         mode,
         lambda x: dense(x, v, g),
-        lambda z: spikes(z, of, delay_shift, kept, p) if mode in SPIKING else rates(z, knots, slopes, kept, p),
+        lambda z: (
+            spikes(z, of, delay_shift, kept, p)
+            if mode in SPIKING
+            else rates(z, knots, slopes, kept, p)
+        ),
     )
     return y, *backward(grad)
 
@@ -134,7 +159,9 @@ def dense_sample(
     kept: Array | None,
     p: float,
 ) -> tuple[Array, ...]:
-    """MOD-2, SAM-1: output of a dense block in SAMPLE mode, and the points (z, a) that its sampler takes."""
+    """MOD-2, SAM-1: output of a dense block in SAMPLE mode, and the points (z, a) that its sampler
+    takes.
+    """
     of = cell(threshold, current_decay, voltage_decay)
     z, _ = dense(x, v, g)
     y, _ = spikes(z, of, delay_shift, kept, p)
@@ -176,7 +203,9 @@ def dense_synapse(x: Array, v: Array, g: Array | None, mask: Array | None) -> Ar
     return dense(x, v, g, mask)[0]
 
 
-def dense_synapse_backward(grad: Array, x: Array, v: Array, g: Array | None, mask: Array | None) -> tuple[Array, ...]:
+def dense_synapse_backward(
+    grad: Array, x: Array, v: Array, g: Array | None, mask: Array | None
+) -> tuple[Array, ...]:
     """GRD-5 to GRD-8: gradients of `dense_synapse` for x, v, g."""
     return dense(x, v, g, mask)[1](grad)
 
@@ -186,29 +215,43 @@ def input_synapse(x: Array, weight: float | None, bias: float | None) -> Array:
     return scalar(x, weight, bias)[0]
 
 
-def input_synapse_backward(grad: Array, x: Array, weight: float | None, bias: float | None) -> tuple[Array, ...]:
+def input_synapse_backward(
+    grad: Array, x: Array, weight: float | None, bias: float | None
+) -> tuple[Array, ...]:
     """GRD-9: gradients of `input_synapse` for x, weight and bias."""
     return scalar(x, weight, bias)[1](grad)
 
 
-def exchange_dense(v: Array, g: Array | None, threshold: float, current_decay: float, voltage_decay: float) -> tuple[Array, ...]:
-    """NET-3 to NET-5: the integers that are written for a dense layer: 64 times the quantised weight, decays, threshold mantissa."""
+def exchange_dense(
+    v: Array, g: Array | None, threshold: float, current_decay: float, voltage_decay: float
+) -> tuple[Array, ...]:
+    """NET-3 to NET-5: the integers that are written for a dense layer: 64 times the quantised
+    weight, decays, threshold mantissa.
+    """
     of = cell(threshold, current_decay, voltage_decay)
     weight = (64 * quantised(full_weight(v, g))).astype(np.int64)
     return weight, of.i_decay[0], of.v_decay[0], np.array(of.mantissa)
 
 
 def exchange_input(weight: float, bias: float) -> tuple[Array, ...]:
-    """NET-6: the integers that are written for an input layer: 64 times the quantised weight and bias."""
-    return tuple((64 * quantised(np.array(value, np.float32))).astype(np.int64) for value in (weight, bias))
+    """NET-6: the integers that are written for an input layer: 64 times the quantised weight and
+    bias.
+    """
+    return tuple(
+        (64 * quantised(np.array(value, np.float32))).astype(np.int64) for value in (weight, bias)
+    )
 
 
 def input_drive(x: Array, weight: int, bias: int) -> Array:
-    """NET-10: the drive in state units of pixels x for the input layer's mantissas: 2 W k + 64 B."""
+    """NET-10: the drive in state units of pixels x for the input layer's mantissas: 2 W k + 64
+    B.
+    """
     k = np.clip(np.rint(32 * x), -128, 127).astype(np.int64)
     return 2 * weight * k + 64 * bias
 
 
 def integer_drive(s: Array, weight: Array) -> Array:
-    """NET-9: the drive in state units (N, O, T) of spikes s through weight mantissas (O, I): 64 times their sum."""
+    """NET-9: the drive in state units (N, O, T) of spikes s through weight mantissas (O, I): 64
+    times their sum.
+    """
     return 64 * np.einsum("oi,nit->not", weight, s.astype(np.int64))

@@ -16,12 +16,18 @@ ONE = np.ones(1, np.float32)
 def batch_norm(
     x: Array, running_mean: Array, running_var: Array, momentum: float, scaled: bool, training: bool
 ) -> tuple[Array, Array, Array]:
-    """NRM-1 to NRM-6: the normed x (N, C, ..., T), and the running mean (C,) and variance (1,) afterwards."""
+    """NRM-1 to NRM-6: the normed x (N, C, ..., T), and the running mean (C,) and variance (1,)
+    afterwards.
+    """
     mean, variance = reference.norm_statistics(x) if training else (running_mean, running_var)
     y = reference.norm_forward(x, reference.quantize_8bit(mean), divisor(variance, scaled))
     if not training:
         return y, running_mean, running_var
-    return y, moved(running_mean, mean, momentum), moved(running_var, variance * share(x), momentum) if scaled else running_var
+    return (
+        y,
+        moved(running_mean, mean, momentum),
+        moved(running_var, variance * share(x), momentum) if scaled else running_var,
+    )
 
 
 def divisor(variance: Array, scaled: bool) -> Array:
@@ -41,8 +47,14 @@ def moved(running: Array, new: Array, momentum: float) -> Array:
 
 
 def batch_norm_backward(grad: Array, x: Array, scaled: bool, training: bool) -> Array:
-    """NRM-4, NRM-7: gradient for x; in evaluation, with running statistics of zero, only through x itself."""
-    mean, variance = reference.norm_statistics(x) if training else (np.zeros(x.shape[1], np.float32), np.zeros(1, np.float32))
+    """NRM-4, NRM-7: gradient for x; in evaluation, with running statistics of zero, only through x
+    itself.
+    """
+    mean, variance = (
+        reference.norm_statistics(x)
+        if training
+        else (np.zeros(x.shape[1], np.float32), np.zeros(1, np.float32))
+    )
     through = reference.quantize_8bit_backward(np.full(mean.shape, float(training)), mean)
     return reference.norm_backward(grad, divisor(variance, scaled), through)
 
@@ -57,8 +69,12 @@ def normed(x: Array, scaled: bool) -> Array:
     return batch_norm(x, np.zeros(x.shape[1]), np.zeros(1), 0.1, scaled, True)[0]
 
 
-def normed_sample(x: Array, v: Array, threshold: float, voltage_decay: float, scaled: bool) -> tuple[Array, Array, Array]:
-    """NRM-8: spikes of a dense block with a norm in SAMPLE mode, and the points (z, a) it takes; the current decay is 1."""
+def normed_sample(
+    x: Array, v: Array, threshold: float, voltage_decay: float, scaled: bool
+) -> tuple[Array, Array, Array]:
+    """NRM-8: spikes of a dense block with a norm in SAMPLE mode, and the points (z, a) it takes;
+    the current decay is 1.
+    """
     of, (z, _) = cell(threshold, 1.0, voltage_decay), blocks.dense(x, v, None)
     mean, variance = reference.norm_statistics(z)
     mean, std = reference.quantize_8bit(mean), divisor(variance, scaled)

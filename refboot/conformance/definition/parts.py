@@ -1,6 +1,8 @@
-"""Rates, curves, samples and the schedule on plain arrays: what layers are made of beside synapse and neuron.
+"""Rates, curves, samples and the schedule on plain arrays: what layers are made of beside synapse
+and neuron.
 
-Everything here computes in the float type it is given: the vectors are made from double copies of their inputs.
+Everything here computes in the float type it is given: the vectors are made from double copies of
+their inputs.
 """
 
 from __future__ import annotations
@@ -68,7 +70,9 @@ def delay_backward(grad: Array) -> Array:
 
 
 def dropout_forward(x: Array, kept: Array, p: float, training: bool) -> Array:
-    """NRM-9, NRM-10: one mask (N, C) for all steps, survivors scaled by float32(1 / (1 - p)); x itself outside training."""
+    """NRM-9, NRM-10: one mask (N, C) for all steps, survivors scaled by float32(1 / (1 - p)); x
+    itself outside training.
+    """
     return x * (kept * survivor_scale(p))[..., None] if training else x
 
 
@@ -93,7 +97,9 @@ def keep_newest(z: Array, capacity: int) -> Array:
 
 
 def keep_half(z: Array, permutation: Array) -> Array:
-    """SAM-4: what is left after a fit: all but the first half (rounded down) of the permutation, in order."""
+    """SAM-4: what is left after a fit: all but the first half (rounded down) of the permutation, in
+    order.
+    """
     kept = np.ones(len(z), bool)
     kept[permutation[: len(z) // 2]] = False
     return z[kept]
@@ -110,26 +116,43 @@ def fit_curve(
     alpha: float = 0.1,
     eps: float = 1e-5,
 ) -> tuple[Array, Array]:
-    """FIT-1 to FIT-12: knots and slopes fitted to the points, from the previous ones where there are any. Raises RangeError, ShapeError."""
+    """FIT-1 to FIT-12: knots and slopes fitted to the points, from the previous ones where there
+    are any. Raises RangeError, ShapeError.
+    """
     arrays.whole("num_centers", num_centers, 1, 1024)
     if not 0 <= low < high <= 1:
         raise RangeError("low, high", (low, high), "two rising fractions")
     arrays.check_shape("a", a, z.shape) if len(z) or len(a) else None
     previous = None if knots is None or slopes is None else fit.Curve(knots, slopes)
-    found = fit.fit_curve(z, a, previous, num_centers, (low, high), alpha, eps, fit.saturation, fit.band_medians)
+    found = fit.fit_curve(
+        z, a, previous, num_centers, (low, high), alpha, eps, fit.saturation, fit.band_medians
+    )
     return found.knots, found.slopes
 
 
 def schedule(
-    num_sample_iter: int, sample_period: int, crossover_epochs: Array, layers: int, epochs: Array, iterations: Array, train: Array
+    num_sample_iter: int,
+    sample_period: int,
+    crossover_epochs: Array,
+    layers: int,
+    epochs: Array,
+    iterations: Array,
+    train: Array,
 ) -> Array:
-    """MOD-8 to MOD-11: the mode (SNN 0, ANN 1, SAMPLE 2, FIT 3) of each layer for each asking, (n, layers)."""
+    """MOD-8 to MOD-11: the mode (SNN 0, ANN 1, SAMPLE 2, FIT 3) of each layer for each asking, (n,
+    layers).
+    """
     scheduler = Scheduler(num_sample_iter, sample_period, [int(e) for e in crossover_epochs])
-    asked = [scheduler.mode(int(e), int(i), bool(t)) for e, i, t in zip(epochs, iterations, train, strict=True)]
+    asked = [
+        scheduler.mode(int(e), int(i), bool(t))
+        for e, i, t in zip(epochs, iterations, train, strict=True)
+    ]
     return np.array([[mode.of(layer).value for layer in range(layers)] for mode in asked])
 
 
 def load_curve(knots: Array, slopes: Array) -> tuple[Array, Array]:
-    """NET-16: a stored curve, unchanged; raises FormatError unless it fits together, is finite and rises."""
+    """NET-16: a stored curve, unchanged; raises FormatError unless it fits together, is finite and
+    rises.
+    """
     found = checked_curve(knots, slopes)
     return found.knots, found.slopes

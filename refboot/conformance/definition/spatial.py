@@ -13,8 +13,12 @@ Array = np.ndarray
 Pair = tuple[int, int]
 
 
-def conv_synapse(x: Array, v: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
-    """SYN-7 to SYN-9: the weighted input of a convolution with its weight (O, C/G, K, L) as learned; raises RangeError, ShapeError."""
+def conv_synapse(
+    x: Array, v: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
+    """SYN-7 to SYN-9: the weighted input of a convolution with its weight (O, C/G, K, L) as
+    learned; raises RangeError, ShapeError.
+    """
     if x.shape[1] % groups or len(v) % groups:
         raise RangeError("groups", groups, "a divisor of the channels")
     arrays.check_shape("x", x, ("N", v.shape[1] * groups, "H", "W", "T"))
@@ -23,7 +27,9 @@ def conv_synapse(x: Array, v: Array, stride: Pair, padding: Pair, dilation: Pair
 
 
 def pool_synapse(x: Array, kernel: Pair, weight_scale: float) -> Array:
-    """SYN-10: the weighted input of a pooling layer whose stride is its window; raises ShapeError."""
+    """SYN-10: the weighted input of a pooling layer whose stride is its window; raises
+    ShapeError.
+    """
     weight = blocks.quantised(np.full(kernel, weight_scale, np.float32).astype(x.dtype))
     fits(pool.whole_size(x.shape[2:4], kernel), kernel, kernel, (0, 0), (1, 1))
     return reference.pool_forward(x, weight, kernel, (0, 0), (1, 1))
@@ -31,6 +37,8 @@ def pool_synapse(x: Array, kernel: Pair, weight_scale: float) -> Array:
 
 def fits(size: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> None:
     """SYN-8: raise ShapeError unless the window fits into the padded picture."""
-    out = [conv.output_size(size[k], kernel[k], stride[k], padding[k], dilation[k]) for k in range(2)]
+    out = [
+        conv.output_size(size[k], kernel[k], stride[k], padding[k], dilation[k]) for k in range(2)
+    ]
     if min(out) < 1:
         raise ShapeError("the output", f"of size {out}", "at least 1")

@@ -1,4 +1,6 @@
-"""The training trace: a small network trained for a few steps in all four modes, on plain arrays."""
+"""The training trace: a small network trained for a few steps in all four modes, on plain
+arrays.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ MODES = ("SNN", "ANN", "SAMPLE", "FIT")
 
 
 class Trace(NamedTuple):
-    """The mode of every layer and the loss of every step, the gradient's length per block, and the trained network's rates as an SNN."""
+    """The mode of every layer and the loss of every step, the gradient's length per block, and the
+    trained network's rates as an SNN.
+    """
 
     modes: Array
     losses: Array
@@ -37,16 +41,22 @@ class Samples:
         self.z, self.a = np.concatenate([self.z, z]), np.concatenate([self.a, a])
 
     def fit(self) -> None:
-        """MOD-3: fit the curve, then drop half of the points, those first in the next permutation."""
+        """MOD-3: fit the curve, then drop half of the points, those first in the next
+        permutation.
+        """
         self.knots, self.slopes = parts.fit_curve(self.z, self.a, self.knots, self.slopes)
         order = self.permutations.pop(0)[: len(self.z)]
         self.z, self.a = parts.keep_half(self.z, order), parts.keep_half(self.a, order)
 
 
 class Net:
-    """An input block, two dense blocks with weight norm and the affine read-out; parameters in that order, two per block."""
+    """An input block, two dense blocks with weight norm and the affine read-out; parameters in that
+    order, two per block.
+    """
 
-    def __init__(self, parameters: list[Array], of: Cell, delay_shift: bool, permutations: Array) -> None:
+    def __init__(
+        self, parameters: list[Array], of: Cell, delay_shift: bool, permutations: Array
+    ) -> None:
         self.parameters = parameters
         self.cell = of
         self.delay_shift = delay_shift
@@ -56,10 +66,22 @@ class Net:
         """Output of block i in `mode`, and its backward pass."""
         first, second = self.weights(i)
         if i == 0:
-            return blocks.layer(x, mode, lambda x: blocks.scalar(x, first[0], second[0]), lambda z: self.activate(0, z, mode))
+            return blocks.layer(
+                x,
+                mode,
+                lambda x: blocks.scalar(x, first[0], second[0]),
+                lambda z: self.activate(0, z, mode),
+            )
         if i == 3:
-            return blocks.layer(x, mode, lambda x: blocks.dense(x, first, second), lambda z: (z, lambda grad: (grad,)))
-        return blocks.layer(x, mode, lambda x: blocks.dense(x, first, second), lambda z: self.activate(i, z, mode))
+            return blocks.layer(
+                x,
+                mode,
+                lambda x: blocks.dense(x, first, second),
+                lambda z: (z, lambda grad: (grad,)),
+            )
+        return blocks.layer(
+            x, mode, lambda x: blocks.dense(x, first, second), lambda z: self.activate(i, z, mode)
+        )
 
     def weights(self, i: int) -> list[Array]:
         """The two parameters of block i."""
@@ -76,15 +98,22 @@ class Net:
             return blocks.spikes(z, self.cell, self.delay_shift)
         return blocks.rates(z, samples.knots, samples.slopes)
 
-    def forward(self, x: Array, modes: list[str], steps: int) -> tuple[Array, list[blocks.Backward]]:
-        """MOD-13, TRN-3: the logits (N, K) for still inputs x (N, C), and the backward passes of blocks and read-out in order."""
+    def forward(
+        self, x: Array, modes: list[str], steps: int
+    ) -> tuple[Array, list[blocks.Backward]]:
+        """MOD-13, TRN-3: the logits (N, K) for still inputs x (N, C), and the backward passes of
+        blocks and read-out in order.
+        """
         x = parts.hold(x, steps, modes[0] in blocks.SPIKING)
         backs = []
         for i, mode in enumerate(modes):
             x, back = self.block(i, x, mode)
             backs.append(back)
         last = x.shape[-1]
-        return parts.mean_rate(x)[..., 0], [*backs, lambda grad: (parts.mean_rate_backward(grad[..., None], last),)]
+        return parts.mean_rate(x)[..., 0], [
+            *backs,
+            lambda grad: (parts.mean_rate_backward(grad[..., None], last),),
+        ]
 
     def gradients(self, grad: Array, backs: list[blocks.Backward]) -> list[Array]:
         """TRN-6: gradients of all parameters, given that of the logits."""
@@ -102,14 +131,27 @@ def training_trace(
     permutations: Array, iterations: int, num_sample_iter: int, sample_period: int, crossover_epochs: Array, time_steps: int,
     threshold: float, current_decay: float, voltage_decay: float, delay_shift: bool, optimizer: str, lr: float, momentum: float,
 ) -> Trace:  # fmt: skip
-    """TRN-6, TRN-12: train for one step on each x[s] (N, C), labels[s] (N,); `permutations` (fits, 3, points) say what each fit drops."""
+    """TRN-6, TRN-12: train for one step on each x[s] (N, C), labels[s] (N,); `permutations` (fits,
+    3, points) say what each fit drops.
+    """
     scalars = [np.array([value], np.float32).astype(x.dtype) for value in (weight, bias)]
     net = Net(
-        [*scalars, *(p.copy() for p in (v1, g1, v2, g2, v3, g3))], cell(threshold, current_decay, voltage_decay), delay_shift, permutations
+        [*scalars, *(p.copy() for p in (v1, g1, v2, g2, v3, g3))],
+        cell(threshold, current_decay, voltage_decay),
+        delay_shift,
+        permutations,
     )
     memory = [(np.zeros_like(p), np.zeros_like(p)) for p in net.parameters]
     steps = np.arange(len(x))
-    modes = parts.schedule(num_sample_iter, sample_period, crossover_epochs, 4, steps // iterations, steps % iterations, steps >= 0)
+    modes = parts.schedule(
+        num_sample_iter,
+        sample_period,
+        crossover_epochs,
+        4,
+        steps // iterations,
+        steps % iterations,
+        steps >= 0,
+    )
     losses, norms = [], []
     for s in steps:
         logits, backs = net.forward(x[s], [MODES[m] for m in modes[s]], time_steps)
@@ -128,11 +170,15 @@ def training_trace(
 
 def length(grads: list[Array]) -> float:
     """The length of several gradients as one vector, in float64."""
-    return float(np.sqrt(np.sum(np.concatenate([grad.ravel() for grad in grads]).astype(np.float64) ** 2)))
+    return float(
+        np.sqrt(np.sum(np.concatenate([grad.ravel() for grad in grads]).astype(np.float64) ** 2))
+    )
 
 
 def cross_entropy(logits: Array, labels: Array) -> tuple[float, Array]:
-    """TRN-1, TRN-2, TRN-14: the loss and its gradient; raises ShapeError, TypeMismatchError, RangeError."""
+    """TRN-1, TRN-2, TRN-14: the loss and its gradient; raises ShapeError, TypeMismatchError,
+    RangeError.
+    """
     arrays.floats("logits", logits, ("N", "K"))
     classes = arrays.labels("labels", labels, *logits.shape)
     loss, softmax = reference.cross_entropy_forward(logits, classes)

@@ -13,7 +13,10 @@ from refboot.routine import LayerMode, Mode, Scheduler
 Array = np.ndarray
 spikes, weights, dense_sample = blocks.spikes, trace.Net.weights, blocks.dense_sample
 base_mode, mode_of = Scheduler._base_mode, LayerMode.of
-cross_entropy_forward, cross_entropy_backward = loss.cross_entropy_forward, loss.cross_entropy_backward
+cross_entropy_forward, cross_entropy_backward = (
+    loss.cross_entropy_forward,
+    loss.cross_entropy_backward,
+)
 sgd_step, adam_step, initial_weight = optim.sgd_step, optim.adam_step, trace.initial_weight
 
 
@@ -38,17 +41,23 @@ def always_drops(x: Array, kept: Array, p: float, training: bool) -> Array:
     return x * (kept * parts.survivor_scale(p))[..., None]
 
 
-def delayed_anyway(z: Array, of: Cell, shift: bool, kept: Array | None = None, p: float = 0) -> tuple[Array, blocks.Backward]:
+def delayed_anyway(
+    z: Array, of: Cell, shift: bool, kept: Array | None = None, p: float = 0
+) -> tuple[Array, blocks.Backward]:
     """The delay shift whether asked for or not."""
     return spikes(z, of, True, kept, p)
 
 
-def never_delayed(z: Array, of: Cell, shift: bool, kept: Array | None = None, p: float = 0) -> tuple[Array, blocks.Backward]:
+def never_delayed(
+    z: Array, of: Cell, shift: bool, kept: Array | None = None, p: float = 0
+) -> tuple[Array, blocks.Backward]:
     """No delay shift."""
     return spikes(z, of, False, kept, p)
 
 
-def samples_output(x: Array, v: Array, g: Array | None, *neuron_and_rest: object) -> tuple[Array, ...]:
+def samples_output(
+    x: Array, v: Array, g: Array | None, *neuron_and_rest: object
+) -> tuple[Array, ...]:
     """Points of what leaves the block: after dropout and delay."""
     y, z_mean, _ = dense_sample(x, v, g, *neuron_and_rest)  # type: ignore[arg-type]
     return y, z_mean, y.mean(axis=-1).ravel()
@@ -123,26 +132,66 @@ def naive(logits: Array, labels: Array) -> tuple[float, Array]:
         return float(-np.log(softmax[np.arange(len(labels)), labels]).mean()), softmax
 
 
-def adam_biased(p: Array, grad: Array, m: Array, v: Array, step: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
+def adam_biased(
+    p: Array,
+    grad: Array,
+    m: Array,
+    v: Array,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+) -> None:
     """Moments not corrected for their start."""
     adam_step(p, grad, m, v, 10**6, lr, beta1, beta2, eps)
 
 
-def adam_eps_inside(p: Array, grad: Array, m: Array, v: Array, step: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
+def adam_eps_inside(
+    p: Array,
+    grad: Array,
+    m: Array,
+    v: Array,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+) -> None:
     """eps under the root."""
     m[...] = beta1 * m + (1 - beta1) * grad
     v[...] = beta2 * v + (1 - beta2) * grad * grad
     p -= lr / (1 - beta1**step) * m / np.sqrt(v / (1 - beta2**step) + eps)
 
 
-def adam_subnormal(p: Array, grad: Array, m: Array, v: Array, step: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
+def adam_subnormal(
+    p: Array,
+    grad: Array,
+    m: Array,
+    v: Array,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+) -> None:
     """Moments that may shrink below the smallest normal number."""
     moments = beta1 * m + (1 - beta1) * grad, beta2 * v + (1 - beta2) * grad * grad
     adam_step(p, grad, m, v, step, lr, beta1, beta2, eps)
     m[...], v[...] = moments
 
 
-def adam_swapped(p: Array, grad: Array, m: Array, v: Array, step: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
+def adam_swapped(
+    p: Array,
+    grad: Array,
+    m: Array,
+    v: Array,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+) -> None:
     """The decay rates of the moments swapped."""
     adam_step(p, grad, m, v, step, lr, beta2, beta1, eps)
 
@@ -166,18 +215,70 @@ def fan_out(uniform: Array, weight_scale: float) -> tuple[Array, Array]:
 
 
 MUTANTS = [
-    Mutant("dropout mask per step", "NRM-9", "the mask is not held over time", {"dropout_forward": mask_per_step}),
-    Mutant("dropout not scaled", "NRM-10", "survivors are not multiplied by 1 / (1 - p)", {"dropout_forward": unscaled}),
-    Mutant("dropout mask inverted", "NRM-9", "the kept are dropped", {"dropout_forward": other_mask}),
-    Mutant("dropout in evaluation", "NRM-10", "dropout acts outside training", {"dropout_forward": always_drops}),
-    Mutant("delay shift always", "MOD-7", "spikes are delayed though not asked for", {"spikes": delayed_anyway}),
+    Mutant(
+        "dropout mask per step",
+        "NRM-9",
+        "the mask is not held over time",
+        {"dropout_forward": mask_per_step},
+    ),
+    Mutant(
+        "dropout not scaled",
+        "NRM-10",
+        "survivors are not multiplied by 1 / (1 - p)",
+        {"dropout_forward": unscaled},
+    ),
+    Mutant(
+        "dropout mask inverted", "NRM-9", "the kept are dropped", {"dropout_forward": other_mask}
+    ),
+    Mutant(
+        "dropout in evaluation",
+        "NRM-10",
+        "dropout acts outside training",
+        {"dropout_forward": always_drops},
+    ),
+    Mutant(
+        "delay shift always",
+        "MOD-7",
+        "spikes are delayed though not asked for",
+        {"spikes": delayed_anyway},
+    ),
     Mutant("delay shift never", "MOD-7", "spikes are not delayed", {"spikes": never_delayed}),
-    Mutant("delay shift wraps round", "MOD-7", "the last step comes first", {"delay_forward": lambda x: np.roll(x, 1, axis=-1)}),
-    Mutant("delay shift to earlier", "MOD-7", "spikes come one step early", {"delay_forward": parts.delay_backward}),
-    Mutant("sampled after dropout and delay", "SAM-1", "points of what leaves the block", {"dense_sample": samples_output}),
-    Mutant("stale weight norm", "SYN-4", "weights are not computed anew from v and g", {"Net.weights": stale_weights}),
-    Mutant("bridge sums", "MOD-12", "the sum over time in place of the mean", {"mean_rate": lambda x: x.sum(axis=-1, keepdims=True)}),
-    Mutant("bridge takes the last step", "MOD-12", "the last step in place of the mean", {"mean_rate": lambda x: x[..., -1:]}),
+    Mutant(
+        "delay shift wraps round",
+        "MOD-7",
+        "the last step comes first",
+        {"delay_forward": lambda x: np.roll(x, 1, axis=-1)},
+    ),
+    Mutant(
+        "delay shift to earlier",
+        "MOD-7",
+        "spikes come one step early",
+        {"delay_forward": parts.delay_backward},
+    ),
+    Mutant(
+        "sampled after dropout and delay",
+        "SAM-1",
+        "points of what leaves the block",
+        {"dense_sample": samples_output},
+    ),
+    Mutant(
+        "stale weight norm",
+        "SYN-4",
+        "weights are not computed anew from v and g",
+        {"Net.weights": stale_weights},
+    ),
+    Mutant(
+        "bridge sums",
+        "MOD-12",
+        "the sum over time in place of the mean",
+        {"mean_rate": lambda x: x.sum(axis=-1, keepdims=True)},
+    ),
+    Mutant(
+        "bridge takes the last step",
+        "MOD-12",
+        "the last step in place of the mean",
+        {"mean_rate": lambda x: x[..., -1:]},
+    ),
     Mutant(
         "flatten by column",
         "MOD-6",
@@ -188,26 +289,85 @@ MUTANTS = [
         "still input for one step",
         "MOD-13",
         "an input that is not held",
-        {"hold": lambda x, steps, spiking: x[..., None] * (np.arange(steps if spiking else 1) == 0)},
+        {
+            "hold": lambda x, steps, spiking: (
+                x[..., None] * (np.arange(steps if spiking else 1) == 0)
+            )
+        },
     ),
-    Mutant("rates held", "MOD-13", "rate modes run all steps", {"hold": lambda x, steps, spiking: np.repeat(x[..., None], steps, axis=-1)}),
-    Mutant("fit one iteration early", "MOD-8", "FIT takes the place of the last SAMPLE", {"Scheduler._base_mode": fit_one_early}),
-    Mutant("fit one iteration late", "MOD-8", "one SAMPLE too many", {"Scheduler._base_mode": samples_once_more}),
+    Mutant(
+        "rates held",
+        "MOD-13",
+        "rate modes run all steps",
+        {"hold": lambda x, steps, spiking: np.repeat(x[..., None], steps, axis=-1)},
+    ),
+    Mutant(
+        "fit one iteration early",
+        "MOD-8",
+        "FIT takes the place of the last SAMPLE",
+        {"Scheduler._base_mode": fit_one_early},
+    ),
+    Mutant(
+        "fit one iteration late",
+        "MOD-8",
+        "one SAMPLE too many",
+        {"Scheduler._base_mode": samples_once_more},
+    ),
     Mutant("no fit", "MOD-8", "ANN where FIT should be", {"Scheduler._base_mode": never_fits}),
-    Mutant("periods counted from one", "MOD-8", "sampling starts in epoch 1", {"Scheduler._base_mode": periods_from_one}),
-    Mutant("evaluation always ANN", "MOD-9", "never evaluated as SNN", {"Scheduler._base_mode": evaluates_as_ann}),
-    Mutant("evaluation always SNN", "MOD-9", "never evaluated as ANN", {"Scheduler._base_mode": evaluates_as_snn}),
-    Mutant("crossed layers do not sample", "MOD-10", "SNN for the first layers in SAMPLE", {"LayerMode.of": crossover_before_sample}),
-    Mutant("crossover from the output", "MOD-10", "the last layers spike first", {"LayerMode.of": crossover_from_output}),
+    Mutant(
+        "periods counted from one",
+        "MOD-8",
+        "sampling starts in epoch 1",
+        {"Scheduler._base_mode": periods_from_one},
+    ),
+    Mutant(
+        "evaluation always ANN",
+        "MOD-9",
+        "never evaluated as SNN",
+        {"Scheduler._base_mode": evaluates_as_ann},
+    ),
+    Mutant(
+        "evaluation always SNN",
+        "MOD-9",
+        "never evaluated as ANN",
+        {"Scheduler._base_mode": evaluates_as_snn},
+    ),
+    Mutant(
+        "crossed layers do not sample",
+        "MOD-10",
+        "SNN for the first layers in SAMPLE",
+        {"LayerMode.of": crossover_before_sample},
+    ),
+    Mutant(
+        "crossover from the output",
+        "MOD-10",
+        "the last layers spike first",
+        {"LayerMode.of": crossover_from_output},
+    ),
     Mutant(
         "crossover one epoch late",
         "MOD-11",
         "counted where epoch > landmark",
         {"Scheduler.crossover": lambda s, epoch: sum(e < epoch for e in s.crossover_epochs)},
     ),
-    Mutant("crossover grows when asked", "MOD-11", "asking twice counts twice", {"Scheduler.crossover": counts_repeats}),
-    Mutant("loss summed", "TRN-1", "the sum over samples, not the mean", {"cross_entropy_forward": summed}),
-    Mutant("loss overflows", "TRN-1", "exponentials of the logits as they are", {"cross_entropy_forward": naive}),
+    Mutant(
+        "crossover grows when asked",
+        "MOD-11",
+        "asking twice counts twice",
+        {"Scheduler.crossover": counts_repeats},
+    ),
+    Mutant(
+        "loss summed",
+        "TRN-1",
+        "the sum over samples, not the mean",
+        {"cross_entropy_forward": summed},
+    ),
+    Mutant(
+        "loss overflows",
+        "TRN-1",
+        "exponentials of the logits as they are",
+        {"cross_entropy_forward": naive},
+    ),
     Mutant(
         "loss gradient summed",
         "TRN-2",
@@ -220,11 +380,28 @@ MUTANTS = [
         "the last of the largest logits",
         {"predict": lambda x: x.shape[1] - 1 - x[:, ::-1].argmax(axis=1)},
     ),
-    Mutant("Adam without bias correction", "TRN-4", "moments not divided by 1 - beta^t", {"adam_step": adam_biased}),
+    Mutant(
+        "Adam without bias correction",
+        "TRN-4",
+        "moments not divided by 1 - beta^t",
+        {"adam_step": adam_biased},
+    ),
     Mutant("Adam's eps under the root", "TRN-4", "sqrt(v + eps)", {"adam_step": adam_eps_inside}),
-    Mutant("Adam's betas swapped", "TRN-4", "beta1 for v and beta2 for m", {"adam_step": adam_swapped}),
-    Mutant("Adam's moments subnormal", "TRN-4", "moments below 2^-126 are kept", {"adam_step": adam_subnormal}),
+    Mutant(
+        "Adam's betas swapped", "TRN-4", "beta1 for v and beta2 for m", {"adam_step": adam_swapped}
+    ),
+    Mutant(
+        "Adam's moments subnormal",
+        "TRN-4",
+        "moments below 2^-126 are kept",
+        {"adam_step": adam_subnormal},
+    ),
     Mutant("momentum damped", "TRN-5", "the gradient times 1 - momentum", {"sgd_step": sgd_damped}),
     Mutant("momentum of Nesterov", "TRN-5", "the step looks ahead", {"sgd_step": sgd_nesterov}),
-    Mutant("initial weights by fan-out", "TRN-7", "the bound from the number of outputs", {"initial_weight": fan_out}),
+    Mutant(
+        "initial weights by fan-out",
+        "TRN-7",
+        "the bound from the number of outputs",
+        {"initial_weight": fan_out},
+    ),
 ]

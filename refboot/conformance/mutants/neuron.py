@@ -10,7 +10,12 @@ from refboot.reference import cuba, leaky, spike
 from refboot.reference.fixed_point import shift_to_zero, to_real, to_state
 
 Array = np.ndarray
-leaky_forward, leaky_step, reset, per_channel = leaky.leaky_forward, leaky.leaky_step, leaky.reset, leaky.per_channel
+leaky_forward, leaky_step, reset, per_channel = (
+    leaky.leaky_forward,
+    leaky.leaky_step,
+    leaky.reset,
+    leaky.per_channel,
+)
 spike_forward, cuba_forward = spike.spike_forward, cuba.cuba_forward
 
 
@@ -25,8 +30,13 @@ def resets_at_least(y: Array, threshold: int, subtract: bool) -> Array:
 
 
 def fires_in_float(voltage: Array, threshold: int) -> Array:
-    """v >= threshold + 0.01/4096 in float32, which is >= where the sum has no room for the margin."""
-    return ((voltage / 4096).astype(np.float32) >= np.float32(threshold / 4096) + np.float32(0.01 / 4096)).astype(np.float32)
+    """v >= threshold + 0.01/4096 in float32, which is >= where the sum has no room for the
+    margin.
+    """
+    return (
+        (voltage / 4096).astype(np.float32)
+        >= np.float32(threshold / 4096) + np.float32(0.01 / 4096)
+    ).astype(np.float32)
 
 
 def resets_in_float(y: Array, threshold: int, subtract: bool) -> Array:
@@ -45,7 +55,9 @@ def adds_first(state: Array, drive: Array, decay: Array) -> Array:
     return shift_to_zero((state + drive) * (4096 - decay))
 
 
-def without_state(drive: Array, decay: Array, state: Array, threshold: int | None = None, subtract: bool = False) -> tuple[Array, Array]:
+def without_state(
+    drive: Array, decay: Array, state: Array, threshold: int | None = None, subtract: bool = False
+) -> tuple[Array, Array]:
     """A run that starts from zero whatever the state is."""
     return leaky_forward(drive, decay, np.zeros_like(state), threshold, subtract)
 
@@ -67,9 +79,13 @@ def shows_after_reset(
 
 
 def cuba_as(*, late: bool = False, swapped: bool = False, both_reset: bool = False):  # type: ignore[no-untyped-def]
-    """The neuron with its voltage fed by the current one step late, with its decays swapped, or with its current reset by spikes."""
+    """The neuron with its voltage fed by the current one step late, with its decays swapped, or
+    with its current reset by spikes.
+    """
 
-    def forward(z: Array, i_decay: Array, v_decay: Array, threshold: int, u: Array, v: Array) -> tuple[Array, Array, Array, Array]:
+    def forward(
+        z: Array, i_decay: Array, v_decay: Array, threshold: int, u: Array, v: Array
+    ) -> tuple[Array, Array, Array, Array]:
         if swapped:
             i_decay, v_decay = v_decay, i_decay
         voltages, drive = np.empty(z.shape, np.int64), to_state(z)
@@ -89,7 +105,13 @@ def spike_or_zero(voltage: Array, threshold: int) -> Array:
     return np.where(voltage > threshold, (voltage - threshold) / 4096, 0).astype(np.float32)
 
 
-def cell_off_grid(threshold: float, current_decay: float, voltage_decay: float, tau_grad: float = 1, scale_grad: float = 1) -> neurons.Cell:
+def cell_off_grid(
+    threshold: float,
+    current_decay: float,
+    voltage_decay: float,
+    tau_grad: float = 1,
+    scale_grad: float = 1,
+) -> neurons.Cell:
     """A cell whose surrogate takes the threshold as it was given."""
     found = original_cell(threshold, current_decay, voltage_decay, tau_grad, scale_grad)
     tau, scale = neurons.surrogate(threshold, tau_grad, scale_grad)
@@ -105,8 +127,18 @@ MUTANTS = [
         "fires and resets at the threshold, not only above it",
         {"spike_forward": fires_at_least, "reset": resets_at_least},
     ),
-    Mutant("spike with >=, reset with >", "SPK-1", "fires at the threshold without a reset", {"spike_forward": fires_at_least}),
-    Mutant("reset with >=, spike with >", "LIF-6", "resets at the threshold without a spike", {"reset": resets_at_least}),
+    Mutant(
+        "spike with >=, reset with >",
+        "SPK-1",
+        "fires at the threshold without a reset",
+        {"spike_forward": fires_at_least},
+    ),
+    Mutant(
+        "reset with >=, spike with >",
+        "LIF-6",
+        "resets at the threshold without a spike",
+        {"reset": resets_at_least},
+    ),
     Mutant(
         "threshold in float32 with a margin",
         "SPK-3",
@@ -119,20 +151,45 @@ MUTANTS = [
         "fires where |v| is above the threshold",
         {"spike_forward": lambda v, th: spike_forward(np.abs(v), th)},
     ),
-    Mutant("graded spike above the threshold", "SPK-2", "a graded spike is v - threshold", {"graded_forward": spike_or_zero}),
+    Mutant(
+        "graded spike above the threshold",
+        "SPK-2",
+        "a graded spike is v - threshold",
+        {"graded_forward": spike_or_zero},
+    ),
     Mutant(
         "graded spike in state units",
         "SPK-2",
         "a graded spike is not divided by 4096",
         {"graded_forward": lambda v, th: v * spike_forward(v, th)},
     ),
-    Mutant("graded spike of one", "SPK-2", "a graded spike is 1", {"graded_forward": spike_forward}),
-    Mutant("product of 32 bits", "LIF-10", "state * (4096 - decay) wraps round at 32 bits", {"leaky_step": narrow_step}),
-    Mutant("input decays at once", "LIF-1", "the input is added before the decay", {"leaky_step": adds_first}),
     Mutant(
-        "decay is what is kept", "LIF-1", "the state is multiplied by the decay", {"leaky_step": lambda y, x, d: leaky_step(y, x, 4096 - d)}
+        "graded spike of one", "SPK-2", "a graded spike is 1", {"graded_forward": spike_forward}
     ),
-    Mutant("keeps 4095 - decay", "LIF-1", "the factor is 4095 - decay", {"leaky_step": lambda y, x, d: leaky_step(y, x, d + 1)}),
+    Mutant(
+        "product of 32 bits",
+        "LIF-10",
+        "state * (4096 - decay) wraps round at 32 bits",
+        {"leaky_step": narrow_step},
+    ),
+    Mutant(
+        "input decays at once",
+        "LIF-1",
+        "the input is added before the decay",
+        {"leaky_step": adds_first},
+    ),
+    Mutant(
+        "decay is what is kept",
+        "LIF-1",
+        "the state is multiplied by the decay",
+        {"leaky_step": lambda y, x, d: leaky_step(y, x, 4096 - d)},
+    ),
+    Mutant(
+        "keeps 4095 - decay",
+        "LIF-1",
+        "the factor is 4095 - decay",
+        {"leaky_step": lambda y, x, d: leaky_step(y, x, d + 1)},
+    ),
     Mutant("no leak", "LIF-1", "the state does not decay", {"leaky_step": lambda y, x, d: y + x}),
     Mutant(
         "one decay for all channels",
@@ -148,17 +205,43 @@ MUTANTS = [
     ),
     Mutant("no reset", "LIF-6", "the voltage goes on after a spike", {"reset": lambda y, th, s: y}),
     Mutant(
-        "reset to minus the threshold", "LIF-6", "the voltage restarts below zero", {"reset": lambda y, th, s: np.where(y > th, -th, y)}
+        "reset to minus the threshold",
+        "LIF-6",
+        "the voltage restarts below zero",
+        {"reset": lambda y, th, s: np.where(y > th, -th, y)},
     ),
-    Mutant("reset clears the current", "LIF-6", "a spike resets the current, too", {"cuba_forward": cuba_as(both_reset=True)}),
-    Mutant("reset before output", "LIF-2", "the voltage is recorded after its reset", {"leaky_forward": shows_after_reset}),
-    Mutant("state not carried", "LIF-8", "each call starts from zero", {"leaky_forward": without_state}),
     Mutant(
-        "state carried before its reset", "LIF-2", "the last spike's reset is lost between calls", {"leaky_forward": keeps_before_reset}
+        "reset clears the current",
+        "LIF-6",
+        "a spike resets the current, too",
+        {"cuba_forward": cuba_as(both_reset=True)},
     ),
-    Mutant("voltage one step late", "LIF-7", "the voltage takes the current of the step before", {"cuba_forward": cuba_as(late=True)}),
     Mutant(
-        "decays swapped", "LIF-4", "the current decays like the voltage, and it like the current", {"cuba_forward": cuba_as(swapped=True)}
+        "reset before output",
+        "LIF-2",
+        "the voltage is recorded after its reset",
+        {"leaky_forward": shows_after_reset},
+    ),
+    Mutant(
+        "state not carried", "LIF-8", "each call starts from zero", {"leaky_forward": without_state}
+    ),
+    Mutant(
+        "state carried before its reset",
+        "LIF-2",
+        "the last spike's reset is lost between calls",
+        {"leaky_forward": keeps_before_reset},
+    ),
+    Mutant(
+        "voltage one step late",
+        "LIF-7",
+        "the voltage takes the current of the step before",
+        {"cuba_forward": cuba_as(late=True)},
+    ),
+    Mutant(
+        "decays swapped",
+        "LIF-4",
+        "the current decays like the voltage, and it like the current",
+        {"cuba_forward": cuba_as(swapped=True)},
     ),
     Mutant(
         "neuron calls forget",
@@ -167,11 +250,27 @@ MUTANTS = [
         {"cuba_forward": lambda z, i, w, th, u, v: cuba_forward(z, i, w, th, u * 0, v * 0)},
     ),
     Mutant(
-        "surrogate tau without threshold", "SPK-5", "tau = 100 tau_grad", {"surrogate": lambda th, tau, scale: (100 * tau, 0.1 * scale)}
+        "surrogate tau without threshold",
+        "SPK-5",
+        "tau = 100 tau_grad",
+        {"surrogate": lambda th, tau, scale: (100 * tau, 0.1 * scale)},
     ),
     Mutant(
-        "surrogate tau without 100", "SPK-5", "tau = tau_grad * threshold", {"surrogate": lambda th, tau, scale: (tau * th, 0.1 * scale)}
+        "surrogate tau without 100",
+        "SPK-5",
+        "tau = tau_grad * threshold",
+        {"surrogate": lambda th, tau, scale: (tau * th, 0.1 * scale)},
     ),
-    Mutant("surrogate scale without 0.1", "SPK-5", "scale = scale_grad", {"surrogate": lambda th, tau, scale: (100 * tau * th, scale)}),
-    Mutant("surrogate of the given threshold", "SPK-5", "tau has the threshold before it is cut off", {"cell": cell_off_grid}),
+    Mutant(
+        "surrogate scale without 0.1",
+        "SPK-5",
+        "scale = scale_grad",
+        {"surrogate": lambda th, tau, scale: (100 * tau * th, scale)},
+    ),
+    Mutant(
+        "surrogate of the given threshold",
+        "SPK-5",
+        "tau has the threshold before it is cut off",
+        {"cell": cell_off_grid},
+    ),
 ]

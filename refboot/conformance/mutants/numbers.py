@@ -27,10 +27,16 @@ def wrapped(x: Array) -> Array:
     return ((np.rint(np.clip(x, -1e6, 1e6) * 32) + 128) % 256 - 128) / 32
 
 
-def decays_in_float64(threshold: float, current_decay: float, voltage_decay: float, *surrogate: float) -> neurons.Cell:
+def decays_in_float64(
+    threshold: float, current_decay: float, voltage_decay: float, *surrogate: float
+) -> neurons.Cell:
     """A neuron whose decays are rounded once, from float64."""
-    i_decay, v_decay = (np.array([np.rint(4096 * decay)], np.int64) for decay in (current_decay, voltage_decay))
-    return original_cell(threshold, current_decay, voltage_decay, *surrogate)._replace(i_decay=i_decay, v_decay=v_decay)
+    i_decay, v_decay = (
+        np.array([np.rint(4096 * decay)], np.int64) for decay in (current_decay, voltage_decay)
+    )
+    return original_cell(threshold, current_decay, voltage_decay, *surrogate)._replace(
+        i_decay=i_decay, v_decay=v_decay
+    )
 
 
 def column_norm(v: Array, g: Array) -> Array:
@@ -62,13 +68,19 @@ original_cell = neurons.cell
 original_full = blocks.full_weight
 
 
-original_norm, original_drive, fixed_decay = synapse.row_norm, blocks.integer_drive, fixed_point.decay_mantissa
+original_norm, original_drive, fixed_decay = (
+    synapse.row_norm,
+    blocks.integer_drive,
+    fixed_point.decay_mantissa,
+)
 
 
 def cut_to_real(y: Array) -> Array:
     """y / 4096 in float32, cut off towards zero."""
     real = (y / 4096).astype(np.float32)
-    return np.where(np.abs(real.astype(np.float64)) > np.abs(y / 4096), np.nextafter(real, np.float32(0)), real)
+    return np.where(
+        np.abs(real.astype(np.float64)) > np.abs(y / 4096), np.nextafter(real, np.float32(0)), real
+    )
 
 
 MUTANTS = [
@@ -84,66 +96,184 @@ MUTANTS = [
         "weights at a tie are rounded away from zero",
         {"quantize_8bit": lambda x: clipped(half_away(x * 32) / 32)},
     ),
-    Mutant("weight cut off", "NUM-2", "weights are cut off, not rounded", {"quantize_8bit": lambda x: clipped(np.trunc(x * 32) / 32)}),
+    Mutant(
+        "weight cut off",
+        "NUM-2",
+        "weights are cut off, not rounded",
+        {"quantize_8bit": lambda x: clipped(np.trunc(x * 32) / 32)},
+    ),
     Mutant(
         "weight in steps of 1/64",
         "NUM-1",
         "weights have 1/64 as step",
         {"quantize_8bit": lambda x: np.clip(np.rint(x * 64) / 64, LOW, HIGH)},
     ),
-    Mutant("weight clipped at +4", "NUM-2", "the upper bound is 4", {"quantize_8bit": lambda x: np.clip(np.rint(x * 32) / 32, -4, 4)}),
+    Mutant(
+        "weight clipped at +4",
+        "NUM-2",
+        "the upper bound is 4",
+        {"quantize_8bit": lambda x: np.clip(np.rint(x * 32) / 32, -4, 4)},
+    ),
     Mutant(
         "weight clipped at -3.96875",
         "NUM-2",
         "the lower bound is -3.96875",
         {"quantize_8bit": lambda x: np.clip(np.rint(x * 32) / 32, -HIGH, HIGH)},
     ),
-    Mutant("weight wraps round", "NUM-2", "weights beyond 8 bits wrap round", {"quantize_8bit": wrapped}),
     Mutant(
-        "weight not clipped", "NUM-2", "weights are rounded, not clipped", {"quantize_8bit": lambda x: np.rint(x * np.float64(32)) / 32}
+        "weight wraps round",
+        "NUM-2",
+        "weights beyond 8 bits wrap round",
+        {"quantize_8bit": wrapped},
     ),
-    Mutant("threshold rounded", "NUM-4", "the threshold is rounded, not cut off", {"threshold_mantissa": lambda th: int(np.rint(th * 64))}),
-    Mutant("threshold off the grid", "NUM-4", "the threshold is used as it is given", {"threshold_mantissa": lambda th: th * 64}),
-    Mutant("threshold rounded up", "NUM-4", "the threshold is rounded up", {"threshold_mantissa": lambda th: int(np.ceil(th * 64))}),
-    Mutant("decay cut off", "NUM-5", "decays are cut off, not rounded", {"decay_mantissa": lambda d: np.clip(d, 0, 4096).astype(np.int64)}),
+    Mutant(
+        "weight not clipped",
+        "NUM-2",
+        "weights are rounded, not clipped",
+        {"quantize_8bit": lambda x: np.rint(x * np.float64(32)) / 32},
+    ),
+    Mutant(
+        "threshold rounded",
+        "NUM-4",
+        "the threshold is rounded, not cut off",
+        {"threshold_mantissa": lambda th: int(np.rint(th * 64))},
+    ),
+    Mutant(
+        "threshold off the grid",
+        "NUM-4",
+        "the threshold is used as it is given",
+        {"threshold_mantissa": lambda th: th * 64},
+    ),
+    Mutant(
+        "threshold rounded up",
+        "NUM-4",
+        "the threshold is rounded up",
+        {"threshold_mantissa": lambda th: int(np.ceil(th * 64))},
+    ),
+    Mutant(
+        "decay cut off",
+        "NUM-5",
+        "decays are cut off, not rounded",
+        {"decay_mantissa": lambda d: np.clip(d, 0, 4096).astype(np.int64)},
+    ),
     Mutant(
         "decay half up",
         "NUM-5",
         "decays at a tie are rounded up",
         {"decay_mantissa": lambda d: np.floor(np.clip(d, 0, 4096) + 0.5).astype(np.int64)},
     ),
-    Mutant("decay in float64", "NUM-5", "decays are not rounded to float32 first", {"cell": decays_in_float64}),
-    Mutant("decay off by one", "NUM-5", "decays are too large by one", {"decay_mantissa": lambda d: fixed_decay(d) + 1}),
-    Mutant("decay of 4095", "NUM-5", "decays have 4095 as scale", {"decay_mantissa": lambda d: fixed_decay(d * np.float32(4095 / 4096))}),
-    Mutant("decay not clamped", "NUM-5", "decays are rounded, not clamped", {"decay_mantissa": lambda d: np.rint(d).astype(np.int64)}),
+    Mutant(
+        "decay in float64",
+        "NUM-5",
+        "decays are not rounded to float32 first",
+        {"cell": decays_in_float64},
+    ),
+    Mutant(
+        "decay off by one",
+        "NUM-5",
+        "decays are too large by one",
+        {"decay_mantissa": lambda d: fixed_decay(d) + 1},
+    ),
+    Mutant(
+        "decay of 4095",
+        "NUM-5",
+        "decays have 4095 as scale",
+        {"decay_mantissa": lambda d: fixed_decay(d * np.float32(4095 / 4096))},
+    ),
+    Mutant(
+        "decay not clamped",
+        "NUM-5",
+        "decays are rounded, not clamped",
+        {"decay_mantissa": lambda d: np.rint(d).astype(np.int64)},
+    ),
     Mutant(
         "input rounded",
         "NUM-6",
         "the weighted input is rounded to the state grid",
         {"to_state": lambda x: np.rint(x * 4096).astype(np.int64)},
     ),
-    Mutant("input floored", "NUM-6", "the weighted input is rounded down", {"to_state": lambda x: np.floor(x * 4096).astype(np.int64)}),
-    Mutant("input in units of 1/64", "NUM-6", "the input loses 6 bits", {"to_state": lambda x: 64 * np.trunc(x * 64).astype(np.int64)}),
-    Mutant("real voltage cut to 24 bits", "NUM-7", "the voltage is cut off, not rounded", {"to_real": cut_to_real}),
-    Mutant("shift to minus infinity", "NUM-8", "an arithmetic shift of negative numbers", {"shift_to_zero": lambda p: p >> 12}),
-    Mutant("shift rounds", "NUM-8", "the shift rounds to nearest", {"shift_to_zero": lambda p: (p + 2048) >> 12}),
+    Mutant(
+        "input floored",
+        "NUM-6",
+        "the weighted input is rounded down",
+        {"to_state": lambda x: np.floor(x * 4096).astype(np.int64)},
+    ),
+    Mutant(
+        "input in units of 1/64",
+        "NUM-6",
+        "the input loses 6 bits",
+        {"to_state": lambda x: 64 * np.trunc(x * 64).astype(np.int64)},
+    ),
+    Mutant(
+        "real voltage cut to 24 bits",
+        "NUM-7",
+        "the voltage is cut off, not rounded",
+        {"to_real": cut_to_real},
+    ),
+    Mutant(
+        "shift to minus infinity",
+        "NUM-8",
+        "an arithmetic shift of negative numbers",
+        {"shift_to_zero": lambda p: p >> 12},
+    ),
+    Mutant(
+        "shift rounds",
+        "NUM-8",
+        "the shift rounds to nearest",
+        {"shift_to_zero": lambda p: (p + 2048) >> 12},
+    ),
     Mutant(
         "shift rounds away",
         "NUM-8",
         "the shift rounds to nearest, ties away",
         {"shift_to_zero": lambda p: np.sign(p) * ((np.abs(p) + 2048) >> 12)},
     ),
-    Mutant("weight used unquantised", "SYN-4", "the weight is used as it is learned", {"quantised": lambda w: w}),
-    Mutant("weight norm forgotten", "SYN-5", "v is used without g and its length", {"full_weight": without_norm}),
-    Mutant("weight norm of the whole matrix", "SYN-5", "one length for all outputs", {"weight_norm_forward": column_norm}),
-    Mutant("weight norm without the root", "SYN-5", "g v / ||v||^2", {"row_norm": lambda v: (v.astype(np.float64) ** 2).sum(axis=1)}),
     Mutant(
-        "weight norm with a margin", "SYN-5", "||v|| + 1e-5 in the denominator", {"row_norm": lambda v: original_norm(v) + np.float32(1e-5)}
+        "weight used unquantised",
+        "SYN-4",
+        "the weight is used as it is learned",
+        {"quantised": lambda w: w},
     ),
-    Mutant("weight norm without g", "SYN-5", "v / ||v||", {"weight_norm_forward": lambda v, g: v / original_norm(v)[:, None]}),
-    Mutant("quantised before the norm", "SYN-4", "v is quantised, then normed", {"full_weight": quantised_before}),
+    Mutant(
+        "weight norm forgotten",
+        "SYN-5",
+        "v is used without g and its length",
+        {"full_weight": without_norm},
+    ),
+    Mutant(
+        "weight norm of the whole matrix",
+        "SYN-5",
+        "one length for all outputs",
+        {"weight_norm_forward": column_norm},
+    ),
+    Mutant(
+        "weight norm without the root",
+        "SYN-5",
+        "g v / ||v||^2",
+        {"row_norm": lambda v: (v.astype(np.float64) ** 2).sum(axis=1)},
+    ),
+    Mutant(
+        "weight norm with a margin",
+        "SYN-5",
+        "||v|| + 1e-5 in the denominator",
+        {"row_norm": lambda v: original_norm(v) + np.float32(1e-5)},
+    ),
+    Mutant(
+        "weight norm without g",
+        "SYN-5",
+        "v / ||v||",
+        {"weight_norm_forward": lambda v, g: v / original_norm(v)[:, None]},
+    ),
+    Mutant(
+        "quantised before the norm",
+        "SYN-4",
+        "v is quantised, then normed",
+        {"full_weight": quantised_before},
+    ),
     Mutant("mask forgotten", "SYN-4", "masked weights take part", {"full_weight": without_mask}),
-    Mutant("input bias forgotten", "SYN-6", "the input layer has no bias", {"input_forward": bare_bias}),
+    Mutant(
+        "input bias forgotten", "SYN-6", "the input layer has no bias", {"input_forward": bare_bias}
+    ),
     Mutant(
         "drive in units of the weight",
         "NET-9",

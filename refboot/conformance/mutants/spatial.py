@@ -23,18 +23,24 @@ def flipped(x: Array, weight: Array, *window: object) -> Array:
     return conv_forward(x, weight[:, :, ::-1, ::-1], *window)  # type: ignore[arg-type]
 
 
-def swapped(x: Array, weight: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
+def swapped(
+    x: Array, weight: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
     """A convolution with height and width of its window's numbers swapped."""
     return conv_forward(x, weight, stride[::-1], padding[::-1], dilation[::-1], groups)
 
 
-def interleaved(x: Array, weight: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
+def interleaved(
+    x: Array, weight: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
     """Groups whose input channels are dealt out one by one."""
     order = np.arange(x.shape[1]).reshape(-1, groups).T.ravel()
     return conv_forward(x[:, order], weight, stride, padding, dilation, groups)
 
 
-def over_all(x: Array, weight: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
+def over_all(
+    x: Array, weight: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
     """Groups whose output channels all hear the first input channels."""
     first = np.concatenate([x[:, : weight.shape[1]]] * groups, axis=1)
     return conv_forward(first, weight, stride, padding, dilation, groups)
@@ -89,9 +95,13 @@ def of_layer(x: Array) -> tuple[Array, Array]:
     return np.full_like(mean, x.mean(dtype=np.float64)), variance
 
 
-def exponent_as(whole: Callable[[Array], Array], eps: float = 1e-5, bits: int = 3) -> Callable[[Array], Array]:
+def exponent_as(
+    whole: Callable[[Array], Array], eps: float = 1e-5, bits: int = 3
+) -> Callable[[Array], Array]:
     """Another rule for the exponent."""
-    return lambda variance: 2.0 ** np.clip(whole(np.log2(np.sqrt(variance.astype(np.float64) + eps))), -bits, bits)
+    return lambda variance: (
+        2.0 ** np.clip(whole(np.log2(np.sqrt(variance.astype(np.float64) + eps))), -bits, bits)
+    )
 
 
 def norm_with_real_mean(x: Array, mean: Array, std: Array) -> Array:
@@ -108,8 +118,18 @@ def sampled_before(x: Array, v: Array, *rest: object) -> tuple[Array, Array, Arr
 original_forward, original_bias = norm.norm_forward, norms.exchange_norm
 
 MUTANTS = [
-    Mutant("kernel flipped", "SYN-7", "a convolution in place of a cross-correlation", {"conv_forward": flipped}),
-    Mutant("height and width swapped", "SYN-7", "stride, padding and dilation as (width, height)", {"conv_forward": swapped}),
+    Mutant(
+        "kernel flipped",
+        "SYN-7",
+        "a convolution in place of a cross-correlation",
+        {"conv_forward": flipped},
+    ),
+    Mutant(
+        "height and width swapped",
+        "SYN-7",
+        "stride, padding and dilation as (width, height)",
+        {"conv_forward": swapped},
+    ),
     Mutant(
         "padding forgotten",
         "SYN-7",
@@ -122,22 +142,88 @@ MUTANTS = [
         "the kernel is not spread",
         {"conv_forward": lambda x, w, s, p, d, g: conv_forward(x, w, s, p, (1, 1), g)},
     ),
-    Mutant("groups interleaved", "SYN-9", "channels are dealt out to groups one by one", {"conv_forward": interleaved}),
-    Mutant("groups of the first channels", "SYN-9", "every group hears the first channels", {"conv_forward": over_all}),
-    Mutant("pooling by mean", "SYN-10", "the mean in place of the sum", {"pool_forward": averaging}),
-    Mutant("pooling by maximum", "SYN-10", "the largest in place of the sum", {"pool_forward": largest}),
-    Mutant("pooling drops the rest", "SYN-10", "incomplete windows are left out", {"pool_forward": rest_dropped}),
-    Mutant("pooling pads the remainder", "SYN-10", "H mod K zeros are added, as lava-dl does", {"whole_size": remainder_padded}),
-    Mutant("convolution gradient shifted", "GRD-10", "the padding is not taken off", {"conv_backward": gradient_unpadded}),
+    Mutant(
+        "groups interleaved",
+        "SYN-9",
+        "channels are dealt out to groups one by one",
+        {"conv_forward": interleaved},
+    ),
+    Mutant(
+        "groups of the first channels",
+        "SYN-9",
+        "every group hears the first channels",
+        {"conv_forward": over_all},
+    ),
+    Mutant(
+        "pooling by mean", "SYN-10", "the mean in place of the sum", {"pool_forward": averaging}
+    ),
+    Mutant(
+        "pooling by maximum", "SYN-10", "the largest in place of the sum", {"pool_forward": largest}
+    ),
+    Mutant(
+        "pooling drops the rest",
+        "SYN-10",
+        "incomplete windows are left out",
+        {"pool_forward": rest_dropped},
+    ),
+    Mutant(
+        "pooling pads the remainder",
+        "SYN-10",
+        "H mod K zeros are added, as lava-dl does",
+        {"whole_size": remainder_padded},
+    ),
+    Mutant(
+        "convolution gradient shifted",
+        "GRD-10",
+        "the padding is not taken off",
+        {"conv_backward": gradient_unpadded},
+    ),
     Mutant("unbiased variance", "NRM-5", "the variance over n - 1", {"norm_statistics": unbiased}),
-    Mutant("variance around channel means", "NRM-5", "not around the mean of the layer", {"norm_statistics": around_channels}),
-    Mutant("mean of the layer", "NRM-1", "one mean for all channels", {"norm_statistics": of_layer}),
-    Mutant("mean unquantised", "NRM-1", "a mean that no bias can hold", {"norm_forward": norm_with_real_mean}),
-    Mutant("exponent rounded", "NRM-6", "the logarithm is rounded, not rounded up", {"norm_std": exponent_as(np.rint)}),
-    Mutant("exponent rounded down", "NRM-6", "the logarithm is rounded down", {"norm_std": exponent_as(np.floor)}),
-    Mutant("exponent without eps", "NRM-6", "1e-5 is not added", {"norm_std": exponent_as(np.ceil, 0.0)}),
-    Mutant("exponent of any size", "NRM-6", "not held within [-3, 3]", {"norm_std": exponent_as(np.ceil, bits=99)}),
-    Mutant("running momentum swapped", "NRM-2", "m old + (1 - m) new", {"moved": lambda old, new, m: moved(old, new, 1 - m)}),
+    Mutant(
+        "variance around channel means",
+        "NRM-5",
+        "not around the mean of the layer",
+        {"norm_statistics": around_channels},
+    ),
+    Mutant(
+        "mean of the layer", "NRM-1", "one mean for all channels", {"norm_statistics": of_layer}
+    ),
+    Mutant(
+        "mean unquantised",
+        "NRM-1",
+        "a mean that no bias can hold",
+        {"norm_forward": norm_with_real_mean},
+    ),
+    Mutant(
+        "exponent rounded",
+        "NRM-6",
+        "the logarithm is rounded, not rounded up",
+        {"norm_std": exponent_as(np.rint)},
+    ),
+    Mutant(
+        "exponent rounded down",
+        "NRM-6",
+        "the logarithm is rounded down",
+        {"norm_std": exponent_as(np.floor)},
+    ),
+    Mutant(
+        "exponent without eps",
+        "NRM-6",
+        "1e-5 is not added",
+        {"norm_std": exponent_as(np.ceil, 0.0)},
+    ),
+    Mutant(
+        "exponent of any size",
+        "NRM-6",
+        "not held within [-3, 3]",
+        {"norm_std": exponent_as(np.ceil, bits=99)},
+    ),
+    Mutant(
+        "running momentum swapped",
+        "NRM-2",
+        "m old + (1 - m) new",
+        {"moved": lambda old, new, m: moved(old, new, 1 - m)},
+    ),
     Mutant(
         "running variance of n - 1",
         "NRM-2",
@@ -156,7 +242,22 @@ MUTANTS = [
         "gradient through a clipped mean",
         {"norm_backward": lambda g, std, t: norm_backward(g, std, t * 0 + t.max())},
     ),
-    Mutant("norm gradient not scaled", "NRM-7", "2^e is left out", {"norm_backward": lambda g, std, t: norm_backward(g, std * 0 + 1, t)}),
-    Mutant("sampled before the norm", "NRM-8", "z of a point without the norm", {"normed_sample": sampled_before}),
-    Mutant("norm's bias of the wrong sign", "NRM-11", "64 q(mean), not its negative", {"exchange_norm": lambda mean: -original_bias(mean)}),
+    Mutant(
+        "norm gradient not scaled",
+        "NRM-7",
+        "2^e is left out",
+        {"norm_backward": lambda g, std, t: norm_backward(g, std * 0 + 1, t)},
+    ),
+    Mutant(
+        "sampled before the norm",
+        "NRM-8",
+        "z of a point without the norm",
+        {"normed_sample": sampled_before},
+    ),
+    Mutant(
+        "norm's bias of the wrong sign",
+        "NRM-11",
+        "64 q(mean), not its negative",
+        {"exchange_norm": lambda mean: -original_bias(mean)},
+    ),
 ]

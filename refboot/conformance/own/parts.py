@@ -22,7 +22,11 @@ from refboot.synapse.weight import Weight
 Array = np.ndarray
 NONE = np.zeros(0, np.float32)
 delay_forward, delay_backward = base.later, base.earlier
-mean_rate, mean_rate_backward, cross_entropy = base.mean_rate, base.mean_rate_backward, loss.cross_entropy
+mean_rate, mean_rate_backward, cross_entropy = (
+    base.mean_rate,
+    base.mean_rate_backward,
+    loss.cross_entropy,
+)
 
 
 def make_neuron(threshold: float, i: float, v: float, **others: Any) -> cuba.Neuron:
@@ -30,16 +34,38 @@ def make_neuron(threshold: float, i: float, v: float, **others: Any) -> cuba.Neu
     return cuba.Neuron(threshold, i, v, **others)
 
 
-def neuron_forward(z: Array, threshold: float, i: float, v: float, graded: bool, calls: int) -> Array:
+def neuron_forward(
+    z: Array, threshold: float, i: float, v: float, graded: bool, calls: int
+) -> Array:
     """Spikes over several calls with persistent state."""
     neuron = make_neuron(threshold, i, v, graded_spike=bool(graded), persistent_state=True)
     z = arrays.floats("z", z)
-    return np.concatenate([neuron.forward(np.ascontiguousarray(piece)) for piece in np.split(z, calls, axis=-1)], axis=-1)
+    return np.concatenate(
+        [neuron.forward(np.ascontiguousarray(piece)) for piece in np.split(z, calls, axis=-1)],
+        axis=-1,
+    )
 
 
-def neuron_backward(grad: Array, z: Array, threshold: float, i: float, v: float, tau: float, scale: float, graded: bool) -> tuple[Any, ...]:
+def neuron_backward(
+    grad: Array,
+    z: Array,
+    threshold: float,
+    i: float,
+    v: float,
+    tau: float,
+    scale: float,
+    graded: bool,
+) -> tuple[Any, ...]:
     """Gradients for z and for the decays."""
-    neuron = make_neuron(threshold, i, v, tau_grad=tau, scale_grad=scale, graded_spike=bool(graded), requires_grad=True)
+    neuron = make_neuron(
+        threshold,
+        i,
+        v,
+        tau_grad=tau,
+        scale_grad=scale,
+        graded_spike=bool(graded),
+        requires_grad=True,
+    )
     neuron.forward(z)
     return neuron.backward(grad), neuron.current_decay.grad, neuron.voltage_decay.grad
 
@@ -60,7 +86,13 @@ def gradients(weight: Weight) -> tuple[Array, Array]:
 
 def make_dense(v: Array, g: Array | None, mask: Array | None = None) -> Dense:
     """A dense synapse with these parameters."""
-    synapse = Dense(v.shape[1], v.shape[0], weight_norm=g is not None, mask=mask, rng=np.random.default_rng(SEED))
+    synapse = Dense(
+        v.shape[1],
+        v.shape[0],
+        weight_norm=g is not None,
+        mask=mask,
+        rng=np.random.default_rng(SEED),
+    )
     give(synapse.weight, v, g)
     return synapse
 
@@ -71,7 +103,9 @@ def dense_synapse(x: Array, v: Array, g: Array | None, mask: Array | None) -> Ar
     return synapse.forward(arrays.floats("x", x, synapse.axes))
 
 
-def dense_synapse_backward(grad: Array, x: Array, v: Array, g: Array | None, mask: Array | None) -> tuple[Array, ...]:
+def dense_synapse_backward(
+    grad: Array, x: Array, v: Array, g: Array | None, mask: Array | None
+) -> tuple[Array, ...]:
     """Its gradients for x, v and g."""
     synapse = make_dense(v, g, mask)
     synapse.forward(x)
@@ -83,7 +117,9 @@ def input_synapse(x: Array, weight: float | None, bias: float | None) -> Array:
     return Scalar(weight, bias).forward(arrays.floats("x", x))
 
 
-def input_synapse_backward(grad: Array, x: Array, weight: float | None, bias: float | None) -> tuple[Any, ...]:
+def input_synapse_backward(
+    grad: Array, x: Array, weight: float | None, bias: float | None
+) -> tuple[Any, ...]:
     """Its gradients for x, weight and bias."""
     synapse = Scalar(weight, bias)
     synapse.forward(x)
@@ -119,7 +155,15 @@ def keep_half(z: Array, permutation: Array) -> Array:
 
 
 def fit_curve(
-    z: Array, a: Array, knots: Any, slopes: Any, num_centers: int, low: float, high: float, alpha: float, eps: float
+    z: Array,
+    a: Array,
+    knots: Any,
+    slopes: Any,
+    num_centers: int,
+    low: float,
+    high: float,
+    alpha: float,
+    eps: float,
 ) -> tuple[Any, ...]:
     """The curve a sampler fits."""
     sampler = AnnSampler(num_centers, (low, high), eps)
@@ -162,11 +206,21 @@ def hold(x: Array, steps: int, spiking: bool) -> Array:
     return network.forward(x, LayerMode(0, Mode.SNN if spiking else Mode.ANN))
 
 
-def schedule(samples: int, period: int, crossover: Array, layers: int, epochs: Array, iterations: Array, train: Array) -> Array:
+def schedule(
+    samples: int,
+    period: int,
+    crossover: Array,
+    layers: int,
+    epochs: Array,
+    iterations: Array,
+    train: Array,
+) -> Array:
     """The modes a scheduler gives."""
     scheduler = Scheduler(samples, period, crossover.tolist())
     asked = zip(epochs.tolist(), iterations.tolist(), train.tolist(), strict=True)
-    modes = [scheduler.mode(epoch, iteration, bool(training)) for epoch, iteration, training in asked]
+    modes = [
+        scheduler.mode(epoch, iteration, bool(training)) for epoch, iteration, training in asked
+    ]
     return np.array([[mode.of(layer).value for layer in range(layers)] for mode in modes])
 
 

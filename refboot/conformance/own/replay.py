@@ -33,7 +33,9 @@ class Replay(np.random.Generator):
     def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Any = None) -> Any:
         """The known numbers, from [-1, 1) to [low, high)."""
         return (
-            super().uniform(low, high, size) if self.known is None else (low + high) / 2 + self.known.astype(np.float64) * (high - low) / 2
+            super().uniform(low, high, size)
+            if self.known is None
+            else (low + high) / 2 + self.known.astype(np.float64) * (high - low) / 2
         )
 
     def random(self, *_: Any, **__: Any) -> Any:

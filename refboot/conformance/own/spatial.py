@@ -19,10 +19,14 @@ Array = np.ndarray
 Pair = tuple[int, int]
 
 
-def conv_synapse(x: Array, v: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int) -> Array:
+def conv_synapse(
+    x: Array, v: Array, stride: Pair, padding: Pair, dilation: Pair, groups: int
+) -> Array:
     """The weighted input of a convolution."""
     rng = np.random.default_rng(SEED)
-    synapse = Conv(v.shape[1] * groups, len(v), v.shape[2:], stride, padding, dilation, groups, rng=rng)
+    synapse = Conv(
+        v.shape[1] * groups, len(v), v.shape[2:], stride, padding, dilation, groups, rng=rng
+    )
     give(synapse.weight, v, None)
     return synapse.forward(arrays.floats("x", x, synapse.axes))
 
@@ -39,7 +43,9 @@ def make_norm(channels: int, scaled: bool, momentum: float = 0.1) -> MeanOnlyBat
     return made
 
 
-def batch_norm(x: Array, mean: Array, variance: Array, momentum: float, scaled: bool, training: bool) -> tuple[Array, ...]:
+def batch_norm(
+    x: Array, mean: Array, variance: Array, momentum: float, scaled: bool, training: bool
+) -> tuple[Array, ...]:
     """The normed x, and the running statistics afterwards."""
     norm = make_norm(len(mean), scaled, momentum)
     named = norm.parameters()
@@ -64,7 +70,11 @@ def norm_exponent(variance: Array) -> Array:
 
 def normed_block(v: Array, threshold: float, voltage_decay: float, scaled: bool) -> block.Dense:
     """A dense block with a norm."""
-    neuron: dict[str, Any] = {"threshold": threshold, "current_decay": 1.0, "voltage_decay": voltage_decay}
+    neuron: dict[str, Any] = {
+        "threshold": threshold,
+        "current_decay": 1.0,
+        "voltage_decay": voltage_decay,
+    }
     norm = WgtScaleBatchNorm if scaled else MeanOnlyBatchNorm
     outputs, inputs = v.shape
     layer = block.Dense(neuron | {"norm": norm}, inputs, outputs, rng=np.random.default_rng(SEED))
@@ -72,7 +82,9 @@ def normed_block(v: Array, threshold: float, voltage_decay: float, scaled: bool)
     return layer
 
 
-def normed_sample(x: Array, v: Array, threshold: float, voltage_decay: float, scaled: bool) -> tuple[Array, ...]:
+def normed_sample(
+    x: Array, v: Array, threshold: float, voltage_decay: float, scaled: bool
+) -> tuple[Array, ...]:
     """Spikes and points in SAMPLE mode."""
     layer = normed_block(v, threshold, voltage_decay, scaled)
     return layer.forward(x, Mode.SAMPLE), layer.f.z, layer.f.a

@@ -1,4 +1,6 @@
-"""Exchange files (`.net`): networks from lava-dl's and refboot's own, run as floats or as Loihi's integers."""
+"""Exchange files (`.net`): networks from lava-dl's and refboot's own, run as floats or as Loihi's
+integers.
+"""
 
 from refboot.exchange import read, write
 from refboot.io.netx.build import build, load

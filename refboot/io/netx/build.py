@@ -21,11 +21,15 @@ from refboot.reference.fixed_point import DECAY_SCALE, WEIGHT_SCALE
 DEFAULT_STEPS = 16
 
 
-def load(path: str | os.PathLike[str], time_steps: int | None = None, seed: int = 0, strict: bool = True) -> Network:
-    """The network in the exchange file `path`, ready for SNN mode, and for ANN mode where refboot wrote its curves.
+def load(
+    path: str | os.PathLike[str], time_steps: int | None = None, seed: int = 0, strict: bool = True
+) -> Network:
+    """The network in the exchange file `path`, ready for SNN mode, and for ANN mode where refboot
+    wrote its curves.
 
-    It takes `time_steps` steps, if not given those of the file, or 16. `seed` is that of what its samplers draw, should it be
-    trained on. `strict` as in `read`. Raises FormatError as `read` and `build` do.
+    It takes `time_steps` steps, if not given those of the file, or 16. `seed` is that of what its
+    samplers draw, should it be trained on. `strict` as in `read`. Raises FormatError as `read` and
+    `build` do.
     """
     return build(read(path, strict), time_steps, seed)
 
@@ -33,13 +37,16 @@ def load(path: str | os.PathLike[str], time_steps: int | None = None, seed: int 
 def build(net: NetSpec, time_steps: int | None = None, seed: int = 0) -> Network:
     """The network that `net` describes, in evaluation; see `load`.
 
-    A bias becomes the running mean of a norm. Raises FormatError, naming the layer, for a bias that no norm can be: that of a
-    read-out, or one behind a current that leaks.
+    A bias becomes the running mean of a norm. Raises FormatError, naming the layer, for a bias that
+    no norm can be: that of a read-out, or one behind a current that leaks.
     """
     arrays.instance("net", net, NetSpec, "what refboot.exchange.read gives")
     steps = None if time_steps is None else arrays.whole("time_steps", time_steps)
     rng = np.random.default_rng(arrays.whole("seed", seed, 0, 2**63 - 1))
-    blocks = [_block(i, layer, shape, rng) for i, (layer, shape) in enumerate(zip(net.layers, net.inputs(), strict=True))]
+    blocks = [
+        _block(i, layer, shape, rng)
+        for i, (layer, shape) in enumerate(zip(net.layers, net.inputs(), strict=True))
+    ]
     network = Network(blocks, net.input_shape, steps or net.time_steps or DEFAULT_STEPS)
     for block, layer in zip(network.blocks, net.layers, strict=True):
         _fill(block, layer)
@@ -57,7 +64,9 @@ def _block(number: int, layer: LayerSpec, shape: Shape, rng: np.random.Generator
     if layer.geometry is not None:
         kernel, stride, padding, dilation, groups = layer.geometry
         window = kernel, stride, padding, dilation, groups
-        return cuba.Conv(neuron, shape[0], len(layer.weight), *window, delay_shift=layer.delay_shift, rng=rng)
+        return cuba.Conv(
+            neuron, shape[0], len(layer.weight), *window, delay_shift=layer.delay_shift, rng=rng
+        )
     outputs, inputs = layer.weight.shape
     if layer.read_out:
         return cuba.Affine(neuron, inputs, outputs, rng=rng)
@@ -65,14 +74,23 @@ def _block(number: int, layer: LayerSpec, shape: Shape, rng: np.random.Generator
 
 
 def neuron_params(name: str, layer: LayerSpec) -> dict[str, Any]:
-    """The arguments of a layer's CUBA neuron, with a norm where the layer has a bias; raises FormatError."""
+    """The arguments of a layer's CUBA neuron, with a norm where the layer has a bias; raises
+    FormatError.
+    """
     spec = layer.neuron or READ_OUT
     params = {"threshold": spec.v_th / WEIGHT_SCALE, "graded_spike": spec.graded}
-    params |= {"current_decay": spec.i_decay / DECAY_SCALE, "voltage_decay": spec.v_decay / DECAY_SCALE}
+    params |= {
+        "current_decay": spec.i_decay / DECAY_SCALE,
+        "voltage_decay": spec.v_decay / DECAY_SCALE,
+    }
     if not has_bias(layer):
         return params
     if layer.read_out or spec.i_decay != DECAY_HIGH:
-        raise FormatError(f"the bias of {name}", "not zero", "none on a read-out, and iDecay 4096 beside one (refboot has it as a norm)")
+        raise FormatError(
+            f"the bias of {name}",
+            "not zero",
+            "none on a read-out, and iDecay 4096 beside one (refboot has it as a norm)",
+        )
     return params | {"norm": partial(MeanOnlyBatchNorm, quantised=False)}
 
 
@@ -88,7 +106,10 @@ def _fill(block: Any, layer: LayerSpec) -> None:
     assert layer.weight is not None
     if layer.kind == "input":
         assert layer.bias is not None
-        block.synapse.weight.data[...], block.synapse.bias.data[...] = real(layer.weight), real(layer.bias)
+        block.synapse.weight.data[...], block.synapse.bias.data[...] = (
+            real(layer.weight),
+            real(layer.bias),
+        )
     else:
         block.synapse.weight.v.data[...] = real(layer.weight)
     if has_bias(layer):

@@ -1,7 +1,9 @@
-"""An exchange file run as Loihi and Lava's fixed-point model run it: integers alone, a step of delay a layer, 24-bit states.
+"""An exchange file run as Loihi and Lava's fixed-point model run it: integers alone, a step of
+delay a layer, 24-bit states.
 
-It agrees with refboot's SNN mode in every bit, `layer` steps later, as long as no state leaves its 24 bits and no layer has a bias
-(a bias acts from the first step on, before the first spikes arrive).
+It agrees with refboot's SNN mode in every bit, `layer` steps later, as long as no state leaves its
+24 bits and no layer has a bias (a bias acts from the first step on, before the first spikes
+arrive).
 """
 
 from __future__ import annotations
@@ -20,12 +22,15 @@ from refboot.synapse.hook import quantize_8bit
 UNIT = STATE_SCALE // WEIGHT_SCALE
 
 
-def simulate(net: NetSpec, x: Floats, time_steps: int | None = None, delay: bool = True) -> list[Trace]:
-    """u, v before reset (int64, units of 1/4096) and spikes s of every layer and step, each (N, *shape, T), for x (N, *input_shape[, T]).
+def simulate(
+    net: NetSpec, x: Floats, time_steps: int | None = None, delay: bool = True
+) -> list[Trace]:
+    """u, v before reset (int64, units of 1/4096) and spikes s of every layer and step, each (N,
+    *shape, T), for x (N, *input_shape[, T]).
 
-    A still x is held for `time_steps` (default: the file's). `delay`: a step from layer to layer, as on the chip. u wraps round and v
-    saturates at 2^23. A read-out has its weighted input as u and the sum so far as v. Raises ShapeError, RangeError, TypeMismatchError.
-    Spec: NET-9.
+    A still x is held for `time_steps` (default: the file's). `delay`: a step from layer to layer,
+    as on the chip. u wraps round and v saturates at 2^23. A read-out has its weighted input as u
+    and the sum so far as v. Raises ShapeError, RangeError, TypeMismatchError. Spec: NET-9.
     """
     arrays.instance("net", net, NetSpec, "what refboot.exchange.read gives")
     delay = arrays.flag("delay", delay)
@@ -43,15 +48,21 @@ def simulate(net: NetSpec, x: Floats, time_steps: int | None = None, delay: bool
 
 
 def decide(net: NetSpec, x: Floats, time_steps: int | None = None) -> Ints:
-    """The class (N,) that the chip decides for still inputs x (N, *input_shape): the last layer's largest sum, or most spikes.
+    """The class (N,) that the chip decides for still inputs x (N, *input_shape): the last layer's
+    largest sum, or most spikes.
 
-    It sees `time_steps` steps of the input (default: the file's), one more for each layer that its spikes still have to pass.
+    It sees `time_steps` steps of the input (default: the file's), one more for each layer that its
+    spikes still have to pass.
     """
     arrays.instance("net", net, NetSpec, "what refboot.exchange.read gives")
     arrives = len([layer for layer in net.layers if layer.kind not in ("input", "flatten")])
     steps = over_time(net, arrays.floats("x", x), time_steps).shape[-1]
     last = simulate(net, x, steps + arrives)[-1]
-    counts: Ints = last.v[..., -1] if net.layers[-1].read_out else last.s[..., arrives:].sum(axis=-1).astype(np.int64)
+    counts: Ints = (
+        last.v[..., -1]
+        if net.layers[-1].read_out
+        else last.s[..., arrives:].sum(axis=-1).astype(np.int64)
+    )
     return counts.reshape(len(counts), -1).argmax(axis=1)
 
 
@@ -65,7 +76,11 @@ def over_time(net: NetSpec, x: Floats, time_steps: int | None) -> Floats:
         return np.broadcast_to(x.reshape(n, *net.input_shape, 1), (n, *net.input_shape, steps))
     if n and x.ndim > 1 and x.size == n * size * x.shape[-1]:
         return x.reshape(n, *net.input_shape, x.shape[-1])
-    raise ShapeError("x", f"of shape {x.shape}", f"(N, {', '.join(map(str, net.input_shape))}) with an optional last axis T")
+    raise ShapeError(
+        "x",
+        f"of shape {x.shape}",
+        f"(N, {', '.join(map(str, net.input_shape))}) with an optional last axis T",
+    )
 
 
 def run_layer(layer: LayerSpec, x: Floats) -> Trace:
@@ -79,7 +94,9 @@ def run_layer(layer: LayerSpec, x: Floats) -> Trace:
 
 
 def injected(layer: LayerSpec, x: Floats) -> Ints:
-    """What an input layer adds to its voltages: 2 W k + 64 B, k the pixel in units of 1/32; of x's shape. Spec: NET-10."""
+    """What an input layer adds to its voltages: 2 W k + 64 B, k the pixel in units of 1/32; of x's
+    shape. Spec: NET-10.
+    """
     assert layer.weight is not None
     assert layer.bias is not None
     k = np.rint(quantize_8bit.forward(x) * np.float32(32)).astype(np.int64)
@@ -97,7 +114,9 @@ def weighted(layer: LayerSpec, x: Floats) -> Floats:
 
 
 def run_neuron(drive: Ints, neuron: NeuronSpec, bias: Ints) -> Trace:
-    """Neurons over all steps of `drive` (N, ..., T); `bias`, broadcast to it, is added to the voltage past the current."""
+    """Neurons over all steps of `drive` (N, ..., T); `bias`, broadcast to it, is added to the
+    voltage past the current.
+    """
     o, start, threshold = ops.active(), np.zeros(drive.shape[:-1], np.int64), UNIT * neuron.v_th
     u, _ = o.wrapped_forward(drive, np.array([neuron.i_decay]), start)
     v, _ = o.saturated_forward(u + bias, np.array([neuron.v_decay]), start, threshold)

@@ -1,4 +1,6 @@
-"""What a network costs and whether it fits the chip: weights, memory, operations, and how far its sums can go."""
+"""What a network costs and whether it fits the chip: weights, memory, operations, and how far its
+sums can go.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,11 @@ INPUT_RANGE = (-4.0, 127 / 32)  # all that an input can be once it is rounded to
 
 
 class Summary(NamedTuple):
-    """One layer: `weights` stored, of them `zeros`; `connections` made; bytes; the least and largest mantissa; the largest |u| and |v|.
+    """One layer: `weights` stored, of them `zeros`; `connections` made; bytes; the least and
+    largest mantissa; the largest |u| and |v|.
 
-    `u_most` and `v_most` are bounds in real units over all inputs and steps; `overflows` tells whether they pass 24 bits.
+    `u_most` and `v_most` are bounds in real units over all inputs and steps; `overflows` tells
+    whether they pass 24 bits.
     """
 
     weights: int
@@ -34,21 +38,41 @@ class Summary(NamedTuple):
 
 
 def summarise(net: NetSpec, time_steps: int) -> list[Summary | None]:
-    """A summary of each layer for `time_steps` steps; None for a layer that only changes the shape."""
+    """A summary of each layer for `time_steps` steps; None for a layer that only changes the
+    shape.
+    """
     pairs = zip(net.layers, net.inputs(), strict=True)
-    return [None if layer.kind == "flatten" else layer_summary(layer, shape, time_steps) for layer, shape in pairs]
+    return [
+        None if layer.kind == "flatten" else layer_summary(layer, shape, time_steps)
+        for layer, shape in pairs
+    ]
 
 
 def layer_summary(layer: LayerSpec, shape: Shape, time_steps: int) -> Summary:
-    """The summary of a layer with weights for inputs of `shape`. Weights are counted as 8 bits, biases as 16, states as 2 x 32."""
+    """The summary of a layer with weights for inputs of `shape`. Weights are counted as 8 bits,
+    biases as 16, states as 2 x 32.
+    """
     assert layer.weight is not None
     weight = layer.weight.reshape(-1)
     biases = 0 if layer.bias is None else layer.bias.size
     size = weight.size + 2 * biases + STATE_BYTES * layer.size
     far = limits(layer, time_steps)
-    u, v = (float(np.abs(np.stack(pair)).max()) / STATE_SCALE for pair in ((far.u_low, far.u_high), (far.v_low, far.v_high)))
+    u, v = (
+        float(np.abs(np.stack(pair)).max()) / STATE_SCALE
+        for pair in ((far.u_low, far.u_high), (far.v_low, far.v_high))
+    )
     low, high = int(weight.min()), int(weight.max())
-    return Summary(weight.size, int((weight == 0).sum()), connections(layer), size, low, high, u, v, bool(far.overflows.any()))
+    return Summary(
+        weight.size,
+        int((weight == 0).sum()),
+        connections(layer),
+        size,
+        low,
+        high,
+        u,
+        v,
+        bool(far.overflows.any()),
+    )
 
 
 def limits(layer: LayerSpec, time_steps: int) -> Reach:
@@ -59,11 +83,15 @@ def limits(layer: LayerSpec, time_steps: int) -> Reach:
     inputs = INPUT_RANGE if layer.kind == "input" else (0.0, 1.0)
     if layer.bias is not None:
         rows = np.column_stack([rows, layer.bias.reshape(-1)])
-    return reach((rows / WEIGHT_SCALE).astype(np.float32), neuron.i_decay, neuron.v_decay, time_steps, inputs)
+    return reach(
+        (rows / WEIGHT_SCALE).astype(np.float32), neuron.i_decay, neuron.v_decay, time_steps, inputs
+    )
 
 
 def connections(layer: LayerSpec) -> int:
-    """How many synapses the layer has: the most operations that a step can need, if every input fires."""
+    """How many synapses the layer has: the most operations that a step can need, if every input
+    fires.
+    """
     assert layer.weight is not None
     if layer.kind == "input":
         return layer.size
