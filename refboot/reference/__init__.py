@@ -1,10 +1,11 @@
-"""The definition: Bootstrap SNN training in plain NumPy, forward beside backward; each names its
-clauses of the spec.
+"""The definition: Bootstrap SNN training in plain NumPy, forward beside backward; each function
+names its clauses of the spec.
 
-Read in this order: fixed_point, leaky, spike, cuba, adaptive, loihi, synapse, conv, pool, norm,
-fit, forgetting, pwl, loss, rate_loss, optim.
+Read in this order. Numbers: fixed_point, sums, elementary, draws. A spiking layer: leaky, spike,
+cuba, adaptive, loihi, synapse, conv, pool, norm. Bootstrap: sampling, fit, pwl, rates, schedule.
+Training: loss, rate_loss, optim.
 Arrays are float32 (real values), int64 (values on a grid) or, in a fit, float64; time is the last
-axis.
+axis. The names below are the operations that a set of operations (refboot.ops) may replace.
 """
 
 from refboot.reference.adaptive import adaptive_forward
@@ -27,6 +28,7 @@ from refboot.reference.rate_loss import (
     share_loss_backward,
     share_loss_forward,
 )
+from refboot.reference.rates import mean_rate_forward
 from refboot.reference.spike import graded_backward, graded_forward, spike_backward, spike_forward
 from refboot.reference.synapse import (
     dense_backward,
@@ -58,6 +60,7 @@ __all__ = [
     "leaky_backward",
     "leaky_decay_backward",
     "leaky_forward",
+    "mean_rate_forward",
     "norm_backward",
     "norm_forward",
     "norm_statistics",

@@ -1,21 +1,20 @@
 """Convolution over space: one set of weights, applied at every pixel and every step.
 
 Letters: N samples, C input and O output channels, G groups, H x W pixels, K x L kernel, T steps.
-Weights are (O, C/G, K, L) and already quantised when they come here. Stride, padding (zeros) and
-dilation are pairs (height, width).
+Weights are (O, C/G, K, L) and already quantised. Stride, padding (zeros) and dilation are pairs
+(height, width). Output channel o sees the C/G input channels of its own group.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import product
+import itertools
 
 import numpy as np
 
 from refboot.arrays import Floats
+from refboot.reference.sums import product
 
 Pair = tuple[int, int]
-Position = tuple[tuple[int, int], tuple[slice, slice]]
 
 
 def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int) -> int:
@@ -30,21 +29,19 @@ def output_size(size: int, kernel: int, stride: int, padding: int, dilation: int
 def conv_forward(
     x: Floats, weight: Floats, stride: Pair, padding: Pair, dilation: Pair, groups: int
 ) -> Floats:
-    """z[n, o, y, x, t] = sum over c, i, j of weight[o, c, i, j] * x[n, c, y*stride + i*dilation -
-    padding, ..., t].
+    """z[n, o, y, x, t] = sum over c, i, j of weight[o, c, i, j] * x[n, c, y', x', t], in order.
 
-    x (N, C, H, W, T), z (N, O, H', W', T), float32; the kernel is not flipped, outside the picture
-    lie zeros. Output channel o hears the C/G input channels of its own group. Exact for spikes and
-    quantised weights with C/G * K * L < 131,072. Spec: SYN-7, SYN-9.
+    y' = y * stride + i * dilation - padding, and x' likewise with j; outside the picture lie
+    zeros. x (N, C, H, W, T), z (N, O, H', W', T), float32; the kernel is not flipped. Exact for
+    spikes and quantised weights with C/G * K * L < 131,072. Spec: SYN-7, SYN-9.
     """
-    x, w = by_group(padded(x, padding), groups), by_group(weight[None], groups)[0]
-    z = np.zeros(
-        (*x.shape[:2], w.shape[1], *positions_of(x, weight, stride, dilation), x.shape[-1]),
-        np.float32,
-    )
-    for (i, j), (rows, cols) in positions(z, weight, stride, dilation):
-        z += np.einsum("goc,ngchwt->ngohwt", w[..., i, j], x[..., rows, cols, :], optimize=True)
-    return z.reshape(len(z), len(weight), *z.shape[3:])
+    wide, w = _padded(x, padding, groups), weight.reshape(groups, -1, *weight.shape[1:])
+    size = _output(x, weight, stride, padding, dilation)
+    z = np.zeros((len(x), groups, w.shape[1], *size, x.shape[-1]), np.float32)
+    for c, i, j in itertools.product(*map(range, weight.shape[1:])):
+        rows, cols = _pixels(i, j, size, stride, dilation)
+        z += w[:, :, c, i, j, None, None, None] * wide[:, :, c, None, rows, cols]
+    return z.reshape(len(x), len(weight), *size, -1)
 
 
 def conv_backward(
@@ -56,50 +53,52 @@ def conv_backward(
     dilation: Pair,
     groups: int,
 ) -> tuple[Floats, Floats]:
-    """Gradients of `conv_forward` for x (N, C, H, W, T) and weight (O, C/G, K, L), given that of z
-    (N, O, H', W', T).
+    """Gradients of `conv_forward` with respect to x (N, C, H, W, T) and weight (O, C/G, K, L).
 
-    Forward line, for each kernel position: z += w x, so gx += w^T gz there and gw is the sum over
-    n, y, x, t of gz x. Spec: GRD-10.
+    `grad` is that of z (N, O, H', W', T). Forward line: z += w * x for each c, i, j. So gx adds
+    w * gz over output channels, kernel rows and kernel columns; gw adds gz * x over samples,
+    output rows, output columns and steps, each in order. Spec: GRD-10.
     """
-    wide, gz, w = (
-        by_group(padded(x, padding), groups),
-        by_group(grad, groups),
-        by_group(weight[None], groups)[0],
+    wide, w = _padded(x, padding, groups), weight.reshape(groups, -1, *weight.shape[1:])
+    (_, _, height, width, steps), size = x.shape, grad.shape[2:4]
+    gz = grad.reshape(len(x), groups, -1, *grad.shape[2:])
+    gx = np.zeros_like(wide)
+    for o, i, j in itertools.product(range(w.shape[1]), *map(range, weight.shape[2:])):
+        rows, cols = _pixels(i, j, size, stride, dilation)
+        gx[:, :, :, rows, cols] += w[:, o, :, i, j, None, None, None] * gz[:, :, o, None]
+    top, left = padding
+    gx = gx[:, :, :, top : top + height, left : left + width].reshape(x.shape)
+
+    places = [_pixels(i, j, size, stride, dilation) for i, j in np.ndindex(*weight.shape[2:])]
+    gw = np.empty_like(w)
+    for g in range(groups):  # what each weight met, a row for each sample, pixel and step
+        met = np.stack([wide[:, g, :, rows, cols] for rows, cols in places], axis=2)
+        met = np.moveaxis(met.reshape(len(x), -1, *size, steps), 1, -1).reshape(-1, w[0, 0].size)
+        own = np.moveaxis(gz[:, g], 1, -1).reshape(len(met), -1)
+        gw[g] = product(met.T, own).T.reshape(w[g].shape)
+    return gx, gw.reshape(weight.shape)
+
+
+def _padded(x: Floats, padding: Pair, groups: int) -> Floats:
+    """x as (N, G, C/G, H + 2 p, W + 2 q, T), with `padding` (p, q) zeros around each picture."""
+    p, q = padding
+    wide = np.pad(x, [(0, 0), (0, 0), (p, p), (q, q), (0, 0)])
+    return wide.reshape(len(x), groups, -1, *wide.shape[2:])
+
+
+def _output(x: Floats, weight: Floats, stride: Pair, padding: Pair, dilation: Pair) -> Pair:
+    """Height and width of the output."""
+    height, width = (
+        output_size(x.shape[2 + k], weight.shape[2 + k], stride[k], padding[k], dilation[k])
+        for k in range(2)
     )
-    gx, gw = np.zeros_like(wide), np.zeros_like(w)
-    for (i, j), (rows, cols) in positions(gz, weight, stride, dilation):
-        gx[..., rows, cols, :] += np.einsum("goc,ngohwt->ngchwt", w[..., i, j], gz, optimize=True)
-        gw[..., i, j] = np.einsum("ngohwt,ngchwt->goc", gz, wide[..., rows, cols, :], optimize=True)
-    (top, left), (height, width) = padding, x.shape[2:4]
-    return gx[..., top : top + height, left : left + width, :].reshape(x.shape), gw.reshape(
-        weight.shape
-    )
-
-
-def padded(x: Floats, padding: Pair) -> Floats:
-    """x (N, C, H, W, T) with `padding` zeros on either side of H and W."""
-    return np.pad(x, [(0, 0), (0, 0), (padding[0], padding[0]), (padding[1], padding[1]), (0, 0)])
-
-
-def by_group(x: Floats, groups: int) -> Floats:
-    """x (N, C, ...) as (N, G, C/G, ...)."""
-    return x.reshape(len(x), groups, -1, *x.shape[2:])
-
-
-def positions_of(x: Floats, weight: Floats, stride: Pair, dilation: Pair) -> Pair:
-    """The height and width of the output for a padded x (N, G, C/G, H, W, T)."""
-    kernel, size = weight.shape[2:], x.shape[3:5]
-    height, width = (output_size(size[k], kernel[k], stride[k], 0, dilation[k]) for k in range(2))
     return height, width
 
 
-def positions(z: Floats, weight: Floats, stride: Pair, dilation: Pair) -> Iterator[Position]:
-    """Every kernel position (i, j), with the rows and columns of the padded input that it meets."""
-    for at in product(*map(range, weight.shape[2:])):
-        first = [at[k] * dilation[k] for k in range(2)]
-        rows, cols = (
-            slice(first[k], first[k] + stride[k] * (z.shape[3 + k] - 1) + 1, stride[k])
-            for k in range(2)
-        )
-        yield (at[0], at[1]), (rows, cols)
+def _pixels(i: int, j: int, size: Pair, stride: Pair, dilation: Pair) -> tuple[slice, slice]:
+    """Rows and columns of the padded picture that kernel position (i, j) meets."""
+    rows, cols = (
+        slice(at * dilation[k], at * dilation[k] + stride[k] * (size[k] - 1) + 1, stride[k])
+        for k, at in enumerate((i, j))
+    )
+    return rows, cols

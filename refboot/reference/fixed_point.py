@@ -36,7 +36,8 @@ def quantize_8bit_backward(grad: Floats, x: Floats) -> Floats:
     """Gradient of `quantize_8bit`: straight through the rounding, zero where the rounded value was
     clipped. Spec: GRD-5.
 
-    >>> quantize_8bit_backward(np.float32([1, 1, 1]), np.float32([127.4, 127.5, -128.5]) / 32).tolist()
+    >>> x = np.float32([127.4, 127.5, -128.5]) / 32
+    >>> quantize_8bit_backward(np.ones_like(x), x).tolist()
     [1.0, 0.0, 1.0]
     """
     with np.errstate(over="ignore"):

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from refboot.arrays import Floats, Ints
-from refboot.reference.fixed_point import DECAY_SCALE, shift_to_zero
+from refboot.reference.fixed_point import DECAY_SCALE, shift_to_zero, to_real
+from refboot.reference.sums import channel_total, total
 
 
 def leaky_step(state: Ints, drive: Ints, decay: Ints) -> Ints:
@@ -43,7 +44,8 @@ def reset(y: Ints, threshold: int, subtract: bool) -> Ints:
     """The state after a step: y, where it is above the threshold zero or, with `subtract`, y -
     threshold; int64.
 
-    >>> reset(np.array([100, 130]), 100, False).tolist(), reset(np.array([100, 130]), 100, True).tolist()
+    >>> y = np.array([100, 130])
+    >>> reset(y, 100, False).tolist(), reset(y, 100, True).tolist()
     ([100, 0], [100, 30])
     """
     return np.where(y > threshold, y - threshold if subtract else 0, y)
@@ -67,15 +69,14 @@ def leaky_backward(grad: Floats, decay: Ints) -> Floats:
 
 
 def leaky_decay_backward(gx: Floats, y: Ints, shared: bool) -> Floats:
-    """Gradient for the decay mantissas: -1/4096 * sum over t >= 1 of gx[t] * y[t-1] (real units);
-    (1,) if shared, else (C,).
+    """Gradient with respect to the decay mantissas: (1,) if `shared`, else (C,); float32.
 
-    Forward line: y[t] = y[t-1] * (1 - decay/4096) + x[t]. lava-dl returns -4096 times this (see the
-    spec). Spec: GRD-4.
+    -1/4096 times the sum over t >= 1 of gx[t] * y[t-1] (y in real units): for each channel over
+    samples, space and steps in order, then over channels. Forward line: y[t] = y[t-1] * (1 -
+    decay/4096) + x[t]. lava-dl returns -4096 times this (see the spec). Spec: GRD-4.
     """
-    products = gx[..., 1:] * (y[..., :-1] / DECAY_SCALE)
-    axes = None if shared else (0, *range(2, products.ndim))
-    return np.atleast_1d(-products.sum(axis=axes) / DECAY_SCALE).astype(np.float32)
+    sums = channel_total(gx[..., 1:] * to_real(y[..., :-1]))
+    return -(total(sums).reshape(1) if shared else sums) / np.float32(DECAY_SCALE)
 
 
 def per_channel(values: np.ndarray, ndim: int) -> np.ndarray:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from refboot.arrays import Floats
+from refboot.reference.elementary import power
 
 TINY = np.finfo(np.float32).tiny  # 2^-126
 
@@ -14,6 +17,13 @@ def sgd_step(p: Floats, grad: Floats, velocity: Floats, lr: float, momentum: flo
     velocity *= np.float32(momentum)
     velocity += grad
     p -= np.float32(lr) * velocity
+
+
+def adam_constants(step: int, lr: float, beta1: float, beta2: float) -> tuple[Floats, Floats]:
+    """lr / (1 - beta1^t) and 1 / sqrt(1 - beta2^t) for t = `step` >= 1, each rounded to float32."""
+    rate = lr / (1 - power(beta1, step))
+    root = 1 / math.sqrt(1 - power(beta2, step))
+    return np.float32(rate), np.float32(root)
 
 
 def adam_step(
@@ -27,17 +37,16 @@ def adam_step(
     beta2: float,
     eps: float,
 ) -> None:
-    """One Adam step (Kingma & Ba, 2015, algorithm 1) number `step` >= 1, in place on p and its
-    moments m and v; float32.
+    """Adam step number t = `step` >= 1 (Kingma & Ba, 2015, algorithm 1), in place on p, m and v.
 
-    m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2; p -= lr / (1-b1^t) * m / (sqrt(v) / sqrt(1-b2^t) +
-    eps). A moment below the smallest normal number becomes 0. Spec: TRN-4.
+    m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g g; p -= lr / (1 - b1^t) * m / (sqrt(v) / sqrt(1 -
+    b2^t) + eps). A moment below the smallest normal number becomes 0. float32. Spec: TRN-4.
     """
+    rate, root = adam_constants(step, lr, beta1, beta2)
     m *= np.float32(beta1)
     m += np.float32(1 - beta1) * grad
     v *= np.float32(beta2)
     v += np.float32(1 - beta2) * grad * grad
     m[np.abs(m) < TINY] = 0
     v[v < TINY] = 0
-    root = np.sqrt(v) * np.float32(1 / np.sqrt(1 - beta2**step)) + np.float32(eps)
-    p -= np.float32(lr / (1 - beta1**step)) * m / root
+    p -= rate * m / (np.sqrt(v) * root + np.float32(eps))

@@ -10,6 +10,7 @@ import numpy as np
 
 from refboot.arrays import Floats
 from refboot.reference.conv import Pair, conv_backward, conv_forward
+from refboot.reference.sums import total
 
 
 def pool_forward(x: Floats, weight: Floats, stride: Pair, padding: Pair, dilation: Pair) -> Floats:
@@ -56,15 +57,17 @@ def whole_windows(x: Floats, weight: Floats) -> Floats:
 
 
 def average_forward(x: Floats, groups: int) -> Floats:
-    """The mean of each of `groups` equal, consecutive populations of neurons; x (N, C, ..., T),
-    result (N, groups, T), float32.
+    """The mean of each of `groups` equal, consecutive populations of neurons, summed in order.
+
+    x (N, C, ..., T), result (N, groups, T), float32.
     """
-    return x.reshape(len(x), groups, -1, x.shape[-1]).mean(axis=2)
+    members = x.reshape(len(x), groups, -1, x.shape[-1])
+    return total(np.moveaxis(members, 2, 0)) / np.float32(members.shape[2])
 
 
 def average_backward(grad: Floats, shape: tuple[int, ...]) -> Floats:
-    """Gradient of `average_forward` for its x of `shape`: each neuron gets grad / size of its
-    population.
+    """Gradient of `average_forward` with respect to its x of `shape`: grad / size of a population
+    for each of its neurons.
     """
     members = int(np.prod(shape[1:-1])) // grad.shape[1]
     return np.repeat(grad / np.float32(members), members, axis=1).reshape(shape)

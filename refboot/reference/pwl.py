@@ -15,7 +15,8 @@ def pwl_forward(z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float6
     `knots` (K, 2) as (z, a) and `slopes` (K-1,) are rounded to float32 first. Spec: ACT-1, ACT-2,
     ACT-3.
 
-    >>> pwl_forward(np.float32([-1, 0.25, 2]), np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([1.0])).tolist()
+    >>> knots, slopes = np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([1.0])
+    >>> pwl_forward(np.float32([-1, 0.25, 2]), knots, slopes).tolist()
     [0.0, 0.25, 1.0]
     """
     knots, slopes = knots.astype(np.float32), slopes.astype(np.float32)

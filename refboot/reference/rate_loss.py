@@ -2,7 +2,7 @@
 among all spikes.
 
 Letters: N samples, K classes. Rates (N, K) are means over time; both losses are sums over the
-samples.
+samples, in order. Sums over classes are in order, too.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from refboot.arrays import Floats, Ints
+from refboot.reference.elementary import log
+from refboot.reference.sums import total
 
 SHARE_EPS = np.float32(1e-6)
 RATE_FLOOR = np.float32(1 / 1024)
@@ -18,17 +20,18 @@ RATE_FLOOR = np.float32(1 / 1024)
 def rate_error_forward(
     rates: Floats, labels: Ints, true_rate: float, false_rate: float
 ) -> tuple[float, Floats]:
-    """Sum of squares of the error: rates less `true_rate` for the label and `false_rate` for the
-    rest; and the error (N, K).
+    """The sum of the squared errors, and the error (N, K).
+
+    The error is the rate minus `true_rate` for the label and minus `false_rate` for the others.
     """
     error = rates - np.float32(false_rate)
     chosen = np.arange(len(labels)), labels
     error[chosen] = rates[chosen] - np.float32(true_rate)
-    return float(np.square(error).sum(dtype=np.float64)), error
+    return float(total((error * error).ravel())), error
 
 
 def rate_error_backward(error: Floats) -> Floats:
-    """Gradient of `rate_error_forward` for the rates: twice the error; float32."""
+    """Gradient of `rate_error_forward` with respect to the rates: twice the error; float32."""
     return 2 * error
 
 
@@ -38,38 +41,34 @@ def share_forward(rates: Floats, eps: float = 1e-6) -> Floats:
     >>> share_forward(np.float32([[0.5, 0, 0.5]]), 0.0).tolist()
     [[0.5, 0.0, 0.5]]
     """
-    return rates / (
-        rates.sum(axis=1, keepdims=True, dtype=np.float64).astype(np.float32) + np.float32(eps)
-    )
+    return rates / (total(rates.T) + np.float32(eps))[:, None]
 
 
 def share_backward(grad: Floats, rates: Floats, eps: float = 1e-6) -> Floats:
-    """Gradient of `share_forward` for the rates: (g - <g, share>) / (sum r + eps)."""
-    total = rates.sum(axis=1, keepdims=True, dtype=np.float64).astype(np.float32) + np.float32(eps)
-    along = (grad * (rates / total)).sum(axis=1, keepdims=True, dtype=np.float64).astype(np.float32)
-    return (grad - along) / total
+    """Gradient of `share_forward` with respect to the rates: (g - <g, share>) / (sum r + eps)."""
+    sums = (total(rates.T) + np.float32(eps))[:, None]
+    along = total((grad * (rates / sums)).T)[:, None]
+    return (grad - along) / sums
 
 
 def share_loss_forward(rates: Floats, labels: Ints) -> float:
-    """Sum over N of -log(max(r[label], 1/1024) / (sum r + 1e-6)), computed in float32, summed in
-    float64.
+    """The sum over N of -log(max(r[label], 1/1024) / (sum r + 1e-6)), float32.
 
-    The floor keeps a silent label finite, where lava-dl's loss is infinite; no rate of up to 1,024
-    steps is touched by it.
+    The floor keeps a silent label finite, where lava-dl's loss is infinite. It touches no rate of
+    up to 1,024 steps.
     """
-    total = rates.sum(axis=1, dtype=np.float64).astype(np.float32) + SHARE_EPS
     chosen = np.maximum(rates[np.arange(len(labels)), labels], RATE_FLOOR)
-    return float(-np.log(chosen / total).sum(dtype=np.float64))
+    return float(-total(log(chosen / (total(rates.T) + SHARE_EPS))))
 
 
 def share_loss_backward(rates: Floats, labels: Ints) -> Floats:
-    """Gradient of `share_loss_forward` for the rates: 1 / (sum r + 1e-6), less 1 / max(r, 1/1024)
-    for the label; float32.
+    """Gradient of `share_loss_forward` with respect to the rates, float32.
 
-    The floor counts as a rate in it, so that a class that is silent learns to fire.
+    1 / (sum r + 1e-6), minus 1 / max(r, 1/1024) for the label. The floor counts as a rate, so that
+    a silent class learns to fire.
     """
-    total = rates.sum(axis=1, dtype=np.float64).astype(np.float32) + SHARE_EPS
-    grad = np.repeat(1 / total[:, None], rates.shape[1], axis=1)
+    sums = total(rates.T) + SHARE_EPS
+    grad = np.repeat(1 / sums[:, None], rates.shape[1], axis=1)
     chosen = np.arange(len(labels)), labels
     grad[chosen] -= 1 / np.maximum(rates[chosen], RATE_FLOOR)
     return grad
