@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import reduce
 from itertools import pairwise
+from operator import add  # the built-in sum compensates for rounding from Python 3.12 on
 from typing import NamedTuple
 
 import numpy as np
@@ -50,12 +52,8 @@ def saturation(a: Doubles, high: float) -> float:
     (0.975, 0.8)
     """
     largest = float(a.max()) if len(a) else 0.0
-    total = 0.0
-    above = a.astype(np.float64)
-    above = above[above > high * largest]
-    for rate in above.tolist():
-        total += rate
-    return max(total / len(above) if len(above) else largest, MIN_SATURATION)
+    above = [rate for rate in a.astype(np.float64).tolist() if rate > high * largest]
+    return max(reduce(add, above) / len(above) if above else largest, MIN_SATURATION)
 
 
 def band_medians(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:
@@ -115,7 +113,7 @@ def blend(medians: Doubles, previous: Curve | None, levels: Doubles, alpha: floa
         inside = [knot for knot in knots if low < knot[1] <= high]
         empty = math.isnan(new[0])
         if inside:
-            old = [sum(numbers) / len(inside) for numbers in zip(*inside, strict=True)]
+            old = [reduce(add, numbers) / len(inside) for numbers in zip(*inside, strict=True)]
             both = zip(new, old, strict=True)
             centers.append(old if empty else [alpha * x + (1 - alpha) * y for x, y in both])
         elif not empty:
@@ -129,8 +127,8 @@ def pool_falling(centers: Doubles, eps: float) -> Doubles:
     Each merged centre is the mean of its members; this goes on until all centres rise. Spec: FIT-8.
     """
     pools: list[tuple[float, float, int]] = []
-    for z, a in centers.tolist():
-        size = 1
+    for center in centers.tolist():
+        (z, a), size = center, 1
         while pools and z - pools[-1][0] <= eps * (a - pools[-1][1]):
             last_z, last_a, count = pools.pop()
             z = (last_z * count + z * size) / (count + size)

@@ -37,8 +37,9 @@ def spike_backward(
 ) -> Floats:
     """Gradient with respect to the real voltage, float32.
 
-    grad * scale / (2 tau) * exp(-|v - threshold| / tau). Forward line: s = v > threshold, whose derivative is zero; this exponential stands in for it.
-    scale / (2 tau) and -1 / tau are rounded to float32 first. Spec: SPK-6.
+    grad * scale / (2 tau) * exp(-|v - threshold| / tau). Forward line: s = v > threshold, whose
+    derivative is zero; this exponential stands in for it. scale / (2 tau) and -1 / tau are rounded
+    to float32 first. Spec: SPK-6.
     """
     slope, inverse = np.float32(scale / (2 * tau)), np.float32(-1 / tau)
     return grad * (slope * exp_negative(np.abs(voltage - np.float32(threshold)) * inverse))

@@ -42,9 +42,9 @@ def _as_columns(rows: Floats, shape: tuple[int, ...]) -> Floats:
 
 
 def weight_norm_forward(v: Floats, g: Floats) -> Floats:
-    """w[o] = v[o] * (g[o] / ||v[o]||) for v (O, ...) and g (O,), float32; a row of zeros gives zeros.
+    """w[o] = v[o] * (g[o] / ||v[o]||) for v (O, ...) and g (O,), float32.
 
-    Spec: SYN-5.
+    A row of zeros gives zeros. Spec: SYN-5.
     """
     return v * _per_row(_ratio(g, row_norm(v)), v.ndim)
 
