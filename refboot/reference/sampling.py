@@ -39,7 +39,7 @@ def half(rng: Any, n: int) -> NDArray[np.bool_]:
     that come first in a permutation are dropped. Spec: SAM-4, TRN-8.
 
     >>> half(np.random.Generator(np.random.PCG64(0)), 5).tolist()
-    [False, False, True, True, True]
+    [True, True, False, True, False]
     """
     if not isinstance(rng, np.random.Generator):
         stay = np.ones(n, np.bool_)
