@@ -65,9 +65,11 @@ class PythonBackend:
             kind = kind_of(error)
             return Answer("reject", detail=kind) if kind else crash(error)
         try:
-            return Answer(
-                "answer", named(case.operation, arguments if case.operation.in_place else result)
-            )
+            if case.operation.in_place:
+                inputs = [value.name for value in case.operation.inputs]
+                changed = dict(zip(inputs, arguments, strict=True))
+                result = tuple(changed[value.name] for value in case.operation.outputs)
+            return Answer("answer", named(case.operation, result))
         except Exception as error:
             return crash(error)
 
@@ -92,8 +94,6 @@ def named(operation: Operation, result: Any) -> dict[str, np.ndarray]:
     """
     wanted = operation.outputs
     parts = [result] if len(wanted) == 1 and not isinstance(result, tuple) else list(result)
-    if operation.in_place:
-        parts = parts[: len(wanted)]
     if len(parts) != len(wanted):
         raise FormatError(
             f"the answer to {operation.name}",

@@ -43,7 +43,7 @@ class Value(NamedTuple):
 
 class Operation(NamedTuple):
     """What a backend is asked to compute: `inputs` are passed in order, `outputs` come back in
-    order.
+    order. An operation that works in place changes the inputs that its outputs name.
     """
 
     name: str
@@ -68,7 +68,7 @@ def _table(level: int, rows: str) -> dict[str, Operation]:
     return found
 
 
-# `=>` stands for operations that change their first inputs in place: those are the outputs.
+# `=>` marks operations that work in place: their outputs are the changed inputs of the same names.
 OPERATIONS = {
     **_table(
         1,

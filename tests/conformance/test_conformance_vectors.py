@@ -100,6 +100,24 @@ def test_every_array_has_the_axes_of_the_table() -> None:
             )
 
 
+def test_what_changes_in_place_is_recorded_by_its_name() -> None:
+    """An output of an operation in place differs from the input of its name. The moments of
+    `adam-subnormal` are too small to move p.
+    """
+    cases = [case for case in STORED if case.operation.in_place]
+    assert {case.op for case in cases} == {"sgd_step", "adam_step"}
+    for case in cases:
+        for name, output in case.outputs.items():
+            assert output.shape == case.inputs[name].shape
+            same = np.array_equal(output, case.inputs[name])
+            assert same == ((case.id, name) == ("adam-subnormal", "p")), (case.id, name)
+    (sgd,) = [case for case in cases if case.id == "sgd-momentum"]
+    assert (
+        np.round(sgd.outputs["velocity"][:2], 5).tolist()
+        == np.float32([-0.69876, 0.11443]).tolist()
+    )
+
+
 def test_every_kind_of_error_is_asked_for() -> None:
     assert {case.reject for case in STORED if case.reject} == set(KINDS)
 

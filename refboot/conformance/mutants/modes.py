@@ -207,6 +207,16 @@ def sgd_nesterov(p: Array, grad: Array, velocity: Array, lr: float, momentum: fl
     p -= lr * (grad + momentum * velocity)
 
 
+def sgd_forgetful(p: Array, grad: Array, velocity: Array, lr: float, momentum: float) -> None:
+    """The right step, but the velocity stays as it was."""
+    sgd_step(p, grad, velocity.copy(), lr, momentum)
+
+
+def adam_forgetful(p: Array, grad: Array, m: Array, v: Array, step: int, *rates: float) -> None:
+    """The right step, but v stays as it was."""
+    adam_step(p, grad, m, v.copy(), step, *rates)  # type: ignore[arg-type]
+
+
 def fan_out(uniform: Array, weight_scale: float) -> tuple[Array, Array]:
     """The bound taken from the number of outputs."""
     v, g = initial_weight(uniform, weight_scale)
@@ -398,6 +408,15 @@ MUTANTS = [
     ),
     Mutant("momentum damped", "TRN-5", "the gradient times 1 - momentum", {"sgd_step": sgd_damped}),
     Mutant("momentum of Nesterov", "TRN-5", "the step looks ahead", {"sgd_step": sgd_nesterov}),
+    Mutant(
+        "velocity never updated",
+        "TRN-5",
+        "the new velocity is not stored",
+        {"sgd_step": sgd_forgetful},
+    ),
+    Mutant(
+        "Adam's v never updated", "TRN-4", "the new v is not stored", {"adam_step": adam_forgetful}
+    ),
     Mutant(
         "initial weights by fan-out",
         "TRN-7",
