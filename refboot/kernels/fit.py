@@ -1,49 +1,78 @@
-"""Kernels of refboot.reference.fit; equal to it in every bit, of finite points, but the mean in
-`saturation` (summation order, 1e-12)
-and the sign of a median that is zero."""
+"""Twins of refboot.reference.fit: saturation and medians, of up to millions of points."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-from refboot import arrays
-from refboot.kernels.fit_tasks import LEAST, above
-from refboot.kernels.jit import COMPILED
-from refboot.kernels.medians import Medians
-
-Doubles = NDArray[np.float64]
+from refboot import reference
+from refboot.arrays import Doubles, Floats
+from refboot.kernels.jit import jit
+from refboot.reference.fit import MIN_SATURATION
 
 
-def saturation(a: Doubles, high: float) -> float:
+def saturation(a: Floats, high: float) -> float:
     """See reference.saturation."""
-    limit = float(a.max(initial=0))
-    if a.dtype != np.float32 or not a.flags.c_contiguous:
-        a = a.astype(np.float64)
-    total, count, _ = above(a, a.view(np.int32), high * limit)
-    return max(total / count if count else limit, LEAST)
+    return max(_saturation(a, high), MIN_SATURATION)
 
 
-def band_medians(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:
+def band_medians(z: Floats, a: Floats, levels: Doubles) -> Doubles:
     """See reference.band_medians."""
-    arrays.check_shape("z", z, a.shape)
-    rising = len(levels) > 1 and levels[0] >= 0 and bool((levels[1:] >= levels[:-1]).all())
-    if not (COMPILED and rising and a.ndim == 1 and z.dtype == a.dtype == np.float32):
-        return plain(z.astype(np.float64), a.astype(np.float64), levels)
-    bands = len(levels) - 1, np.nan, np.nan
-    with Medians(
-        [(np.ascontiguousarray(z), np.ascontiguousarray(a))], [bands], [levels]
-    ) as medians:
-        pass
-    return medians.found()[0].medians
+    if z.dtype != np.float32 or a.dtype != np.float32:
+        return reference.band_medians(z, a, levels)
+    edges = levels.astype(np.float32)  # a > level is the same as a > the float32 at or below it
+    edges = np.where(edges > levels, np.nextafter(edges, np.float32(-np.inf)), edges)
+    sorted_out, starts = _by_band(z, a, edges)
+    medians = np.full((len(levels) - 1, 2), np.nan)
+    for b, (start, end) in enumerate(pairwise(starts.tolist())):
+        if start < end:
+            medians[b] = [_median(values[start:end]) for values in sorted_out]
+    return medians
 
 
-def plain(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:
-    """The same of any numbers and levels."""
-    bands = [np.flatnonzero((a > low) & (a <= high)) for low, high in pairwise(levels)]
-    return np.array(
-        [[np.median(x[band]) if len(band) else np.nan for x in (z, a)] for band in bands],
-        np.float64,
-    ).reshape(-1, 2)
+def _median(values: Floats) -> float:
+    """The median of values (n,), n > 0, whose order changes."""
+    middle = len(values) // 2
+    values.partition(middle)
+    below = values[middle] if len(values) % 2 else values[:middle].max()
+    return (float(below) + float(values[middle])) / 2
+
+
+@jit
+def _saturation(a, high):  # type: ignore[no-untyped-def]
+    largest = 0.0
+    for i in range(a.size):
+        largest = max(largest, a[i])
+    total, count, limit = 0.0, 0, high * largest
+    for i in range(a.size):
+        if a[i] > limit:
+            total += np.float64(a[i])
+            count += 1
+    return total / count if count else largest
+
+
+@jit
+def _by_band(z, a, edges):  # type: ignore[no-untyped-def]
+    """The points of each band together, (2, n) with z, then a; where each band begins (B + 1,)."""
+    bands = edges.size - 1
+    band, counts = np.empty(a.size, np.uint8), np.zeros(bands + 2, np.int64)
+    for i in range(a.size):
+        above = np.uint8(0)
+        for k in range(edges.size):
+            above += np.uint8(a[i] > edges[k])
+        band[i] = above
+    for i in range(a.size):
+        counts[band[i]] += 1
+    starts, at = np.zeros(bands + 1, np.int64), np.zeros(bands + 2, np.int64)
+    for b in range(bands):
+        starts[b + 1] = starts[b] + counts[b + 1]
+        at[b + 1] = starts[b]
+    out = np.empty((2, starts[bands]), np.float32)
+    for i in range(a.size):
+        b = band[i]
+        if b > 0 and b <= bands:
+            out[0, at[b]] = z[i]
+            out[1, at[b]] = a[i]
+            at[b] += 1
+    return out, starts

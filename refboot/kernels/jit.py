@@ -1,54 +1,44 @@
-"""How kernels are compiled."""
+"""How kernels are compiled, and how arrays lie in them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
 
-from refboot.compiled import compiled
-
 Function = TypeVar("Function", bound=Callable[..., Any])
-ZERO, ONE = (
-    np.int64(0),
-    np.int64(1),
-)  # as arguments: for a literal a function would be compiled anew, as one of another type
-COMPILED = not numba.config.DISABLE_JIT  # type: ignore[attr-defined]  # else kernels run as Python, without intrinsics
-OPTIONS: dict[str, Any] = {"nogil": True, "no_cfunc_wrapper": True, "error_model": "numpy"}
 
 
 def jit(function: Function) -> Function:
-    """Compile `function`: cached on disk, without the GIL, IEEE division, and no fast maths
-    (results stay those of the definition).
+    """Compile `function`: cached on disk, without the GIL, IEEE division, and no fast maths.
 
-    Spec: NUM-10.
+    So each operation is rounded by itself, as in the definition. Spec: NUM-10, NUM-11.
     """
-    return compiled(function, **OPTIONS)
-
-
-def helper(function: Function) -> Function:
-    """`jit` for what only kernels call: Python cannot, and less is compiled."""
-    return compiled(function, **OPTIONS, no_cpython_wrapper=True)
-
-
-def jit_sum(function: Function) -> Function:
-    """`jit` for a sum that the compiler may take in any order, many terms at once; for gradients
-    alone, whose bounds allow for it.
-    """
-    return compiled(function, **OPTIONS, fastmath={"reassoc", "contract"})
-
-
-def jit_gradient(function: Function) -> Function:
-    """`jit` for a gradient whose bound allows the compiler to round a product and a sum once,
-    together.
-    """
-    return compiled(function, **OPTIONS, fastmath={"contract"})
+    return numba.njit(nogil=True, cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]
 
 
 def inlined(function: Function) -> Function:
-    """A piece of kernels: put into each of them when that is compiled, and not compiled by itself,
-    which takes time at a cold start.
+    """A piece of kernels, compiled into each of them."""
+    return numba.njit(inline="always", error_model="numpy")(function)  # type: ignore[no-any-return]
+
+
+def time_major(x: np.ndarray, dtype: Any = None) -> np.ndarray:
+    """x (N, C, ..., T) as a contiguous array (N, T, M): neighbours in memory are neurons.
+
+    Kernels return their results as such arrays seen with time last, so this rarely copies.
     """
-    return cast(Function, numba.njit(inline="always", error_model="numpy")(function))
+    x = np.ascontiguousarray(np.moveaxis(x, -1, 1), dtype)
+    return x.reshape(*x.shape[:2], -1)
+
+
+def time_last(x: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The array x (N, T, M) seen in `shape` (N, C, ..., T)."""
+    return np.moveaxis(x.reshape(shape[0], shape[-1], *shape[1:-1]), 1, -1)
+
+
+def per_neuron(values: np.ndarray, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """`values`, (1,) or (C,), for each neuron of an array of `shape` (N, C, ...): (M,)."""
+    per_channel = np.broadcast_to(values.astype(dtype), (shape[1],))
+    return np.repeat(per_channel, int(np.prod(shape[2:])))

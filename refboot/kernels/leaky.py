@@ -1,109 +1,89 @@
-"""Kernels of refboot.reference.leaky; equal to it in every bit.
+"""Twins of refboot.reference.leaky: the recurrence, many neurons side by side.
 
-Arrays come as (N, C, S, T): S is all of space, 1 for dense layers. State is int64.
+Arrays are worked on as (N, T, M), M neurons that are neighbours in memory.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from refboot import threads
 from refboot.arrays import Floats, Ints
-from refboot.kernels.jit import jit
+from refboot.kernels.jit import inlined, jit, per_neuron, time_last, time_major
+from refboot.kernels.norm import channel_total
 
-DECAY_SCALE = 4096
-NO_LIMIT = 2**62
+SMALL = 1 << 16  # arrays with fewer numbers stay on one thread
 
 
 def leaky_forward(
     drive: Ints, decay: Ints, state: Ints, threshold: int | None = None, subtract: bool = False
 ) -> tuple[Ints, Ints]:
     """See reference.leaky_forward."""
-    return integrate(drive, decay, state, threshold, subtract, NO_LIMIT)
+    given, last = time_major(drive), np.array(state, np.int64, order="C").reshape(len(state), -1)
+    keep, y = per_neuron(4096 - decay, state.shape, np.int64), np.empty(given.shape, np.int64)
+    limit = np.int64(0 if threshold is None else threshold)
 
+    def some(part: slice) -> None:
+        _forward(given[part], keep, last[part], threshold is not None, limit, subtract, y[part])
 
-def integrate(
-    drive: Ints, decay: Ints, state: Ints, threshold: int | None, subtract: bool, largest: int
-) -> tuple[Ints, Ints]:
-    """The recurrence with states clipped to +-largest."""
-    y, last = np.empty(drive.shape, np.int64), np.ascontiguousarray(state).copy()
-    limit = NO_LIMIT if threshold is None else threshold
-    _leaky(
-        four(drive),
-        decay,
-        four(last[..., None])[..., 0],
-        limit,
-        limit if subtract else NO_LIMIT,
-        largest,
-        four(y),
-    )
-    return y, last
+    threads.over_slices(len(given), some, given.size < SMALL)
+    return time_last(y, drive.shape), last.reshape(state.shape)
 
 
 def leaky_backward(grad: Floats, decay: Ints) -> Floats:
     """See reference.leaky_backward."""
-    gx = np.empty(grad.shape, np.float32)
-    keep = 1 - decay.astype(np.float32) / np.float32(DECAY_SCALE)
-    _leaky_backward(four(grad), keep, four(gx))
-    return gx
+    given, keep = time_major(grad), keep_of(decay, grad.shape)
+    gx = np.empty(given.shape, np.float32)
+    threads.over_slices(
+        len(given), lambda part: _backward(given[part], keep, gx[part]), given.size < SMALL
+    )
+    return time_last(gx, grad.shape)
 
 
 def leaky_decay_backward(gx: Floats, y: Ints, shared: bool) -> Floats:
-    """See reference.leaky_decay_backward; agrees to 4 ulps of the sum of magnitudes."""
-    channels = 1 if shared else gx.shape[1]
-    totals = np.zeros(channels)
-    _decay_sums(four(gx), four(y), totals)
-    return (-totals / DECAY_SCALE).astype(np.float32)
+    """See reference.leaky_decay_backward."""
+    products = gx[..., 1:] * (y[..., :-1] / 4096).astype(np.float32)
+    sums = channel_total(products)
+    if shared:
+        sums = channel_total(sums.reshape(-1, 1))
+    return -sums / np.float32(4096)
 
 
-def four(x: np.ndarray) -> np.ndarray:
-    """A contiguous (N, C, S, T) view (or copy) of x (N, C, ..., T)."""
-    return np.ascontiguousarray(x).reshape(x.shape[0], x.shape[1], -1, x.shape[-1])
+def keep_of(decay: Ints, shape: tuple[int, ...]) -> Floats:
+    """The real 1 - decay / 4096 for each neuron of an array of `shape` (N, C, ..., T): (M,)."""
+    keep = 1 - decay.astype(np.float32) / np.float32(4096)
+    return per_neuron(keep, shape[:-1], np.float32)
 
 
-@jit
-def leaky_step(state, drive, keep):  # type: ignore[no-untyped-def]
-    """One step of the recurrence; keep = 4096 - decay. The shift cuts off towards zero."""
-    product = state * keep
-    return drive + (product >> 12 if product >= 0 else -((-product) >> 12))
-
-
-@jit
-def _leaky(drive, decay, state, threshold, less, largest, y):  # type: ignore[no-untyped-def]
-    """A state above `threshold` loses `less`, or all of itself if that is larger."""
-    samples, channels, space, steps = drive.shape
-    for n in range(samples):
-        for c in range(channels):
-            keep = DECAY_SCALE - decay[c if decay.size > 1 else 0]
-            for k in range(space):
-                now = state[n, c, k]
-                for t in range(steps):
-                    now = max(min(leaky_step(now, drive[n, c, k, t], keep), largest), -largest)
-                    y[n, c, k, t] = now
-                    if now > threshold:
-                        now = max(now - less, 0)
-                state[n, c, k] = now
+@inlined
+def shift_to_zero(product):  # type: ignore[no-untyped-def]
+    """product / 4096, rounded toward zero; int64."""
+    return product >> 12 if product >= 0 else -(-product >> 12)
 
 
 @jit
-def _leaky_backward(grad, keep, gx):  # type: ignore[no-untyped-def]
-    samples, channels, space, steps = grad.shape
-    for n in range(samples):
-        for c in range(channels):
-            factor = keep[c if keep.size > 1 else 0]
-            for k in range(space):
-                later = np.float32(0)
-                for t in range(steps - 1, -1, -1):
-                    later = grad[n, c, k, t] + factor * later
-                    gx[n, c, k, t] = later
+def _forward(drive, keep, last, resets, threshold, subtract, y):  # type: ignore[no-untyped-def]
+    N, T, M = drive.shape
+    for n in range(N):
+        state = last[n]
+        for t in range(T):
+            own, out = drive[n, t], y[n, t]
+            for m in range(M):
+                now = shift_to_zero(state[m] * keep[m]) + own[m]
+                out[m] = now
+                if resets and now > threshold:
+                    now = now - threshold if subtract else 0
+                state[m] = now
 
 
 @jit
-def _decay_sums(gx, y, totals):  # type: ignore[no-untyped-def]
-    samples, channels, space, steps = gx.shape
-    for n in range(samples):
-        for c in range(channels):
-            total = 0.0
-            for k in range(space):
-                for t in range(1, steps):
-                    total += np.float64(gx[n, c, k, t]) * (y[n, c, k, t - 1] / 4096)
-            totals[c if totals.size > 1 else 0] += total
+def _backward(grad, keep, gx):  # type: ignore[no-untyped-def]
+    N, T, M = grad.shape
+    later = np.empty(M, np.float32)
+    for n in range(N):
+        later[:] = 0
+        for t in range(T - 1, -1, -1):
+            own, out = grad[n, t], gx[n, t]
+            for m in range(M):
+                later[m] = own[m] + keep[m] * later[m]
+                out[m] = later[m]

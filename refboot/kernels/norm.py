@@ -1,77 +1,52 @@
-"""Kernels of refboot.reference.norm: forward equal to it in every bit, sums (in float64) to 4 ulps
-of the sum of the magnitudes.
-"""
+"""Twins of refboot.reference.norm and rates: sums over channels and over time."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from refboot import reference, threads
 from refboot.arrays import Floats
-from refboot.kernels.jit import jit
-from refboot.kernels.leaky import four
+from refboot.kernels.jit import jit, time_last, time_major
+from refboot.kernels.sums import add_rows
+
+
+def channel_total(x: Floats) -> Floats:
+    """See reference.sums.channel_total."""
+    sums = np.zeros(x.shape[1], np.float32)
+    add_rows(np.ascontiguousarray(np.moveaxis(x, 1, -1)).reshape(-1, x.shape[1]), sums)
+    return sums
 
 
 def norm_statistics(x: Floats) -> tuple[Floats, Floats]:
     """See reference.norm_statistics."""
-    x = four(x)
-    sums = np.zeros(x.shape[1])
-    _sums(x, sums)
-    spread = _spread(x, sums.sum() / x.size) / x.size
-    return (sums * x.shape[1] / x.size).astype(np.float32), np.array([spread], np.float32)
-
-
-def norm_forward(x: Floats, mean: Floats, std: Floats) -> Floats:
-    """See reference.norm_forward."""
-    y = np.empty(x.shape, np.float32)
-    _norm(four(x), mean, std[0], four(y))
-    return y
+    return reference.norm_statistics(x, channel_total)
 
 
 def norm_backward(grad: Floats, std: Floats, through: Floats) -> Floats:
     """See reference.norm_backward."""
-    gx, sums = np.empty(grad.shape, np.float32), np.zeros(grad.shape[1])
-    g = four(grad)
-    _sums(g, sums)
-    mean = (sums / np.float64(std[0]) * g.shape[1] / g.size).astype(np.float32)
-    _norm_backward(g, through * mean, std[0], four(gx))
-    return gx
+    return reference.norm_backward(grad, std, through, channel_total)
+
+
+def mean_rate_forward(x: Floats) -> Floats:
+    """See reference.mean_rate_forward."""
+    if x.shape[-1] == 1:
+        return x
+    given = time_major(x)
+    mean = np.empty((len(given), 1, given.shape[2]), np.float32)
+    small = given.size < 1 << 16
+    threads.over_slices(len(given), lambda part: _mean(given[part], mean[part, 0]), small)
+    return time_last(mean, (*x.shape[:-1], 1))
 
 
 @jit
-def _sums(x, sums):  # type: ignore[no-untyped-def]
-    samples, channels, space, steps = x.shape
-    for n in range(samples):
-        for c in range(channels):
-            total = 0.0
-            for k in range(space):
-                for t in range(steps):
-                    total += np.float64(x[n, c, k, t])
-            sums[c] += total
-
-
-@jit
-def _spread(x, mean):  # type: ignore[no-untyped-def]
-    total = 0.0
-    for value in x.reshape(-1):
-        total += (np.float64(value) - mean) ** 2
-    return total
-
-
-@jit
-def _norm(x, mean, std, y):  # type: ignore[no-untyped-def]
-    samples, channels, space, steps = x.shape
-    for n in range(samples):
-        for c in range(channels):
-            for k in range(space):
-                for t in range(steps):
-                    y[n, c, k, t] = (x[n, c, k, t] - mean[c]) / std
-
-
-@jit
-def _norm_backward(grad, mean, std, gx):  # type: ignore[no-untyped-def]
-    samples, channels, space, steps = grad.shape
-    for n in range(samples):
-        for c in range(channels):
-            for k in range(space):
-                for t in range(steps):
-                    gx[n, c, k, t] = grad[n, c, k, t] / std - mean[c]
+def _mean(x, mean):  # type: ignore[no-untyped-def]
+    N, T, _ = x.shape
+    for n in range(N):
+        own = mean[n]
+        own[:] = 0
+        for t in range(T):
+            row = x[n, t]
+            for m in range(own.size):
+                own[m] += row[m]
+        for m in range(own.size):
+            own[m] /= np.float32(T)

@@ -29,7 +29,8 @@ def quantize_8bit(x: Floats) -> Floats:
     [0.03125, 0.0, 0.0625, 3.96875, -4.0]
     """
     with np.errstate(over="ignore"):  # an infinite quotient is clipped like any other
-        return np.clip(np.rint(x / WEIGHT_STEP) * WEIGHT_STEP, WEIGHT_LOW, WEIGHT_HIGH)
+        rounded = np.rint(x / WEIGHT_STEP) * WEIGHT_STEP
+    return np.clip(rounded, WEIGHT_LOW, WEIGHT_HIGH) + np.float32(0)  # -0 becomes +0
 
 
 def quantize_8bit_backward(grad: Floats, x: Floats) -> Floats:

@@ -6,14 +6,18 @@ Letters: N samples, C channels (more axes may follow), T steps.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from refboot.arrays import Floats
 from refboot.reference.leaky import per_channel
 from refboot.reference.sums import channel_total, total
 
+Total = Callable[[Floats], Floats]
 
-def norm_statistics(x: Floats) -> tuple[Floats, Floats]:
+
+def norm_statistics(x: Floats, channel_total: Total = channel_total) -> tuple[Floats, Floats]:
     """The mean of each channel (C,) and the variance of all of x (1,), divided by the count.
 
     Sums are float32: for each channel over samples, space and steps in order, then over channels.
@@ -46,7 +50,9 @@ def norm_forward(x: Floats, mean: Floats, std: Floats) -> Floats:
     return (x - per_channel(mean, x.ndim)) / std
 
 
-def norm_backward(grad: Floats, std: Floats, through: Floats) -> Floats:
+def norm_backward(
+    grad: Floats, std: Floats, through: Floats, channel_total: Total = channel_total
+) -> Floats:
     """Gradient of `norm_forward` with respect to x, directly and through the mean.
 
     gx = g - through * (mean of g over its channel), with g = grad / std. `through` (C,) is 1 where

@@ -6,6 +6,8 @@ are pairs (height, width).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from refboot.arrays import Floats
@@ -13,31 +15,43 @@ from refboot.reference.conv import Pair, conv_backward, conv_forward
 from refboot.reference.sums import total
 
 
-def pool_forward(x: Floats, weight: Floats, stride: Pair, padding: Pair, dilation: Pair) -> Floats:
-    """z[n, c] = x[n, c] convolved with the window `weight` (K, L), each channel alone; x (N, C, H,
-    W, T), float32.
+def pool_forward(
+    x: Floats,
+    weight: Floats,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    conv: Callable[..., Floats] = conv_forward,
+) -> Floats:
+    """z[n, c] = x[n, c] convolved with the window `weight` (K, L), each channel alone; float32.
 
-    Where K does not divide H (or L W), zeros are added below (right) up to the next multiple. Exact
-    for spikes and quantised weights. lava-dl adds H mod K zeros, which is the same for K = 2 and
-    leaves windows across two channels elsewhere. Spec: SYN-10.
+    x (N, C, H, W, T). Where K does not divide H (or L W), zeros are added below (right) up to the
+    next multiple. Exact for spikes and quantised weights. lava-dl adds H mod K zeros, which is the
+    same for K = 2 and leaves windows across two channels elsewhere. Spec: SYN-10.
     """
-    wide = whole_windows(x, weight)
-    flat = wide.reshape(-1, 1, *wide.shape[2:])
-    z = conv_forward(flat, weight[None, None], stride, padding, dilation, 1)
+    height, width = whole_size(x.shape[2:4], weight.shape)
+    wide = [(0, 0), (0, 0), (0, height - x.shape[2]), (0, width - x.shape[3]), (0, 0)]
+    flat = np.pad(x, wide).reshape(-1, 1, height, width, x.shape[-1])
+    z = conv(flat, weight[None, None], stride, padding, dilation, 1)
     return z.reshape(*x.shape[:2], *z.shape[2:])
 
 
 def pool_backward(
-    grad: Floats, weight: Floats, size: Pair, stride: Pair, padding: Pair, dilation: Pair
+    grad: Floats,
+    weight: Floats,
+    size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    conv: Callable[..., tuple[Floats, Floats]] = conv_backward,
 ) -> Floats:
-    """Gradient of `pool_forward` for its x of H x W = `size` pixels, given that of z (N, C, H', W',
-    T); the weight is not learned.
+    """Gradient of `pool_forward` with respect to its x of H x W = `size` pixels.
 
-    Spec: GRD-11.
+    `grad` is that of z (N, C, H', W', T); the weight is not learned. Spec: GRD-11.
     """
     wide, gz = whole_size(size, weight.shape), grad.reshape(-1, 1, *grad.shape[2:])
     x = np.zeros((len(gz), 1, *wide, grad.shape[-1]), np.float32)
-    gx, _ = conv_backward(gz, x, weight[None, None], stride, padding, dilation, 1)
+    gx, _ = conv(gz, x, weight[None, None], stride, padding, dilation, 1)
     return gx.reshape(*grad.shape[:2], *gx.shape[2:])[:, :, : size[0], : size[1]]
 
 
@@ -48,12 +62,6 @@ def whole_size(size: tuple[int, ...], window: tuple[int, ...]) -> Pair:
     (8, 6)
     """
     return -(-size[0] // window[0]) * window[0], -(-size[1] // window[1]) * window[1]
-
-
-def whole_windows(x: Floats, weight: Floats) -> Floats:
-    """x with zeros below and right, up to `whole_size`."""
-    height, width = whole_size(x.shape[2:4], weight.shape)
-    return np.pad(x, [(0, 0), (0, 0), (0, height - x.shape[2]), (0, width - x.shape[3]), (0, 0)])
 
 
 def average_forward(x: Floats, groups: int) -> Floats:

@@ -1,22 +1,8 @@
-"""What each kernel is compared on, as strategies by the function's name, with the bound where it is
-not equal in every bit.
-"""
+"""What each kernel is compared on, as strategies by the function's name."""
 
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from kernel_bounds import (
-    cuba_bound,
-    decay_bound,
-    dense_bounds,
-    entropy_bounds,
-    graded_bound,
-    input_bounds,
-    norm_backward_bounds,
-    norm_bounds,
-    saturation_bound,
-    surrogate_bound,
-)
 from strategies import (
     any_reals,
     curves,
@@ -261,7 +247,13 @@ def adam_step(draw):
     return *arrays, draw(st.integers(1, 10**6)), draw(positive), *betas, draw(st.floats(1e-9, 1e-2))
 
 
-EXACT = {
+@st.composite
+def mean_rate_forward(draw):
+    return (draw(reals_of(draw(shapes_nct()))),)
+
+
+CASES = {
+    "mean_rate_forward": mean_rate_forward(),
     "adam_step": adam_step(),
     "band_medians": band_medians(),
     "cross_entropy_backward": cross_entropy_backward(),
@@ -277,16 +269,14 @@ EXACT = {
     "quantize_8bit_backward": quantize_8bit_backward(),
     "sgd_step": sgd_step(),
     "spike_forward": spike_forward(),
-}
-BOUNDED = {
-    "cross_entropy_forward": (cross_entropy_forward(), entropy_bounds),
-    "cuba_backward": (cuba_backward(), cuba_bound),
-    "dense_backward": (dense_backward(), dense_bounds),
-    "graded_backward": (spike_backward(), graded_bound),
-    "input_backward": (input_backward(), input_bounds),
-    "leaky_decay_backward": (leaky_decay_backward(), decay_bound),
-    "saturation": (saturation(), saturation_bound),
-    "spike_backward": (spike_backward(), surrogate_bound),
-    "weight_norm_backward": (weight_norm_backward(), norm_backward_bounds),
-    "weight_norm_forward": (weight_norm_forward(), norm_bounds),
+    "cross_entropy_forward": cross_entropy_forward(),
+    "cuba_backward": cuba_backward(),
+    "dense_backward": dense_backward(),
+    "graded_backward": spike_backward(),
+    "input_backward": input_backward(),
+    "leaky_decay_backward": leaky_decay_backward(),
+    "saturation": saturation(),
+    "spike_backward": spike_backward(),
+    "weight_norm_backward": weight_norm_backward(),
+    "weight_norm_forward": weight_norm_forward(),
 }

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from refboot.reference.forgetting import half
 from strategies import inputs_around, rising_curves, seeds, single, tame
 
 from refboot.ann_sampler import AnnSampler
 from refboot.errors import OrderError
 from refboot.reference import band_medians, saturation
 from refboot.reference.fit import fit_curve
-from refboot.reference.forgetting import half
 
 sixteenths = st.integers(0, 16).map(lambda k: k / 16)
 huge = single(-3e38, 3e38)
