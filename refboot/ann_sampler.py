@@ -1,5 +1,5 @@
-"""The sampler of a layer: gathers (weighted input, rate) points from the spiking network, fits the
-rate curve, and is that curve.
+"""The sampler of a layer: it keeps points (weighted input, rate) of the spiking layer, fits a rate
+curve to them, and is that curve.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 
 from refboot import arrays, ops
-from refboot.arrays import Floats
+from refboot.arrays import Doubles, Floats
 from refboot.errors import OrderError, RangeError, ShapeError, TypeMismatchError
 from refboot.reference.fit import Curve, fit_curve
-from refboot.reference.forgetting import half
+from refboot.reference.sampling import half, sample_points
 
 CAPACITY = 1 << 20
 
 
 class AnnSampler:
-    """Samples of one layer and the piecewise-linear activation fitted to them.
+    """Samples of one layer and the piecewise-linear curve fitted to them.
 
-    `num_centers` bands between the rates `sample_range` times saturation; `eps` is added to the
-    gradient; at most `capacity` points are kept (float32), the newest replacing the oldest; `rng`
-    chooses what `soft_clear` drops. Spec: SAM-3.
+    `num_centers` bands lie between `sample_range` times the saturation rate. `eps` is added to the
+    gradient. At most `capacity` points are kept (float32), the newest replace the oldest. `rng`
+    chooses what `soft_clear` forgets. Spec: SAM-3.
     """
 
     def __init__(
@@ -34,10 +34,8 @@ class AnnSampler:
         rng: np.random.Generator | None = None,
     ) -> None:
         self.num_centers = arrays.whole("num_centers", num_centers, 1, 1024)
-        low, high = (
-            arrays.number("sample_range", bound, 0, 1)
-            for bound in arrays.pair("sample_range", sample_range)
-        )
+        bounds = arrays.pair("sample_range", sample_range)
+        low, high = (arrays.number("sample_range", bound, 0, 1) for bound in bounds)
         if low >= high:
             raise RangeError("sample_range", (low, high), "two rising fractions")
         self.sample_range = (low, high)
@@ -46,13 +44,19 @@ class AnnSampler:
         self.alpha = 0.1
         self.rng = None if rng is None else arrays.generator("rng", rng)
         self.curve: Curve | None = None
-        self.room = np.empty(
-            (2, self.capacity), np.float32
-        )  # in which points are kept, those of `points` at its start or around its end
-        self._seen = 0
-        # of the points kept, those that came since the last `soft_clear`, `clear` or `restore`
-        self.fresh = 0
+        self.fresh = 0  # points kept since the last `soft_clear`, `clear` or `restore`
+        self._ring: Floats | None = None  # (2, capacity), made for the first points
+        self._seen = 0  # points since the last `clear`; the next goes to _seen % capacity
         self._z: Floats | None = None
+
+    @property
+    def points(self) -> Floats:
+        """The points kept (2, n), float32, in order of arrival: z, then a."""
+        if self._ring is None:
+            return np.empty((2, 0), np.float32)
+        if self._seen <= self.capacity:
+            return self._ring[:, : self._seen]
+        return np.roll(self._ring, -(self._seen % self.capacity), axis=1)
 
     @property
     def z(self) -> Floats:
@@ -65,25 +69,18 @@ class AnnSampler:
         return self.points[1]
 
     @property
-    def points(self) -> Floats:
-        """Both, z then a, (2, n)."""
-        if self._seen <= self.capacity:
-            return self.room[:, : self._seen]
-        return np.roll(self.room, -(self._seen % self.capacity), axis=1)
-
-    @property
     def count(self) -> int:
         """How many points are kept."""
         return min(self._seen, self.capacity)
 
     @property
-    def centers(self) -> np.ndarray | None:
-        """The knots (K, 2) as (z, a), float64, or None before a fit."""
+    def centers(self) -> Doubles | None:
+        """The knots (K, 2) as (z, a), or None before a fit."""
         return None if self.curve is None else self.curve.knots
 
     @property
-    def slopes(self) -> np.ndarray | None:
-        """The slope of each piece (K-1,), float64, or None before a fit."""
+    def slopes(self) -> Doubles | None:
+        """The slope of each piece (K-1,), or None before a fit."""
         return None if self.curve is None else self.curve.slopes
 
     @property
@@ -93,153 +90,87 @@ class AnnSampler:
 
     @property
     def scale(self) -> float | None:
-        """The factor of the gradient (z over a at saturation), or None before a fit."""
+        """The factor of the gradient (z / a at saturation), or None before a fit."""
         return None if self.curve is None else self.curve.scale
 
     def append(self, a: Floats, z: Floats) -> None:
-        """Keep the time means of spikes `a` and weighted input `z`, both (N, C, ..., T); raises
-        ShapeError, RangeError. Spec: SAM-1.
+        """Keep the time means of spikes `a` and weighted input `z`, both (N, C, ..., T).
+
+        Raises ShapeError, RangeError, TypeMismatchError. Spec: SAM-1.
         """
         a, z = arrays.floats("a", a), arrays.floats("z", z)
         if a.shape != z.shape or not a.size or not a.ndim:
             raise ShapeError("a", f"of shape {a.shape}", f"the shape of z, {z.shape}")
-        self.append_means(a.mean(axis=-1), z.mean(axis=-1))
+        means = sample_points(a, z)
+        self.append_means(means[1], means[0])
 
     def append_means(self, a: Floats, z: Floats) -> None:
-        """Keep points that are means already (any one shape, float32, unchecked). Spec: SAM-2."""
+        """Keep points that are means already, of any one shape, float32, unchecked. Spec: SAM-2."""
+        if self._ring is None:
+            self._ring = np.empty((2, self.capacity), np.float32)
         start, count = self._seen % self.capacity, min(z.size, self.capacity)
         head = min(count, self.capacity - start)
-        for kept, means in zip(self.room, (z, a), strict=True):
+        for row, means in zip(self._ring, (z, a), strict=True):
             new = means.reshape(-1)[-count:]
-            kept[start : start + head] = new[:head]
-            kept[: count - head] = new[head:]
+            row[start : start + head], row[: count - head] = new[:head], new[head:]
         self._seen += count
         self.fresh = min(self.fresh + count, self.capacity)
 
     def fit(self) -> None:
-        """Fit the curve to the points kept and the curve there was: see reference.fit.fit_curve,
-        what it does without points included.
-        """
-        o = ops.active()
-        points = self.points  # not as they lie in the ring: the same bits after `restore`
-        self.curve = fit_curve(
-            points[0],
-            points[1],
-            self.curve,
-            self.num_centers,
-            self.sample_range,
-            self.alpha,
-            self.eps,
-            o.saturation,
-            o.band_medians,
-        )
+        """Fit the curve to the points kept, starting from the present curve: see fit.fit_curve."""
+        o, (z, a) = ops.active(), self.points
+        options = self.num_centers, self.sample_range, self.alpha, self.eps
+        self.curve = fit_curve(z, a, self.curve, *options, o.saturation, o.band_medians)
 
     def clear(self) -> None:
         """Forget all points; the curve stays. Spec: SAM-5."""
         self._seen = self.fresh = 0
 
     def soft_clear(self, rng: Any = None) -> None:
-        """Forget half of the points (rounded down), chosen at random; raises OrderError without a
-        generator, TypeMismatchError.
+        """Forget half of the points (rounded down), chosen at random; the others keep their order.
 
-        `rng` is a Generator, or has a method `permutation`: see reference.forgetting.half. Spec:
-        SAM-4.
-        """
-        self.keep(self.draw(rng))
-
-    def draw(self, rng: Any = None) -> np.ndarray:
-        """Of each point whether `soft_clear` keeps it, bool (n,); raises OrderError without a
-        generator, TypeMismatchError. Spec: SAM-4.
+        `rng` is a Generator or has a method `permutation`: see reference.sampling.half. Raises
+        OrderError without a generator, TypeMismatchError. Spec: SAM-4.
         """
         rng = self.rng if rng is None else rng
         if rng is None:
-            raise OrderError(
-                "AnnSampler.soft_clear", "without a generator", "rng passed here or to AnnSampler"
-            )
+            expected = "rng passed here or to AnnSampler"
+            raise OrderError("AnnSampler.soft_clear", "without a generator", expected)
         if not callable(getattr(rng, "permutation", None)):
             raise TypeMismatchError("rng", repr(rng), "a numpy.random.Generator")
-        return half(rng, self.count)
-
-    def keep(self, stay: np.ndarray) -> None:
-        """Forget all points but those that `stay`, bool (n,); they keep their order. Raises
-        ShapeError, TypeMismatchError.
-        """
-        arrays.instance("stay", stay, np.ndarray, "an array of bool")
-        if stay.dtype != np.bool_:
-            raise TypeMismatchError("stay", f"of dtype {stay.dtype}", "bool")
-        arrays.check_shape("stay", stay, (self.count,))
-        ways, points, count = ops.shortcuts(), self.points, int(np.count_nonzero(stay))
-        if ways is not None:
-            with ways.Keeping([(points, stay, self.room)]):
-                pass
-        else:
-            self.room[:, :count] = points[:, stay]
-        self.kept(count)
-
-    def kept(self, count: int) -> None:
-        """So many points are kept from now on, those at the start of the room."""
-        self._seen, self.fresh = count, 0
+        self.restore(self.points[:, half(rng, self.count)])
 
     def restore(self, points: Floats) -> None:
-        """Replace the points kept by `points` (2, n): z then a; n at most `capacity`."""
+        """Replace the points kept by `points` (2, n), z then a, with n at most `capacity`.
+
+        Raises ShapeError, RangeError, TypeMismatchError.
+        """
         points = arrays.floats("points", points)
         if points.ndim != 2 or len(points) != 2:
             raise ShapeError("points", f"of shape {points.shape}", "(2, n)")
-        if points.shape[-1] > self.capacity:
-            raise RangeError("points", points.shape[-1], f"at most the capacity, {self.capacity}")
-        self._seen, self.fresh = points.shape[-1], 0
-        self.room[:, : self._seen] = points
+        if points.shape[1] > self.capacity:
+            raise RangeError("points", points.shape[1], f"at most the capacity, {self.capacity}")
+        self.clear()
+        self.append_means(points[1], points[0])
+        self.fresh = 0
 
     def forward(self, z: Floats) -> Floats:
-        """The fitted rate at z (any shape), float32; raises OrderError before a fit,
-        TypeMismatchError. Spec: ACT-7.
+        """The fitted rate at z (any shape), float32; raises OrderError before a fit.
+
+        Raises TypeMismatchError. Spec: ACT-7.
         """
-        curve = self._fitted()
-        self._z = arrays.unsearched("z", z)
-        return ops.active().pwl_forward(self._z, curve.knots, curve.slopes)
+        if self.curve is None:
+            expected = "SAMPLE and FIT mode first (or a state with fitted curves)"
+            raise OrderError("ANN mode", "asked for before any fit", expected)
+        self._z = z = arrays.unsearched("z", z)
+        return ops.active().pwl_forward(z, *self.curve)
 
     def backward(self, grad: Floats) -> Floats:
-        """Gradient for the z of the last `forward`, given that of its rates, of its shape; raises
-        OrderError before one, ShapeError.
+        """Gradient with respect to the z of the last `forward`, given that of its rates.
+
+        Raises OrderError before one, ShapeError.
         """
-        if self._z is None:
+        if self._z is None or self.curve is None:
             raise OrderError("AnnSampler.backward", "called first", "a forward pass before it")
-        curve, grad = self._fitted(), arrays.gradient(grad, self._z.shape)
-        return ops.active().pwl_backward(
-            grad, self._z, curve.knots, curve.slopes, curve.scale, self.eps
-        )
-
-    def plot(self, ax: Any = None, figsize: tuple[float, float] = (5, 3.5)) -> Any:
-        """Draw points, curve and centres on the matplotlib axes `ax` (or a new figure's); returns
-        the axes. Needs the extra viz.
-        """
-        if ax is None:
-            figure = arrays.extra("matplotlib.figure", "viz").Figure(
-                figsize=figsize, layout="constrained"
-            )
-            ax = figure.subplots()
-        ax.plot(self.z, self.a, ".", alpha=0.05, color="tab:blue", rasterized=True)
-        ax.plot([], [], ".", color="tab:blue", label="sampled neurons")
-        if self.curve is not None:
-            knots = self.curve.knots
-            margin = 0.25 * (knots[-1, 0] - knots[0, 0])
-            z = np.linspace(knots[0, 0] - margin, knots[-1, 0] + margin, 1000, dtype=np.float32)
-            ax.plot(
-                z,
-                ops.active().pwl_forward(z, knots, self.curve.slopes),
-                color="tab:orange",
-                label="fitted curve",
-            )
-            ax.plot(knots[:, 0], knots[:, 1], "o", color="tab:green", label="centres")
-        ax.set(xlabel="mean weighted input z", ylabel="spike rate a (spikes per step)")
-        ax.legend(loc="upper left")
-        return ax
-
-    def _fitted(self) -> Curve:
-        if self.curve is None:
-            raise OrderError(
-                "ANN mode",
-                "asked for before any fit",
-                "SAMPLE and FIT mode first (or a state with fitted curves)",
-            )
-        return self.curve
+        grad = arrays.gradient(grad, self._z.shape)
+        return ops.active().pwl_backward(grad, self._z, *self.curve, self.curve.scale, self.eps)

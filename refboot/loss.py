@@ -7,16 +7,17 @@ import numpy as np
 from refboot import arrays, ops
 from refboot.arrays import Floats, Ints
 from refboot.errors import RangeError
+from refboot.reference.rates import mean_rate_backward
 
 REDUCTIONS = ("sum", "mean")
 MODES = ("probability", "softmax")
 
 
 def cross_entropy(logits: Floats, labels: object) -> tuple[float, Floats]:
-    """Mean cross-entropy of logits (N, K) and labels (N,), and its gradient for the logits (N, K),
-    float32.
+    """Mean cross-entropy of logits (N, K) and labels (N,), and its gradient (N, K), float32.
 
-    Raises ShapeError, TypeMismatchError, RangeError (NaN, a label outside [0, K)).
+    The gradient is with respect to the logits. Raises ShapeError, TypeMismatchError, RangeError
+    (NaN, a label outside [0, K)).
     """
     logits = arrays.floats("logits", logits, ("N", "K"))
     classes = arrays.labels("labels", labels, *logits.shape)
@@ -25,8 +26,7 @@ def cross_entropy(logits: Floats, labels: object) -> tuple[float, Floats]:
 
 
 class SpikeRate:
-    """The squared distance of each class's rate to `true_rate`, if it is the label, or else
-    `false_rate`.
+    """Squared distance of each class's rate to `true_rate` (the label's) or `false_rate` (others').
 
     `reduction` "sum" adds up all samples and classes, "mean" takes their mean. Raises RangeError,
     TypeMismatchError.
@@ -38,26 +38,21 @@ class SpikeRate:
         self.reduction = arrays.choice("reduction", reduction, REDUCTIONS)
 
     def __call__(self, spikes: Floats, labels: object) -> tuple[float, Floats]:
-        """The loss of spikes (N, ..., T) with labels (N,), and its gradient in their shape,
-        float32; space counts as classes.
+        """The loss of spikes (N, ..., T) with labels (N,), and its gradient in their shape.
 
-        Raises ShapeError, TypeMismatchError, RangeError.
+        Space counts as classes. Raises ShapeError, TypeMismatchError, RangeError.
         """
-        rates, classes = _rates(spikes, labels)
-        loss, error = ops.active().rate_error_forward(
-            rates, classes, self.true_rate, self.false_rate
-        )
+        (rates, classes), o = _rates(spikes, labels), ops.active()
+        loss, error = o.rate_error_forward(rates, classes, self.true_rate, self.false_rate)
         count = rates.size if self.reduction == "mean" else 1
-        return loss / count, _over_time(
-            ops.active().rate_error_backward(error), np.shape(spikes), count
-        )
+        return loss / count, _over_time(o.rate_error_backward(error), np.shape(spikes), count)
 
 
 class SpikeMax:
-    """The negative log-likelihood of the label: of its share of all spikes ("probability"), or of
-    the softmax of the rates.
+    """Negative log-likelihood of the label.
 
-    In mode "probability" a silent label counts as a rate of 1/1024. `reduction` "sum" adds up the
+    The likelihood is the label's share of all spikes (`mode` "probability"; a silent label counts
+    as a rate of 1/1024), or the softmax of the rates ("softmax"). `reduction` "sum" adds up the
     samples, "mean" takes their mean. Raises RangeError.
     """
 
@@ -66,20 +61,17 @@ class SpikeMax:
         self.reduction = arrays.choice("reduction", reduction, REDUCTIONS)
 
     def __call__(self, spikes: Floats, labels: object) -> tuple[float, Floats]:
-        """The loss of spikes (N, ..., T) with labels (N,), and its gradient in their shape,
-        float32; space counts as classes.
+        """The loss of spikes (N, ..., T) with labels (N,), and its gradient in their shape.
 
-        Raises ShapeError, TypeMismatchError, RangeError (in mode "probability" also for spikes
-        below zero).
+        Space counts as classes. Raises ShapeError, TypeMismatchError, RangeError (in mode
+        "probability" also for spikes below zero).
         """
-        rates, classes = _rates(spikes, labels)
-        o, samples = ops.active(), len(rates)
+        (rates, classes), o = _rates(spikes, labels), ops.active()
+        samples = len(rates)
         if self.mode == "softmax":
-            loss, softmax = o.cross_entropy_forward(rates, classes)
-            loss, grad = (
-                loss * samples,
-                o.cross_entropy_backward(softmax, classes) * np.float32(samples),
-            )
+            mean, softmax = o.cross_entropy_forward(rates, classes)
+            loss = mean * samples
+            grad = o.cross_entropy_backward(softmax, classes) * np.float32(samples)
         else:
             if rates.min() < 0:
                 raise RangeError("the rates", rates.min(), "at least 0, as rates are")
@@ -89,18 +81,15 @@ class SpikeMax:
 
 
 def _rates(spikes: Floats, labels: object) -> tuple[Floats, Ints]:
-    """The rates (N, K) of spikes (N, ..., T), space counting as classes, and the labels,
-    checked.
-    """
+    """The rates (N, K) of spikes (N, ..., T), space counting as classes, and the checked labels."""
     spikes = arrays.floats("spikes", spikes)
     arrays.check_shape("spikes", spikes, ("N", *["K"] * max(1, spikes.ndim - 2), "T"))
-    rates = spikes.reshape(len(spikes), -1, spikes.shape[-1]).mean(axis=-1)
+    rates = ops.active().mean_rate_forward(spikes.reshape(len(spikes), -1, spikes.shape[-1]))[
+        ..., 0
+    ]
     return rates, arrays.labels("labels", labels, *rates.shape)
 
 
 def _over_time(grad: Floats, shape: tuple[int, ...], count: int) -> Floats:
-    """The gradient of the mean over time, of a loss divided by `count`: the same share for each
-    step.
-    """
-    share = grad / np.float32(shape[-1] * count)
-    return np.repeat(share[..., None], shape[-1], axis=-1).reshape(shape)
+    """Gradient of a loss divided by `count`, from that of the rates to that of the spikes."""
+    return mean_rate_backward((grad / np.float32(count))[..., None], shape[-1]).reshape(shape)

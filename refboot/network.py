@@ -1,57 +1,33 @@
-"""A network: blocks in order, run forward by mode and backward in reverse."""
+"""A network: its layers run forward, each in its mode, and backward in reverse."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from refboot import arrays, exchange, ops
+from refboot import arrays, exchange
 from refboot.arrays import Floats
-from refboot.block.base import Block
-from refboot.block.chain import Chain, chain
-from refboot.block.fitting import fit_together
-from refboot.block.plain import Plain
-from refboot.block.spiking_chain import SpikingChain, spiking_chain
-from refboot.block.still import Held, hold, replicate
-from refboot.block.through import through
-from refboot.errors import (
-    FormatError,
-    OrderError,
-    RangeError,
-    RefbootError,
-    ShapeError,
-    TypeMismatchError,
-)
-from refboot.exchange import LayerSpec, NetSpec
+from refboot.block.base import Block, Layer
+from refboot.errors import FormatError, OrderError, RangeError, RefbootError, ShapeError
+from refboot.exchange import NetSpec
 from refboot.neuron.cuba import Trace
 from refboot.parameter import Parameter
-from refboot.routine import LayerMode, Mode
-
-
-class Layer(Protocol):
-    """What a network asks of a block."""
-
-    training: bool
-
-    def build(self, shape: tuple[int, ...]) -> tuple[int, ...]: ...
-    def parameters(self) -> dict[str, Parameter]: ...
-    def buffers(self) -> dict[str, np.ndarray]: ...
-    def load_buffers(self, buffers: Mapping[str, np.ndarray]) -> None: ...
-    def forward(self, x: Floats, mode: Mode = Mode.ANN) -> Floats: ...
-    def backward(self, grad: Floats) -> Floats: ...
-    def trace(self, x: Floats) -> Trace | None: ...
-    def layer_spec(self, shape: tuple[int, ...]) -> LayerSpec: ...
+from refboot.reference.rates import replicate
+from refboot.reference.schedule import Mode, layer_mode
+from refboot.reference.sums import total
+from refboot.routine import LayerMode
 
 
 class Network:
-    """Blocks in order, for inputs of `input_shape` (without N and T) and `time_steps` steps in the
-    spiking modes.
+    """Blocks in order, for inputs of `input_shape` (without N and T).
 
-    Without an input shape, `build` must come before anything else. Raises what `build` raises.
+    In the spiking modes a still input is held for `time_steps` steps. Without an input shape,
+    `build` must come before anything else. Raises what `build` raises.
     """
 
     def __init__(
@@ -63,36 +39,21 @@ class Network:
         self.blocks: list[Layer] = arrays.items("blocks", blocks)
         if not self.blocks:
             raise RangeError("blocks", blocks, "at least one block")
-        for block in self.blocks:
-            if not all(
-                callable(getattr(block, method, None))
-                for method in ("build", "parameters", "forward", "backward")
-            ):
-                raise TypeMismatchError(
-                    "blocks",
-                    f"a sequence with a {type(block).__name__}",
-                    "blocks, as those of refboot.block",
-                )
         _check_own(self.blocks)
         self.time_steps = arrays.whole("time_steps", time_steps)
         self.training = True
         self.input_shape: tuple[int, ...] = ()
-        self.shapes: list[tuple[int, ...]] = []
-        self._held: Held | None = None
-        self._chain: Chain | SpikingChain | None = None
+        self.shapes: list[tuple[int, ...]] = []  # of each block's output
         if input_shape is not None:
             self.build(input_shape)
 
     def build(self, input_shape: Sequence[int]) -> tuple[int, ...]:
-        """Tell each block the shape of its input and make what depends on it; returns that of the
-        output, both without N and T.
+        """Prepare each block for the shape of its input; returns the output's shape.
 
-        `shapes` keeps the output of each block. Raises ShapeError where one does not fit the next,
-        naming the block.
+        Both are without N and T. Raises ShapeError, naming the block, if one does not fit the next.
         """
-        shape = tuple(
-            arrays.whole("input_shape", size) for size in arrays.items("input_shape", input_shape)
-        )
+        given = arrays.items("input_shape", input_shape)
+        shape = tuple(arrays.whole("input_shape", size) for size in given)
         if not shape:
             raise ShapeError("input_shape", shape, "at least one size")
         self.input_shape, self.shapes = shape, []
@@ -105,109 +66,57 @@ class Network:
         return shape
 
     def forward(self, x: Floats, mode: LayerMode) -> Floats:
-        """Run a still x (N, ...) or a moving one (N, ..., T), each of the input shape or as many
-        values; output (N, C, T'), float32.
+        """Run x, of a shape as in `over_time`, each layer in its mode; output (N, C, T'), float32.
 
-        T' is `time_steps` (or T) where the last block spikes, else 1. A still x is held for all
-        steps; raises as the blocks do.
+        T' is `time_steps` (or T) if the last block spikes, else 1. Raises as the blocks do.
         """
-        arrays.instance(
-            "mode", mode, LayerMode, "a refboot.routine.LayerMode, as Scheduler.mode gives"
-        )
-        x = self.over_time(arrays.floats("x", x), mode)
-        with fit_together(self.blocks, mode) as then:
-            return self._forward(x, then)
-
-    __call__ = forward
-
-    def _forward(self, x: Floats, mode: LayerMode) -> Floats:
-        held = self._held = hold(self.blocks, x)
-        run = self._in_one_go(held, mode)
-        if run is not None:
-            return run
-        for i, (block, m) in enumerate(zip(self.blocks, mode, strict=False)):
+        what = "a refboot.routine.LayerMode, as Scheduler.mode gives"
+        arrays.instance("mode", mode, LayerMode, what)
+        x = self.over_time(x, mode)
+        for i, block in enumerate(self.blocks):
             try:
-                x = self._run(i, x, m) if held is None or i > 1 else held.run(i, m)
+                x = block.run(x, layer_mode(i, mode.base_mode, mode.crossover))
             except RefbootError as error:
                 raise _of_block(i, block, error) from error
         return x
 
-    def _in_one_go(self, held: Held | None, mode: LayerMode) -> Floats | None:
-        """The output, where there is a way around for the whole network; else None."""
-        self._chain = None  # and what it holds
-        self._chain = chain(held, self.blocks, mode)
-        try:
-            run = None if self._chain else through(held, self.blocks, mode)
-            self._chain = self._chain or (
-                spiking_chain(held, self.blocks, mode) if run is None else None
-            )
-        except RefbootError as error:  # all that these run of its own is the first
-            raise _of_block(0, self.blocks[0], error) from error
-        return run if self._chain is None else self._chain.output
-
-    def _run(self, i: int, x: Floats, mode: Mode) -> Floats:
-        """Block i on x, which is not checked again where a block with refboot's own `forward` made
-        it.
-        """
-        block = self.blocks[i]
-        own = all(
-            getattr(type(b), "forward", None) in (Block.forward, Plain.forward)
-            for b in self.blocks[max(i - 1, 0) : i + 1]
-        )
-        return block.run(x, mode) if own else block.forward(x, mode)  # type: ignore[attr-defined]
+    __call__ = forward
 
     def backward(self, grad: Floats) -> Floats:
-        """Gradient for the input of the last `forward`, given that of its output; adds those of the
-        parameters.
+        """Gradient with respect to the input of the last `forward`, given that of its output.
 
-        Between the two, neither weights nor the array x may change: layers that ran in one go run
-        again here, one by one. Raises OrderError before a `forward`, ShapeError, TypeMismatchError,
-        RangeError.
+        Adds the gradients of the parameters, which may not change between the two calls. Raises
+        OrderError before a `forward`, ShapeError, TypeMismatchError, RangeError.
         """
         grad = arrays.floats("grad", grad)
-        if self._held is not None:
-            for block in reversed(self.blocks):
-                if isinstance(block, Block):
-                    block.settle()
-            self._held.unfold()
-            self._held = self._chain = None
         for block in reversed(self.blocks):
             grad = block.backward(grad)
         return grad
 
-    def backward_parameters(self, grad: Floats) -> None:
-        """`backward` where the gradient for the input is not wanted, which is quicker: adds those
-        of the parameters.
-        """
-        if self._chain is not None:
-            self._chain.backward(grad)
-            return
-        for block in reversed(self.blocks):
-            grad = block.backward(grad)
-
     def over_time(self, x: Floats, mode: LayerMode) -> Floats:
-        """x with its time axis, as the first block wants it in `mode`: (N, *input_shape, 1 or T);
-        raises ShapeError. Spec: MOD-13.
+        """x with its time axis, as the first block needs it in `mode`: (N, *input_shape, 1 or T).
+
+        x is a still (N, *input_shape), flat (N, values) or a moving (N, *input_shape, T). Raises
+        ShapeError, OrderError before `build`, TypeMismatchError, RangeError. Spec: MOD-13.
         """
         if not self.shapes:
-            raise OrderError(
-                "the network", "used before its shapes were known", "build(input_shape) first"
-            )
-        size, n = math.prod(self.input_shape), len(x) if x.ndim else 0
-        if n and x.size == n * size:
-            x = x.reshape(n, *self.input_shape, 1)
-            return replicate(x, self.time_steps) if mode.of(0).spiking else x
-        if x.size and x.ndim > 1 and x.size == n * size * x.shape[-1]:
-            return x.reshape(n, *self.input_shape, x.shape[-1])
-        raise ShapeError(
-            "x",
-            f"of shape {x.shape}",
-            f"(N, {', '.join(map(str, self.input_shape))}) with an optional last axis T",
-        )
+            expected = "build(input_shape) first"
+            raise OrderError("the network", "used before its shapes were known", expected)
+        x, shape = arrays.floats("x", x), self.input_shape
+        if x.shape[1:] in (shape, (math.prod(shape),)):
+            moving = x.reshape(len(x), *shape, 1)
+        else:
+            moving = x
+        if not x.size or moving.shape[1:-1] != shape:
+            axes = ", ".join(map(str, shape))
+            expected = f"(N, {axes}) in this order, with an optional last axis T for time"
+            raise ShapeError("x", f"of shape {x.shape}", expected)
+        spiking = layer_mode(0, mode.base_mode, mode.crossover).spiking
+        return replicate(moving, self.time_steps) if spiking and moving.shape[-1] == 1 else moving
 
     @property
     def fitted(self) -> bool:
-        """Whether ANN mode can run: every layer that needs a curve has one."""
+        """True if ANN mode can run: every layer that needs a curve has one."""
         return all(getattr(block, "fitted", True) for block in self.blocks)
 
     def parameters(self) -> list[Parameter]:
@@ -216,34 +125,37 @@ class Network:
 
     def named_parameters(self) -> dict[str, Parameter]:
         """Every parameter, trainable or not, by a name like `blocks.1.synapse.weight_v`."""
-        return {
-            f"blocks.{i}.{name}": p
-            for i, block in enumerate(self.blocks)
-            for name, p in block.parameters().items()
-        }
+        blocks = enumerate(self.blocks)
+        return {f"blocks.{i}.{name}": p for i, b in blocks for name, p in b.parameters().items()}
 
     def state(self) -> dict[str, np.ndarray]:
-        """Copies of every parameter and of the fitted curves, by names like
-        `blocks.1.synapse.weight_v`, `blocks.1.curve.knots`.
+        """Copies of every parameter and of the fitted curves.
+
+        Names are like `blocks.1.synapse.weight_v` and `blocks.1.curve.knots`.
         """
-        buffers = {
-            f"blocks.{i}.{name}": a
-            for i, block in enumerate(self.blocks)
-            for name, a in block.buffers().items()
-        }
-        return {
-            name: a.copy()
-            for name, a in (
-                {n: p.data for n, p in self.named_parameters().items()} | buffers
-            ).items()
-        }
+        blocks = enumerate(self.blocks)
+        state = {name: parameter.data for name, parameter in self.named_parameters().items()}
+        state |= {f"blocks.{i}.{name}": a for i, b in blocks for name, a in b.buffers().items()}
+        return {name: array.copy() for name, array in state.items()}
+
+    def digest(self) -> str:
+        """The first 16 hex digits of the SHA-256 of `state`, in sorted order of names.
+
+        Of each array: the name in UTF-8, a zero byte, the sizes as decimal numbers joined by "x", a
+        zero byte, and the values as little-endian bytes in C order (parameters float32, curves
+        float64).
+        """
+        found = hashlib.sha256()
+        for name, array in sorted(self.state().items()):
+            found.update(f"{name}\0{'x'.join(map(str, array.shape))}\0".encode())
+            found.update(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes())
+        return found.hexdigest()[:16]
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take over what `state` gave, whole or, with a FormatError that names what is missing,
-        unknown or misshapen, not at all.
+        """Load what `state` gave, completely, or not at all with a FormatError.
 
-        Trailing axes of size 1, as lava-dl's weights have them, are dropped. Without curves, ANN
-        mode needs a new fit.
+        The error names what is missing, unknown or misshapen. Trailing axes of size 1, as in
+        lava-dl's weights, are dropped. Without curves, ANN mode needs a new fit.
         """
         arrays.mapping("state", state, "a mapping of names to arrays")
         parameters = self.named_parameters()
@@ -252,11 +164,14 @@ class Network:
             raise FormatError("the state", f"without {missing}", "every parameter of the network")
         loaded = {name: _fitting(name, state[name], p.data.shape) for name, p in parameters.items()}
         rest = {name: a for name, a in state.items() if name not in parameters}
-        buffers = [_below(f"blocks.{i}.", rest) for i in range(len(self.blocks))]
+        prefixes = [f"blocks.{i}." for i in range(len(self.blocks))]
+        buffers = [
+            {name.removeprefix(own): a for name, a in rest.items() if name.startswith(own)}
+            for own in prefixes
+        ]
         if sum(map(len, buffers)) != len(rest):
-            raise FormatError(
-                "the state", f"with unknown {sorted(rest)}", "only what the network has"
-            )
+            expected = "only what the network has"
+            raise FormatError("the state", f"with unknown {sorted(rest)}", expected)
         before = [block.buffers() for block in self.blocks]
         try:
             for block, own in zip(self.blocks, buffers, strict=True):
@@ -269,40 +184,36 @@ class Network:
             parameters[name].data[...] = data
 
     def trace(self, x: Floats) -> list[Trace | None]:
-        """u, v and s of every step of each block in SNN mode, for x as `forward` takes it; None for
-        a layer without neurons.
-        """
-        x, found = self.over_time(arrays.floats("x", x), LayerMode(0, Mode.SNN)), []
+        """Every step of each block in SNN mode, for x as in `forward`; None without neurons."""
+        x, found = self.over_time(x, LayerMode(0, Mode.SNN)), []
         for block in self.blocks:
             found.append(block.trace(x))
-            x = block.forward(x, Mode.SNN)
+            x = block.run(x, Mode.SNN)
         return found
 
     def spec(self, notes: Mapping[str, Any] | None = None) -> NetSpec:
-        """The network as integers, as an exchange file holds it, with `notes` (plain values);
-        raises FormatError that names the block.
+        """The network as integers, as in an exchange file, with `notes` (plain values).
+
+        Raises FormatError, naming the block.
         """
         shape, layers = self.input_shape, []
         for i, block in enumerate(self.blocks):
             try:
                 layers.append(block.layer_spec(shape))
             except RefbootError as error:
-                raise FormatError(
-                    f"block {i} ({type(block).__name__}): {error.name}", error.got, error.expected
-                ) from error
+                named = _of_block(i, block, error)
+                raise FormatError(named.name, named.got, named.expected) from error
             shape = layers[-1].shape
-        return NetSpec(
-            tuple(layers), self.input_shape, self.time_steps, arrays.notes("notes", notes)
-        )
+        kept = arrays.notes("notes", notes)
+        return NetSpec(tuple(layers), self.input_shape, self.time_steps, kept)
 
     def export_hdf5(
         self, path: str | os.PathLike[str], notes: Mapping[str, Any] | None = None
     ) -> None:
-        """Write the exchange file `path`, which lava.lib.dl.netx and refboot.io.netx load, whole or
-        not at all, with `notes` in it.
+        """Write the exchange file `path`, for lava.lib.dl.netx and refboot.io.netx, with `notes`.
 
-        Raises FormatError for what such a file cannot hold; warns (ExchangeWarning) of what lava's
-        loader would change.
+        The file is written completely or not at all. Raises FormatError for what such a file cannot
+        hold; warns (ExchangeWarning) of what lava's loader would change.
         """
         exchange.write(path, self.spec(notes))
 
@@ -312,7 +223,7 @@ class Network:
             parameter.zero_grad()
 
     def train(self, training: bool = True) -> None:
-        """Switch to training: dropout acts."""
+        """Switch to training: dropout acts, norms measure."""
         self.training = arrays.flag("training", training)
         for block in self.blocks:
             block.training = training
@@ -322,68 +233,51 @@ class Network:
         self.train(False)
 
     def grad_norms(self) -> dict[str, float]:
-        """The length of the gradient of each block's trainable parameters, by a name like
-        `blocks.1`.
+        """The L2 norm of the gradients of each block, by a name like `blocks.1`.
+
+        Of each parameter the squares are added over a row's inputs, then over rows; these sums are
+        added in order. float32; infinity beyond it.
         """
-        grads = [
-            [p.grad for p in block.parameters().values() if p.grad is not None]
-            for block in self.blocks
-        ]
-        sizes = iter(_squares([grad for some in grads for grad in some]))
-        return {
-            f"blocks.{i}": math.sqrt(sum(next(sizes) for _ in some))
-            for i, some in enumerate(grads)
-            if some
-        }
+        norms = {}
+        for i, block in enumerate(self.blocks):
+            grads = [p.grad for p in block.parameters().values() if p.grad is not None]
+            if grads:
+                with np.errstate(over="ignore"):
+                    rows = [(grad * grad).reshape(len(grad), -1) for grad in grads]
+                sums = [total(total(row.T)) for row in rows]
+                norms[f"blocks.{i}"] = math.sqrt(total(np.stack(sums)))
+        return norms
 
     def firing_rates(self) -> dict[str, float]:
-        """The share of active neurons (per step) of each block with `count_log`, from the last
-        call, by a name like `blocks.1`.
+        """The share of active neurons per step of each block with `count_log`, in the last call.
+
+        By a name like `blocks.1`.
         """
         counts = {f"blocks.{i}": b.count for i, b in enumerate(self.blocks) if isinstance(b, Block)}
         return {name: count for name, count in counts.items() if count is not None}
 
 
 def _check_own(blocks: Sequence[Layer]) -> None:
-    """Raise RangeError where two places share a block, or two blocks a neuron or synapse: each
-    remembers one forward pass.
+    """Raise unless each block is a Layer with a neuron and a synapse of its own.
+
+    Each remembers one forward pass, so two places cannot share one. Raises TypeMismatchError,
+    RangeError.
     """
     owners: dict[int, int] = {}
     for i, block in enumerate(blocks):
-        parts = {
-            id(part): part
-            for part in (block, getattr(block, "neuron", None), getattr(block, "synapse", None))
-            if part is not None
-        }
-        for key, part in parts.items():
-            if key in owners:
-                raise RangeError(
-                    f"block {i}",
-                    f"a block that shares its {type(part).__qualname__} with block {owners[key]}",
-                    "one of its own",
-                )
-            owners[key] = i
+        arrays.instance(f"block {i}", block, Layer, "a Layer, as in refboot.block")
+        parts = [block, getattr(block, "neuron", None), getattr(block, "synapse", None)]
+        for part in parts:
+            owner = i if part is None else owners.setdefault(id(part), i)
+            if owner != i:
+                got = f"a block that shares its {type(part).__qualname__} with block {owner}"
+                raise RangeError(f"block {i}", got, "one of its own")
 
 
 def _of_block(number: int, block: Layer, error: RefbootError) -> RefbootError:
-    """`error`, with the block it comes from in front."""
-    return type(error)(
-        f"block {number} ({type(block).__name__}): {error.name}", error.got, error.expected
-    )
-
-
-def _squares(grads: Sequence[Floats]) -> list[float]:
-    """The sum of the squares of each; infinity beyond float32."""
-    ways = ops.shortcuts()
-    if ways is not None and all(grad.dtype == np.float32 for grad in grads):
-        return ways.squares(grads)  # type: ignore[no-any-return]
-    flats = [grad.ravel(order="K") for grad in grads]  # as they lie in memory: no copy
-    with np.errstate(over="ignore"):
-        return [float(np.dot(flat, flat)) for flat in flats]
-
-
-def _below(prefix: str, named: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): a for name, a in named.items() if name.startswith(prefix)}
+    """`error`, with the name of its block in front."""
+    name = f"block {number} ({type(block).__name__}): {error.name}"
+    return type(error)(name, error.got, error.expected)
 
 
 def _fitting(name: str, array: np.ndarray, shape: tuple[int, ...]) -> Floats:
@@ -391,7 +285,6 @@ def _fitting(name: str, array: np.ndarray, shape: tuple[int, ...]) -> Floats:
     while len(own) > len(shape) and own[-1] == 1:
         own = own[:-1]
     if own != shape or array.dtype.kind != "f" or not np.isfinite(array).all():
-        raise FormatError(
-            name, f"{array.dtype} of shape {array.shape}", f"finite floats of shape {shape}"
-        )
+        got, expected = f"{array.dtype} of shape {array.shape}", f"finite floats of shape {shape}"
+        raise FormatError(name, got, expected)
     return array.reshape(shape).astype(np.float32)

@@ -29,15 +29,18 @@ class SGD:
             p.zero_grad()
 
     def step(self) -> None:
-        """Change every parameter that has a gradient, in place; raises OrderError where none has.
+        """Change every parameter that has a gradient, in place; raises OrderError if none has.
+
         Spec: TRN-11.
         """
-        _step("sgd_step", _sets(self.parameters, self.velocity), self.lr, self.momentum)
+        for arrays_of in _with_gradients(self.parameters, self.velocity):
+            ops.active().sgd_step(*arrays_of, self.lr, self.momentum)
 
 
 class Adam:
-    """Adam with step `lr`, decay rates `betas` of the moments, and `eps` in the denominator;
-    moments m and v start at zero.
+    """Adam with step `lr`, the moments' decay rates `betas`, and `eps` in the denominator.
+
+    The moments m and v start at zero.
     """
 
     def __init__(
@@ -49,9 +52,8 @@ class Adam:
     ) -> None:
         self.parameters = _checked(parameters)
         self.lr = arrays.number("lr", lr, 0, LARGEST_LR, above=True)
-        self.beta1, self.beta2 = (
-            arrays.number("betas", beta, 0, 0.9999999) for beta in arrays.pair("betas", betas)
-        )
+        both = arrays.pair("betas", betas)
+        self.beta1, self.beta2 = (arrays.number("betas", beta, 0, 0.9999999) for beta in both)
         self.eps = arrays.number("eps", eps, 0, above=True)
         self.m = [np.zeros_like(p.data) for p in self.parameters]
         self.v = [np.zeros_like(p.data) for p in self.parameters]
@@ -63,45 +65,31 @@ class Adam:
             p.zero_grad()
 
     def step(self) -> None:
-        """Change every parameter that has a gradient, in place; raises OrderError where none has.
+        """Change every parameter that has a gradient, in place; raises OrderError if none has.
+
         Spec: TRN-11.
         """
-        sets = _sets(self.parameters, self.m, self.v)
+        changed = _with_gradients(self.parameters, self.m, self.v)
         self.steps += 1
-        _step("adam_step", sets, self.steps, self.lr, self.beta1, self.beta2, self.eps)
+        for arrays_of in changed:
+            constants = self.steps, self.lr, self.beta1, self.beta2, self.eps
+            ops.active().adam_step(*arrays_of, *constants)
 
 
 def _checked(parameters: Iterable[Parameter]) -> list[Parameter]:
     """The parameters as a list; raises TypeMismatchError."""
     if not isinstance(parameters, Iterable) or isinstance(parameters, (str, bytes, np.ndarray)):
         raise TypeMismatchError("parameters", repr(parameters), "a sequence of Parameters")
-    found = list(parameters)
-    for parameter in found:
-        arrays.instance(
-            "one of the parameters", parameter, Parameter, "a refboot.parameter.Parameter"
-        )
-    return found
+    what = "a refboot.parameter.Parameter"
+    return [arrays.instance("one of the parameters", p, Parameter, what) for p in parameters]
 
 
-def _sets(parameters: Sequence[Parameter], *moments: Sequence[Floats]) -> list[tuple[Floats, ...]]:
-    """Data, gradient and moments of each parameter that has a gradient; raises OrderError where
-    none has.
-    """
-    sets = [
-        (p.data, p.grad, *own)
-        for p, *own in zip(parameters, *moments, strict=True)
-        if p.grad is not None
-    ]
-    if not sets:
+def _with_gradients(
+    parameters: Sequence[Parameter], *moments: Sequence[Floats]
+) -> list[tuple[Floats, ...]]:
+    """Data, gradient and moments of each parameter that has a gradient; raises OrderError."""
+    every = zip(parameters, *moments, strict=True)
+    found = [(p.data, p.grad, *own) for p, *own in every if p.grad is not None]
+    if not found:
         raise OrderError("step", "called without a gradient", "a backward pass before it")
-    return sets
-
-
-def _step(name: str, sets: Sequence[tuple[Floats, ...]], *constants: float) -> None:
-    """Call the operation `name` for each set, or its shortcut for all of them."""
-    ways = ops.shortcuts()
-    if ways is not None:
-        getattr(ways, f"{name}s")(sets, *constants)
-    else:
-        for own in sets:
-            getattr(ops.active(), name)(*own, *constants)
+    return found

@@ -1,4 +1,4 @@
-"""A parameter: an array that is learned or at least saved, with its gradient."""
+"""A parameter: an array that is saved and, if trainable, learned, with its gradient."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from refboot.arrays import Floats
 
 
 class Parameter:
-    """`data` (float32, changed in place by the optimiser), its `grad` (None before a backward
-    pass), and whether it is `trainable`.
+    """`data` is float32; the optimiser changes it in place. `grad` is None before a backward pass.
+
+    Parameters that are not `trainable` are only saved.
     """
 
     __slots__ = ("data", "grad", "trainable")
@@ -18,7 +19,7 @@ class Parameter:
         self.trainable = trainable
 
     def add_grad(self, grad: Floats) -> None:
-        """Add `grad` (same shape) to what has gathered since the last `zero_grad`. Spec: GRD-17."""
+        """Add `grad` (of data's shape) to the gradient since the last `zero_grad`. Spec: GRD-17."""
         self.grad = grad if self.grad is None else self.grad + grad
 
     def zero_grad(self) -> None:

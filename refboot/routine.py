@@ -1,36 +1,23 @@
-"""The schedule: which mode each layer runs in, by epoch and iteration."""
+"""The scheduler: which mode each layer runs in, by epoch and iteration."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from enum import Enum
+from itertools import count
 
 from refboot import arrays
+from refboot.reference import schedule
+from refboot.reference.schedule import Mode
 from refboot.stats import LearningStat
 
-
-class Mode(Enum):
-    """How a layer runs: spiking (SNN), spiking and sampled (SAMPLE), fitted then as rates (FIT), as
-    rates (ANN).
-    """
-
-    SNN = 0
-    ANN = 1
-    SAMPLE = 2
-    FIT = 3
-
-    @property
-    def spiking(self) -> bool:
-        """Whether a layer in this mode runs T steps of spikes, not one step of rates."""
-        return self in (Mode.SNN, Mode.SAMPLE)
+__all__ = ["LayerMode", "Mode", "Scheduler"]
 
 
 class LayerMode:
-    """A mode for each layer, handed down through a network; iterating yields them, without end and
-    afresh each time.
+    """A mode for each layer of a network; iterating yields them, endlessly and always from layer 0.
 
-    SAMPLE for every layer in SAMPLE; else SNN for the first `crossover` layers and `base_mode` for
-    the rest. Spec: MOD-10.
+    SAMPLE for every layer if `base_mode` is SAMPLE. Else SNN for the first `crossover` layers, and
+    `base_mode` for the others. Spec: MOD-10.
     """
 
     def __init__(self, crossover: int, base_mode: Mode) -> None:
@@ -39,18 +26,11 @@ class LayerMode:
 
     def of(self, layer: int) -> Mode:
         """The mode of layer number `layer`, from 0; raises TypeMismatchError, RangeError."""
-        return self._of(arrays.whole("layer", layer, 0))
-
-    def _of(self, layer: int) -> Mode:
-        if layer < self.crossover and self.base_mode is not Mode.SAMPLE:
-            return Mode.SNN
-        return self.base_mode
+        layer = arrays.whole("layer", layer, 0)
+        return schedule.layer_mode(layer, self.base_mode, self.crossover)
 
     def __iter__(self) -> Iterator[Mode]:
-        layer = 0
-        while True:
-            yield self._of(layer)
-            layer += 1
+        return map(self.of, count())
 
     def __str__(self) -> str:
         tail = f" Crossover at: {self.crossover}" if self.crossover else ""
@@ -58,11 +38,12 @@ class LayerMode:
 
 
 class Scheduler:
-    """Sample for `num_sample_iter` iterations and fit at the next, in each epoch divisible by
-    `sample_period`; else train as ANN.
+    """The schedule of bootstrap training.
 
-    From each epoch in `crossover_epochs` on, one more layer from the input stays spiking (hybrid
-    training). `snn_stat` keeps the statistics of spiking evaluations.
+    In each epoch that `sample_period` divides, sample for `num_sample_iter` iterations and fit at
+    the next; all else is ANN. At each of `crossover_epochs` one more layer, from the input on,
+    becomes spiking for good (hybrid training). `snn_stat` keeps the statistics of spiking
+    evaluations. Raises RangeError, TypeMismatchError.
     """
 
     def __init__(
@@ -73,52 +54,42 @@ class Scheduler:
     ) -> None:
         self.num_sample_iter = arrays.whole("num_sample_iter", num_sample_iter, 0)
         self.sample_period = arrays.whole("sample_period", sample_period)
-        landmarks = (
-            [] if crossover_epochs is None else arrays.items("crossover_epochs", crossover_epochs)
+        given = arrays.items(
+            "crossover_epochs", [] if crossover_epochs is None else crossover_epochs
         )
-        self.crossover_epochs = sorted(
-            {arrays.whole("crossover_epochs", epoch, 0) for epoch in landmarks}
-        )
+        epochs = {arrays.whole("crossover_epochs", epoch, 0) for epoch in given}
+        self.crossover_epochs = sorted(epochs)
         self.snn_stat = LearningStat()
 
     def crossover(self, epoch: int) -> int:
-        """How many layers from the input stay spiking in this epoch; lava-dl counts the same as
-        epochs go by, but also when asked twice.
+        """How many layers, from the input on, stay spiking in this epoch.
 
-        Spec: MOD-11.
+        lava-dl counts the same as epochs go by, but its counter also moves when asked twice. Spec:
+        MOD-11.
         """
-        arrays.whole("epoch", epoch, 0)
-        return sum(landmark <= epoch for landmark in self.crossover_epochs)
+        return schedule.crossover(arrays.whole("epoch", epoch, 0), self.crossover_epochs)
 
     def mode(self, epoch: int, iteration: int, train: bool = True) -> LayerMode:
-        """The modes for one iteration (both from 0), in training or evaluation; asking changes
-        nothing. Raises for negative numbers.
+        """The modes of one iteration (both numbers from 0), in training or in evaluation.
 
-        Spec: MOD-8, MOD-9.
+        Asking changes nothing. Raises RangeError, TypeMismatchError. Spec: MOD-8, MOD-9.
         """
-        arrays.whole("epoch", epoch, 0)
-        arrays.whole("iteration", iteration, 0)
-        return LayerMode(
-            self.crossover(epoch), self._base_mode(epoch, iteration, arrays.flag("train", train))
-        )
+        crossover = self.crossover(epoch)
+        iteration, train = arrays.whole("iteration", iteration, 0), arrays.flag("train", train)
+        return LayerMode(crossover, self._base_mode(epoch, iteration, train))
 
     def _base_mode(self, epoch: int, iteration: int, train: bool) -> Mode:
-        if epoch % self.sample_period:
-            return Mode.ANN
-        if not train:
-            return Mode.SNN
-        if iteration < self.num_sample_iter:
-            return Mode.SAMPLE
-        return Mode.FIT if iteration == self.num_sample_iter else Mode.ANN
+        options = self.num_sample_iter, self.sample_period
+        return schedule.base_mode(epoch, iteration, train, *options)
 
     def sync_snn_stat(self, stat: LearningStat) -> None:
-        """Take over the sums of a spiking evaluation."""
+        """Copy the sums of a spiking evaluation."""
         arrays.instance("stat", stat, LearningStat, "a refboot.stats.LearningStat")
         self.snn_stat.num_samples = stat.num_samples
         self.snn_stat.loss_sum = stat.loss_sum
         self.snn_stat.correct_samples = stat.correct_samples
 
     def update_snn_stat(self) -> None:
-        """Close the spiking evaluation: log it, renew the best, start again from zero."""
+        """Close the spiking evaluation: log it, update the best, start again from zero."""
         self.snn_stat.update()
         self.snn_stat.reset()

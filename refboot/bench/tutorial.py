@@ -121,7 +121,7 @@ class Tutorial:
 
         def backward() -> None:
             self.optimizer.zero_grad()
-            self.network.backward_parameters(found["grad"])
+            self.network.backward(found["grad"])
 
         return {
             "forward": forward,

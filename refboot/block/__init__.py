@@ -1,6 +1,6 @@
-"""Blocks: the layers a network is made of."""
+"""Blocks: the layers of a network."""
 
 from refboot.block import cuba
-from refboot.block.base import Block
+from refboot.block.base import Block, Layer
 
-__all__ = ["Block", "cuba"]
+__all__ = ["Block", "Layer", "cuba"]

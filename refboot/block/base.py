@@ -1,12 +1,10 @@
-"""A block: synapse, neuron and rate curve in one, run in any of the four modes, forward and
-backward.
-"""
+"""A block: synapse, neuron and rate curve in one, run in any of the four modes, and backward."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +12,6 @@ import numpy as np
 from refboot import arrays, ops
 from refboot.ann_sampler import AnnSampler
 from refboot.arrays import Axes, Floats
-from refboot.block import running
 from refboot.block.layer import describe
 from refboot.errors import FormatError, OrderError
 from refboot.exchange import LayerSpec, write_layer
@@ -22,13 +19,92 @@ from refboot.neuron import Spiking, cuba
 from refboot.neuron.cuba import Trace
 from refboot.parameter import Parameter
 from refboot.reference.fit import Curve
-from refboot.routine import Mode
+from refboot.reference.rates import (
+    delay_backward,
+    delay_forward,
+    mean_rate_backward,
+    mean_rate_forward,
+)
+from refboot.reference.schedule import Mode
+
+CURVE = {"curve.knots", "curve.slopes"}
+
+
+class Layer(ABC):
+    """What a network is made of. A subclass must define `build`, `run` and `backward`.
+
+    `axes` is the shape of an input, (N, C, ..., T) if None. `training` is set by the network.
+    """
+
+    axes: Axes | None = None
+    training = True
+    input_shape: tuple[int, ...] | None = None
+
+    @abstractmethod
+    def build(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Prepare for inputs of `shape`, and return the output's shape; both without N and T."""
+
+    @abstractmethod
+    def run(self, x: Floats, mode: Mode) -> Floats:
+        """`forward` for an x that was checked."""
+
+    @abstractmethod
+    def backward(self, grad: Floats) -> Floats:
+        """Gradient with respect to the x of the last call, given that of its output."""
+
+    def forward(self, x: Floats, mode: Mode = Mode.ANN) -> Floats:
+        """Run x (N, C, ..., T) in `mode`, float32.
+
+        Raises ShapeError, TypeMismatchError or RangeError for a wrong x.
+        """
+        x = arrays.moving("x", x) if self.axes is None else arrays.floats("x", x, self.axes)
+        return self.run(x, arrays.instance("mode", mode, Mode, "a refboot.Mode"))
+
+    def __call__(self, x: Floats, mode: Mode = Mode.ANN) -> Floats:
+        """See `forward`."""
+        return self.forward(x, mode)
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Every parameter by name; none unless a subclass has some."""
+        return {}
+
+    def buffers(self) -> dict[str, np.ndarray]:
+        """What is saved beside the parameters, by name; nothing unless a subclass has some."""
+        return {}
+
+    def load_buffers(self, buffers: Mapping[str, np.ndarray]) -> None:
+        """Restore what `buffers` gave; raises FormatError for unknown names."""
+        if buffers:
+            name = f"the state of {type(self).__name__}"
+            raise FormatError(name, f"with {sorted(buffers)}", "nothing")
+
+    def trace(self, x: Floats) -> Trace | None:
+        """Every step of the neurons for x (N, C, ..., T), from rest; None without neurons."""
+        return None
+
+    def layer_spec(self, shape: tuple[int, ...]) -> LayerSpec:
+        """The layer as integers, as in an exchange file, for inputs of `shape` (without N and T).
+
+        Raises FormatError for what such a file cannot hold.
+        """
+        raise FormatError("the layer", type(self).__name__, "one that an exchange file has")
+
+    def export_hdf5(self, group: Any, input_shape: tuple[int, ...] | None = None) -> None:
+        """Write the layer into an h5py group, as lava.lib.dl.netx reads it.
+
+        `input_shape` is by default that of the last `build`. Raises OrderError without one, and
+        FormatError; warns (ExchangeWarning).
+        """
+        shape = input_shape or self.input_shape
+        if shape is None:
+            name = f"{type(self).__name__}.export_hdf5"
+            expected = "build(shape) before it, or input_shape"
+            raise OrderError(name, "called without an input shape", expected)
+        write_layer(group, self.layer_spec(shape))
 
 
 class Synapse(Protocol):
-    """From input to weighted input: parameters by name, the shape (without N and T) it makes of
-    another, forward and backward.
-    """
+    """From input to weighted input; shapes are without N and T."""
 
     def parameters(self) -> dict[str, Parameter]: ...
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]: ...
@@ -36,17 +112,17 @@ class Synapse(Protocol):
     def backward(self, grad: Floats) -> Floats: ...
 
 
-class Block:
-    """A layer that spikes in SNN and SAMPLE mode and follows its fitted curve in FIT and ANN mode.
+class Block(Layer):
+    """A layer that spikes in SNN and SAMPLE mode and follows its rate curve in FIT and ANN mode.
 
-    In a rate mode an input of several steps is averaged first: that is the bridge of hybrid
-    training. `delay_shift` moves the spikes one step later; `count_log` keeps the firing rate of
-    the last call in `count`. Where the neuron has a norm, the sampled weighted input is the normed
-    one, because that is what the curve is given in a rate mode. lava-dl samples it before the norm;
-    `sample_before_norm` does so, too.
+    In a rate mode an input of several steps is averaged first: the bridge of hybrid training.
+    `delay_shift` moves the spikes one step later. `count_log` keeps the firing rate of the last
+    call in `count`. If the neuron has a norm, the sampled weighted input is the normed one, which
+    the curve gets in a rate mode; lava-dl, and `sample_before_norm`, sample it before the norm.
     """
 
     sample_before_norm = False
+    read_out = False  # True: the synapse alone, in every mode
 
     def __init__(
         self,
@@ -65,18 +141,12 @@ class Block:
         self.delay_shift = delay_shift
         self.count_log = count_log
         self.count: float | None = None
-        self.training = True
-        self.input_shape: tuple[int, ...] | None = None
-        self._ran: tuple[bool, int] | None = None
-        self._shape: tuple[int, ...] | None = (
-            None  # of the output, where it is that of a gradient too
-        )
-        self._codes: np.ndarray | None = None
-        self._late: Callable[[], object] | None = None  # what the last call left out
+        self._ran: tuple[bool, int, tuple[int, ...]] | None = None
 
     def build(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Make what depends on the shape of the input (C, ...), without N and T, and return that of
-        the output; raises ShapeError.
+        """Make what depends on the input's shape (C, ...), and return the output's.
+
+        Both are without N and T. Raises ShapeError.
         """
         shape = tuple(arrays.whole("shape", size) for size in arrays.items("shape", shape))
         out = self.synapse.output_shape(shape)
@@ -90,246 +160,131 @@ class Block:
         return named | {f"neuron.{name}": p for name, p in self.neuron.parameters().items()}
 
     def buffers(self) -> dict[str, np.ndarray]:
-        """What is saved beside the parameters: `curve.knots` (K, 2) and `curve.slopes` (K-1,),
-        float64, once there was a fit.
-        """
+        """`curve.knots` (K, 2) and `curve.slopes` (K-1,), float64, after the first fit."""
         curve = self.f.curve
         return {} if curve is None else {"curve.knots": curve.knots, "curve.slopes": curve.slopes}
 
     def load_buffers(self, buffers: Mapping[str, np.ndarray]) -> None:
-        """Take back what `buffers` gave; a curve that is not there leaves the block unfitted.
+        """Restore what `buffers` gave; without a curve the block is unfitted.
+
         Raises FormatError.
         """
         arrays.mapping("buffers", buffers, "a mapping of names to arrays")
-        unknown = sorted(buffers.keys() - {"curve.knots", "curve.slopes"})
+        unknown = sorted(buffers.keys() - CURVE)
         if unknown:
-            raise FormatError(
-                "the buffers of a block", f"with unknown {unknown}", "parameters and a curve"
-            )
-        knots, slopes = buffers.get("curve.knots"), buffers.get("curve.slopes")
-        self.f.curve = None if knots is None and slopes is None else checked_curve(knots, slopes)
-
-    def forward(self, x: Floats, mode: Mode = Mode.ANN) -> Floats:
-        """Run x (N, C, ..., T) in `mode`: spikes (N, C', ..., T) or, in FIT and ANN mode, rates (N,
-        C', ..., 1); float32.
-
-        Raises ShapeError, TypeMismatchError or RangeError for a wrong x, OrderError in ANN mode
-        before a fit. Spec: MOD-1, MOD-2, MOD-3, MOD-4.
-        """
-        x = arrays.moving("x", x) if self.axes is None else arrays.floats("x", x, self.axes)
-        return self.run(x, arrays.instance("mode", mode, Mode, "a refboot.Mode"))
-
-    __call__ = forward
+            name, expected = "the buffers of a block", "parameters and a curve"
+            raise FormatError(name, f"with unknown {unknown}", expected)
+        curve = buffers.get("curve.knots"), buffers.get("curve.slopes")
+        self.f.curve = checked_curve(*curve) if buffers else None
 
     def run(self, x: Floats, mode: Mode) -> Floats:
-        """`forward` for an x that was checked."""
-        self._ran, self._late = (mode.spiking, x.shape[-1]), None
-        self.neuron.training = self.training
-        y = (
-            self._spikes(x, mode is Mode.SAMPLE)
-            if mode.spiking
-            else self._rates(x, mode is Mode.FIT)
-        )
+        """`forward` for an x that was checked.
+
+        Gives spikes (N, C', ..., T) or, in FIT and ANN mode, rates (N, C', ..., 1), float32. Raises
+        OrderError in ANN mode before a fit. Spec: MOD-1, MOD-2, MOD-3, MOD-4.
+        """
+        steps = x.shape[-1]
+        if not mode.spiking and steps > 1:
+            x = ops.active().mean_rate_forward(x)
+        y = self.synapse.forward(x)
+        if not self.read_out:
+            self.neuron.training = self.training
+            y = self._spikes(y, mode) if mode.spiking else self._rates(y, mode)
         if self.count_log:
-            self.count = float(np.mean(self._pixels(y) > 0))
-        self._shape = y.shape if self._codes is None else None
+            self.count = np.count_nonzero(y > 0) / y.size
+        self._ran = mode.spiking, steps, y.shape
         return y
 
-    def run_coded(self, values: Floats, codes: np.ndarray, mode: Mode) -> Floats:
-        """`run` on the values (1, K, T) of K codes in the place of pixels with `codes` (N, C): see
-        block.still.
-        """
-        self._codes = codes
-        try:
-            return self.run(values, mode)
-        finally:
-            self._codes = None
-
-    def _pixels(self, y: Floats) -> Floats:
-        """y (N, C, ...) as it is, or, with one row per code, y (1, K, ...), spread out to that."""
-        return y if self._codes is None else y[0][self._codes]
-
     def backward(self, grad: Floats) -> Floats:
-        """Gradient for the x of the last call, given that of its output; adds those of the
-        parameters.
+        """Gradient with respect to the x of the last call, given that of its output.
 
-        Raises OrderError before a call, ShapeError, TypeMismatchError. Spec: MOD-14, MOD-15.
+        Adds the gradients of the parameters. Raises OrderError before a call, ShapeError,
+        TypeMismatchError. Spec: MOD-14, MOD-15.
         """
         if self._ran is None:
-            raise OrderError(
-                f"{type(self).__name__}.backward", "called first", "a forward pass before it"
-            )
-        spiking, steps = self._ran
-        self.settle()
-        grad = grad if self._shape is None else arrays.gradient(grad, self._shape)
-        return self._spikes_backward(grad) if spiking else self._rates_backward(grad, steps)
+            name = f"{type(self).__name__}.backward"
+            raise OrderError(name, "called first", "a forward pass before it")
+        spiking, steps, shape = self._ran
+        grad = arrays.gradient(grad, shape)
+        if not self.read_out:
+            grad = self._spikes_backward(grad) if spiking else self._rates_backward(grad)
+        grad = self.synapse.backward(grad)
+        return grad if spiking or steps == 1 else mean_rate_backward(grad, steps)
 
-    def settle(self) -> None:
-        """Make up for what the last call left out because nothing but its output was wanted: so
-        `backward` finds what it needs.
-        """
-        while self._late is not None:
-            late = self._late
-            late()
-            if self._late is late:  # else it ran the block, which may leave out something itself
-                self._late = None
-
-    def put_off(self, late: Callable[[], object], ran: tuple[bool, int] = (False, 1)) -> None:
-        """Somebody else ran this block, spiking or not, on so many steps: `late` runs it, should
-        its `backward` be called.
-        """
-        self._ran, self._shape, self._late = ran, None, late
-
-    def _spikes(self, x: Floats, sample: bool) -> Floats:
-        s = None if sample or self.training else running.spikes(self.synapse, self.neuron, x)
-        if s is None:
-            return self._all_of(x, sample)
-        self._late = partial(self._all_of, x, False)
-        return later(s) if self.delay_shift else s
-
-    def _all_of(self, x: Floats, sample: bool) -> Floats:
-        z = self.synapse.forward(x)
+    def _spikes(self, z: Floats, mode: Mode) -> Floats:
+        """Spikes for the weighted input z; in SAMPLE mode both give points to the sampler."""
         s = self.neuron.forward(z)
-        if sample:
-            self.f.append_means(self._pixels(over_time(s)), self._pixels(self._mean_input(z)))
+        if mode is Mode.SAMPLE:
+            mean = ops.active().mean_rate_forward(z)
+            if self.neuron.norm is not None and not self.sample_before_norm:
+                mean = self.neuron.norm.again(mean)
+            self.f.append_means(ops.active().mean_rate_forward(s), mean)
         if self.neuron.drop is not None:
             s = self.neuron.drop.forward(s, self.training)
-        return later(s) if self.delay_shift else s
-
-    def _mean_input(self, z: Floats) -> Floats:
-        mean = over_time(z)
-        if self.neuron.norm is None or self.sample_before_norm:
-            return mean
-        return self.neuron.norm.again(mean[..., None])[..., 0]
+        return delay_forward(s) if self.delay_shift else s
 
     def _spikes_backward(self, grad: Floats) -> Floats:
-        grad = earlier(grad) if self.delay_shift else grad
+        if self.delay_shift:
+            grad = delay_backward(grad)
         if self.neuron.drop is not None:
             grad = self.neuron.drop.backward(grad)
-        return self.synapse.backward(self.neuron.backward(grad))
+        return self.neuron.backward(grad)
 
-    def _rates(self, x: Floats, fit: bool) -> Floats:
-        if fit:
+    def _rates(self, z: Floats, mode: Mode) -> Floats:
+        """Rates for the weighted input z, on the curve, which FIT mode fits first."""
+        if mode is Mode.FIT:
             self.fit()
-        z = self.synapse.forward(mean_rate(x))
         if self.neuron.norm is not None:
             z = self.neuron.norm.forward(z, self.training)
         a = self.f.forward(z)
         return a if self.neuron.drop is None else self.neuron.drop.forward(a, self.training)
 
-    def _rates_backward(self, grad: Floats, steps: int) -> Floats:
+    def _rates_backward(self, grad: Floats) -> Floats:
         if self.neuron.drop is not None:
             grad = self.neuron.drop.backward(grad)
         grad = self.f.backward(grad)
-        if self.neuron.norm is not None:
-            grad = self.neuron.norm.backward(grad)
-        return mean_rate_backward(self.synapse.backward(grad), steps)
+        return grad if self.neuron.norm is None else self.neuron.norm.backward(grad)
 
     def trace(self, x: Floats) -> Trace | None:
-        """Current, voltage and spikes of every step for x (N, C, ..., T), from rest; None for a
-        neuron that shows none.
-        """
-        neuron = self.neuron
-        return (
-            neuron.trace(self.synapse.forward(arrays.floats("x", x, self.axes)))
-            if isinstance(neuron, cuba.Neuron)
-            else None
-        )
+        """Every step for x (N, C, ..., T), from rest; None for a neuron that shows no steps."""
+        if not isinstance(self.neuron, cuba.Neuron):
+            return None
+        return self.neuron.trace(self.synapse.forward(arrays.floats("x", x, self.axes)))
 
     def layer_spec(self, shape: tuple[int, ...]) -> LayerSpec:
-        """The block as integers, as an exchange file holds it, for inputs of `shape` (without N and
-        T); raises FormatError.
+        """The block as integers, as in an exchange file, for inputs of `shape` (without N and T).
+
+        A read-out sums and never fires. Raises FormatError.
         """
-        layer = describe(self.synapse, self.neuron, shape)
+        layer = describe(self.synapse, self.neuron, shape, self.read_out)
         return replace(layer, delay_shift=self.delay_shift, curve=self.f.curve)
-
-    def export_hdf5(self, group: Any, input_shape: tuple[int, ...] | None = None) -> None:
-        """Write the block into an h5py group, as lava.lib.dl.netx reads it.
-
-        `input_shape` is that of the last `build` if it is None. Raises OrderError before one,
-        FormatError; warns (ExchangeWarning).
-        """
-        write_layer(group, self.layer_spec(known_shape(self, input_shape or self.input_shape)))
 
     @property
     def fitted(self) -> bool:
-        """Whether ANN mode can run: there is a curve, or none is needed."""
-        return self.f.curve is not None
+        """True if ANN mode can run: the block has a curve or needs none."""
+        return self.read_out or self.f.curve is not None
 
     def fit(self) -> None:
-        """Fit the curve to the samples, then drop half of them."""
+        """Fit the curve to the samples, then forget half of them."""
         self.f.fit()
         self.f.soft_clear()
 
 
-def known_shape(block: object, shape: tuple[int, ...] | None) -> tuple[int, ...]:
-    """`shape`; raises OrderError where it is None."""
-    if shape is None:
-        raise OrderError(
-            f"{type(block).__name__}.export_hdf5",
-            "called without an input shape",
-            "build(shape) before it, or input_shape",
-        )
-    return shape
-
-
 def checked_curve(knots: np.ndarray | None, slopes: np.ndarray | None) -> Curve:
-    """The curve of `knots` and `slopes`; raises FormatError unless both are there, fit together,
-    are finite and rise.
+    """The curve of `knots` (K, 2) and `slopes` (K-1,), both finite and rising.
+
+    Raises FormatError.
     """
-    if (
-        knots is None
-        or slopes is None
-        or slopes.ndim != 1
-        or not len(slopes)
-        or knots.shape != (len(slopes) + 1, 2)
-    ):
+    fits = knots is not None and slopes is not None and slopes.ndim == 1 and len(slopes) > 0
+    if not fits or knots.shape != (len(slopes) + 1, 2):
         got = [None if a is None else a.shape for a in (knots, slopes)]
         raise FormatError("a fitted curve", f"of shapes {got}", "knots (K, 2) and slopes (K-1,)")
-    rises = (
-        np.isfinite(knots).all()
-        and (np.diff(knots, axis=0) >= 0).all()
-        and np.isfinite(slopes).all()
-        and (slopes > 0).all()
-    )
-    if not rises or knots[-1, 1] <= 0:
-        raise FormatError(
-            "a fitted curve", "falling or not finite", "rising knots and positive slopes"
-        )
+    finite = np.isfinite(knots).all() and np.isfinite(slopes).all()
+    rises = (np.diff(knots, axis=0) >= 0).all() and (slopes > 0).all() and knots[-1, 1] > 0
+    if not (finite and rises):
+        expected = "rising knots and positive slopes"
+        raise FormatError("a fitted curve", "falling or not finite", expected)
     return Curve(knots.astype(np.float64), slopes.astype(np.float64))
 
 
-def mean_rate(x: Floats) -> Floats:
-    """The bridge from spikes to rates: the mean over time of x (N, C, ..., T), as one step;
-    float32. Spec: SPK-4, MOD-12, TRN-3.
-    """
-    if x.shape[-1] == 1:
-        return x
-    return over_time(x)[..., None] if isinstance(x, np.ndarray) else x.mean(axis=-1, keepdims=True)
-
-
-def over_time(x: Floats) -> Floats:
-    """The mean of x (N, C, ..., T) over time, without that axis; float32."""
-    ways = ops.shortcuts()
-    return x.mean(axis=-1) if ways is None else ways.mean_over_time(x)
-
-
-def mean_rate_backward(grad: Floats, steps: int) -> Floats:
-    """Gradient of `mean_rate` for x (N, C, ..., T): each of the T steps gets grad / T. Spec:
-    GRD-12.
-    """
-    return grad if steps == 1 else np.repeat(grad / np.float32(steps), steps, axis=-1)
-
-
-def later(x: Floats) -> Floats:
-    """x (..., T) one step later: zero first, the last step lost. Spec: MOD-7."""
-    shifted = np.zeros_like(x)
-    shifted[..., 1:] = x[..., :-1]
-    return shifted
-
-
-def earlier(grad: Floats) -> Floats:
-    """Gradient of `later`: one step earlier, zero last. Spec: GRD-13."""
-    shifted = np.zeros_like(grad)
-    shifted[..., :-1] = grad[..., 1:]
-    return shifted
+mean_rate, later, earlier = mean_rate_forward, delay_forward, delay_backward  # until users moved

@@ -1,7 +1,7 @@
-"""Neurons: what they do to a weighted input over time, behind one protocol, `Spiking`.
+"""Neurons: from the weighted input of a layer to its spikes, behind one interface, `Spiking`.
 
-`cuba` is lava-dl's neuron of the tutorial, `integrate_fire` its special case without leaks, `alif`
-the one with an adaptive threshold.
+`cuba` is the tutorial's neuron, `integrate_fire` its special case without leaks, and `alif` the one
+with an adaptive threshold.
 """
 
 from refboot.neuron import alif, cuba, integrate_fire, limits, norm

@@ -1,10 +1,6 @@
-"""Decays as parameters: one for all, or one per channel, drawn when the number of channels is
-known.
-"""
+"""Decays as parameters: one for the layer, or one for each channel."""
 
 from __future__ import annotations
-
-from functools import lru_cache
 
 import numpy as np
 
@@ -12,75 +8,56 @@ from refboot import arrays
 from refboot.arrays import Ints
 from refboot.errors import OrderError, RangeError, TypeMismatchError
 from refboot.parameter import Parameter
+from refboot.reference.draws import uniform
 from refboot.reference.fixed_point import DECAY_SCALE, decay_mantissa
 
 Range = float | tuple[float, float]
 
 
 class Decay:
-    """A decay in [0, 1], kept as 4096 * decay in `parameter`: (1,), or with `shared` False (C,)
-    once built.
+    """A decay in [0, 1], stored in `parameter` as 4096 * decay, float32.
 
-    Then each channel draws its own, uniformly from `value`, a pair (least, most), or from 1 %
-    around a number. Raises TypeMismatchError for a pair that should be a number, RangeError.
+    If `shared`, it is (1,). Else each channel draws its own when `build` tells their number C,
+    uniformly from the pair `value` (least, most), or from 1 % around a number. Raises RangeError,
+    and TypeMismatchError for a pair that should be a number.
     """
 
     def __init__(self, name: str, value: Range, shared: bool, trainable: bool) -> None:
         self.name = name
-        shared = arrays.flag("shared_param", shared)
-        self.bounds = _bounds(name, value, shared)
-        self.shared = shared
+        self.shared = arrays.flag("shared_param", shared)
+        self.bounds = _bounds(name, value, self.shared)
         self.parameter = Parameter(np.array([self.bounds[0] * DECAY_SCALE], np.float32), trainable)
-        self._built = shared
+        self._built = self.shared
 
     def build(self, channels: int, rng: np.random.Generator | None) -> None:
-        """Draw the decays (C,), once; raises RangeError if there are some for another C,
-        TypeMismatchError without `rng`.
+        """Draw the decays (C,), once.
+
+        Raises RangeError if they were drawn for another C, TypeMismatchError without `rng`.
         """
-        if self.shared:
-            return
-        if self._built and self.parameter.data.shape != (channels,):
-            raise RangeError(
-                "the number of channels",
-                channels,
-                f"{len(self.parameter.data)}, as at the first build",
-            )
         if not self._built:
-            low, high = self.bounds
-            drawn = arrays.generator("rng, which draws the decays of each channel,", rng).uniform(
-                low, high, channels
-            )
-            self.parameter.data = np.minimum(drawn * DECAY_SCALE, DECAY_SCALE).astype(np.float32)
+            rng = arrays.generator("rng, which draws the decays of each channel,", rng)
+            drawn = uniform(rng, *self.bounds, channels) * DECAY_SCALE
+            self.parameter.data = np.minimum(drawn, DECAY_SCALE).astype(np.float32)
             self._built = True
+        count = len(self.parameter.data)
+        if not self.shared and count != channels:
+            raise RangeError("the number of channels", channels, f"{count}, as at the first build")
 
     @property
     def mantissa(self) -> Ints:
-        """The decay as integers in 0..4096, (1,) or (C,); raises OrderError for channels that are
-        not known yet.
-        """
+        """The decay as integers in 0..4096, (1,) or (C,); raises OrderError before `build`."""
         if not self._built:
             raise OrderError(
-                self.name,
-                "of each channel used before their number was known",
+                f"{self.name} of each channel",
+                "used before the number of channels was known",
                 "network.build(input_shape) first",
             )
-        data = self.parameter.data
-        return (
-            np.array([_of_all(float(data[0]))], np.int64)
-            if data.shape == (1,)
-            else decay_mantissa(data)
-        )
+        return decay_mantissa(self.parameter.data)
 
     @property
     def device(self) -> int | Ints:
-        """The integer a chip is programmed with, or one per channel."""
+        """The integer that programs a chip, or one for each channel."""
         return int(self.mantissa[0]) if self.shared else self.mantissa
-
-
-@lru_cache
-def _of_all(decay: float) -> int:
-    """decay_mantissa of the decay of all channels, which is asked for again and again."""
-    return int(decay_mantissa(np.array([decay], np.float32))[0])
 
 
 def _bounds(name: str, value: Range, shared: bool) -> tuple[float, float]:

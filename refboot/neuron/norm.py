@@ -1,4 +1,4 @@
-"""Batch norms of a neuron's input, in the forms that a chip can do: a bias, and a shift."""
+"""Batch norms of a neuron's input that a chip can do: as a bias, and as a shift."""
 
 from __future__ import annotations
 
@@ -13,78 +13,81 @@ from refboot.reference.norm import norm_std
 
 
 class MeanOnlyBatchNorm:
-    """Subtracts the mean of each channel: of this batch in training, else a running mean, which
-    moves by `momentum` in training.
+    """Subtract the mean of each channel: in training that of the batch, else a running mean.
 
-    With `quantised` the mean is first rounded like a weight, so that it can be a bias of the chip's
-    neurons. Raises RangeError. Spec: NRM-1, NRM-3.
+    In training the running mean moves by `momentum` towards the batch's. With `quantised` the mean
+    is rounded like a weight before use, so that a chip can take it as a bias. Raises RangeError.
+    Spec: NRM-1, NRM-3.
     """
 
     def __init__(self, momentum: float = 0.1, quantised: bool = True) -> None:
         self.momentum = arrays.number("momentum", momentum, 0, 1)
-        self.quantised = quantised
+        self.quantised = arrays.flag("quantised", quantised)
         self.running_mean: Parameter | None = None
         self._used: tuple[Floats, Floats, bool] | None = None
 
     def build(self, channels: int) -> None:
-        """Make the running mean (C,), zero; raises RangeError if there was one for another number
-        of channels.
-        """
+        """Make the running mean (C,), zero; raises RangeError if it was made for another C."""
         if self.running_mean is None:
             self.running_mean = Parameter(np.zeros(channels, np.float32), trainable=False)
-        if len(self.running_mean.data) != channels:
-            raise RangeError(
-                "the number of channels",
-                channels,
-                f"{len(self.running_mean.data)}, as at the first build",
-            )
+        count = len(self.running_mean.data)
+        if count != channels:
+            raise RangeError("the number of channels", channels, f"{count}, as at the first build")
 
     def parameters(self) -> dict[str, Parameter]:
-        """`running_mean` (C,), which is saved and not learned."""
-        return {"running_mean": self._built(self.running_mean)}
+        """`running_mean` (C,), which is saved and not learned; raises OrderError before `build`."""
+        if self.running_mean is None:
+            raise OrderError(
+                type(self).__name__,
+                "used before the number of channels was known",
+                "build(channels), as the block or network does",
+            )
+        return {"running_mean": self.running_mean}
 
     @property
     def bias(self) -> Ints:
-        """What a chip adds instead: -64 times the running mean as used (C,), int64. Spec:
-        NRM-11.
+        """What a chip adds instead: -64 times the running mean as used; int64 (C,).
+
+        Spec: NRM-11.
         """
-        return -np.rint(WEIGHT_SCALE * self._rounded(self._built(self.running_mean).data)).astype(
-            np.int64
-        )
+        mean = self._rounded(self.parameters()["running_mean"].data)
+        return -np.rint(WEIGHT_SCALE * mean).astype(np.int64)
 
     def forward(self, x: Floats, training: bool) -> Floats:
-        """x (N, C, ..., T) without its mean, float32; in `training` that of this batch, which moves
-        the running one. Spec: NRM-2.
+        """x (N, C, ..., T) without its mean, float32; in `training` the running mean moves.
+
+        Spec: NRM-2.
         """
-        mean, std = self._measure(x) if training else self._remembered()
+        running = self.parameters()["running_mean"]
+        if training:
+            mean, variance = ops.active().norm_statistics(x)
+            self._move(running, mean)
+            std = self._std(variance, x.size // x.shape[1])
+        else:
+            mean, std = running.data.copy(), self._std(None, 0)
         self._used = mean, std, training
-        return self.again(x)
+        return ops.active().norm_forward(x, self._rounded(mean), std)
 
     def again(self, x: Floats) -> Floats:
-        """x (N, C, ..., T) normed by what the last `forward` measured or took, float32."""
+        """x (N, C, ..., T) normed by the mean and divisor of the last `forward`, float32."""
         mean, std, _ = self._last()
         return ops.active().norm_forward(x, self._rounded(mean), std)
 
     def backward(self, grad: Floats) -> Floats:
-        """Gradient for the x of the last `forward`, in training also through its mean."""
+        """Gradient with respect to the x of the last `forward`, in training also via its mean."""
         mean, std, training = self._last()
         through = np.full(mean.shape, training, np.float32)
         if self.quantised:
             through = ops.active().quantize_8bit_backward(through, mean)
         return ops.active().norm_backward(grad, std, through)
 
-    def _measure(self, x: Floats) -> tuple[Floats, Floats]:
-        mean, _ = ops.active().norm_statistics(x)
-        self._move(self._built(self.running_mean), mean)
-        return mean, np.ones(1, np.float32)
-
-    def _remembered(self) -> tuple[Floats, Floats]:
-        return self._built(self.running_mean).data.copy(), np.ones(1, np.float32)
+    def _std(self, variance: Floats | None, count: int) -> Floats:
+        """The divisor (1,) for a batch of `count` numbers per channel; no variance: evaluation."""
+        return np.ones(1, np.float32)
 
     def _move(self, running: Parameter, new: Floats) -> None:
-        running.data[...] = (
-            np.float32(1 - self.momentum) * running.data + np.float32(self.momentum) * new
-        )
+        keep, take = np.float32(1 - self.momentum), np.float32(self.momentum)
+        running.data[...] = keep * running.data + take * new
 
     def _rounded(self, mean: Floats) -> Floats:
         return ops.active().quantize_8bit(mean) if self.quantised else mean
@@ -96,19 +99,11 @@ class MeanOnlyBatchNorm:
             )
         return self._used
 
-    def _built(self, parameter: Parameter | None) -> Parameter:
-        if parameter is None:
-            raise OrderError(
-                type(self).__name__,
-                "used before its channels were known",
-                "build(channels), as the block or network does",
-            )
-        return parameter
-
 
 class WgtScaleBatchNorm(MeanOnlyBatchNorm):
-    """Also divides by the power of two at or above the standard deviation of the whole layer, its
-    exponent within +-`bits`. Spec: NRM-5.
+    """Also divide by the power of two at or above the standard deviation of the whole layer.
+
+    Its exponent is clamped to +-`bits`. Spec: NRM-5.
     """
 
     def __init__(self, momentum: float = 0.1, quantised: bool = True, bits: int = 3) -> None:
@@ -123,16 +118,12 @@ class WgtScaleBatchNorm(MeanOnlyBatchNorm):
     @property
     def weight_exp(self) -> int:
         """The exponent of the divisor in evaluation: the shift of a chip."""
-        return int(np.log2(norm_std(self.running_var.data, bits=self.bits)[0]))
+        return int(np.frexp(self._std(None, 0))[1][0]) - 1
 
-    def _measure(self, x: Floats) -> tuple[Floats, Floats]:
-        mean, variance = ops.active().norm_statistics(x)
-        count = x.size // x.shape[1]
-        self._move(self._built(self.running_mean), mean)
-        # n / (n + 1) is lava-dl's factor; the unbiased estimate would have n / (n - 1). The power
-        # of two hardly knows the difference.
+    def _std(self, variance: Floats | None, count: int) -> Floats:
+        if variance is None:
+            return norm_std(self.running_var.data, bits=self.bits)
+        # lava-dl's factor n / (n + 1); an unbiased estimate would have n / (n - 1). The power of
+        # two rarely shows the difference.
         self._move(self.running_var, variance * np.float32(count) / np.float32(count + 1))
-        return mean, norm_std(variance, bits=self.bits)
-
-    def _remembered(self) -> tuple[Floats, Floats]:
-        return super()._remembered()[0], norm_std(self.running_var.data, bits=self.bits)
+        return norm_std(variance, bits=self.bits)

@@ -1,6 +1,4 @@
-"""What a block asks of a neuron: the one protocol behind which any spiking neuron with any reset
-can stand.
-"""
+"""What a block needs from a neuron: any spiking neuron with any reset fits behind this class."""
 
 from __future__ import annotations
 
@@ -15,14 +13,11 @@ from refboot.parameter import Parameter
 
 
 class Spiking(ABC):
-    """A spiking neuron. A subclass must give `forward` and `backward`; the rest says something
-    where there is something to say.
+    """A spiking neuron. A subclass must define `forward` and `backward`.
 
-    `forward` turns weighted input into spikes over T steps, `backward` the gradient of the last
-    spikes into that of its input. `norm` is what `forward` does to its input on the way, which the
-    block does to the weighted input in a rate mode; `drop` acts on the spikes, in the block;
-    `training` is set by the block before each `forward`. Nothing else is asked: sampling and the
-    fit see only weighted input and spikes. Spec: NRM-8.
+    `norm` is what `forward` does to its input on the way; in a rate mode the block does it to the
+    weighted input. `drop` acts on the spikes, in the block. The block sets `training` before each
+    `forward`. Sampling and the fit see only the weighted input and the spikes. Spec: NRM-8.
     """
 
     norm: MeanOnlyBatchNorm | None = None
@@ -36,30 +31,29 @@ class Spiking(ABC):
 
     @abstractmethod
     def backward(self, grad: Floats) -> Floats:
-        """Gradient for the z of the last `forward`, given that of its spikes; adds those of the
-        parameters to them.
+        """Gradient with respect to the z of the last `forward`, given that of its spikes.
+
+        Adds the gradients of the neuron's parameters to them.
         """
 
     def build(self, channels: int, rng: np.random.Generator | None) -> None:
-        """Told, once, before the first `forward`, how many channels C there will be, and what to
-        draw from.
+        """Called once, before the first `forward`, with the number of channels C.
+
+        A subclass may draw from `rng`.
         """
         if self.norm is not None:
             self.norm.build(channels)
 
     def parameters(self) -> dict[str, Parameter]:
-        """What is saved and, where trainable, learned, by name; a subclass adds its own."""
-        return (
-            {}
-            if self.norm is None
-            else {f"norm.{name}": p for name, p in self.norm.parameters().items()}
-        )
+        """What is saved and, if trainable, learned, by name; a subclass adds its own."""
+        norm = {} if self.norm is None else self.norm.parameters()
+        return {f"norm.{name}": parameter for name, parameter in norm.items()}
 
     @property
     def device_params(self) -> dict[str, object]:
-        """The integers a chip is programmed with, by lava-dl's names; empty where none is."""
+        """The integers that program a chip, by lava-dl's names; empty if there are none."""
         return {}
 
     def reset_state(self) -> None:
-        """Start the next call from rest, where `state` is carried over from call to call."""
+        """Start the next call from rest, for a neuron that keeps its `state` between calls."""
         self.state = None

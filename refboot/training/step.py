@@ -59,7 +59,7 @@ def train_step(
     rates = mean_rate(output)[..., 0]
     loss, grad = cross_entropy(rates, labels)
     optimizer.zero_grad()
-    network.backward_parameters(mean_rate_backward(grad[..., None], output.shape[-1]))
+    network.backward(mean_rate_backward(grad[..., None], output.shape[-1]))
     if guard is None or guard.passes(network, loss):
         optimizer.step()
     add(stat, loss, rates, labels)

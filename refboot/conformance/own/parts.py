@@ -16,8 +16,7 @@ from refboot.neuron import Dropout, cuba
 from refboot.parameter import Parameter
 from refboot.reference import fit
 from refboot.routine import LayerMode, Mode, Scheduler
-from refboot.synapse import Dense, Scalar
-from refboot.synapse.weight import Weight
+from refboot.synapse import Dense, Scalar, Weight
 
 Array = np.ndarray
 NONE = np.zeros(0, np.float32)

@@ -17,7 +17,7 @@ from refboot.errors import RangeError, ShapeError
 from refboot.exchange import READ_OUT, LayerSpec, NetSpec, NeuronSpec
 from refboot.neuron.cuba import Trace
 from refboot.reference.fixed_point import STATE_SCALE, WEIGHT_SCALE, to_state
-from refboot.synapse.hook import quantize_8bit
+from refboot.synapse import quantize_8bit
 
 UNIT = STATE_SCALE // WEIGHT_SCALE
 
