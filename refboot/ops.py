@@ -28,26 +28,27 @@ import numpy as np  # noqa: F401 (the example above)
 from refboot import reference
 from refboot.errors import RangeError, TypeMismatchError
 
+Ops = Any  # a set of operations; each function is specified by its namesake in the definition
 NAMES = tuple(reference.__all__)
 MODULES = {"reference": "refboot.reference", "numba": "refboot.kernels"}
 _chosen: ContextVar[Any] = ContextVar("refboot_ops", default=None)
 
 
-def active() -> Any:
-    """The set in use here and now: each function is specified by its namesake in the definition."""
+def active() -> Ops:
+    """The set in use here and now."""
     chosen = _chosen.get()
     return default() if chosen is None else chosen
 
 
 @cache
-def default() -> Any:
+def default() -> Ops:
     """The set in use where none was chosen by `use`."""
     installed = "numba" if importlib.util.find_spec("numba") else "reference"
     return resolve(os.environ.get("REFBOOT_OPS", installed))
 
 
 @contextmanager
-def use(choice: str | object) -> Iterator[Any]:
+def use(choice: str | object) -> Iterator[Ops]:
     """Within the `with` block use "numba", "reference", or an object of your own.
 
     Raises RangeError or TypeMismatchError.
@@ -59,7 +60,7 @@ def use(choice: str | object) -> Iterator[Any]:
         _chosen.reset(token)
 
 
-def resolve(choice: str | object) -> Any:
+def resolve(choice: str | object) -> Ops:
     """The set that `choice` names or is, completed from the definition."""
     if isinstance(choice, str):
         if choice not in MODULES:
