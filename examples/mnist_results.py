@@ -19,6 +19,7 @@ from refboot.routine import LayerMode, Mode
 from refboot.settings import Settings
 from refboot.stats import LearningStat, LearningStats
 from refboot.training import build, evaluate, evaluation_loader
+from refboot.viz import curves
 
 # SNN test accuracy (%) by epoch, as printed in lava-dl's tutorial.
 TUTORIAL = {
@@ -70,7 +71,7 @@ def fits(network, settings, root):
     for i, (block, ax) in enumerate(
         zip(network.blocks, figure.subplots(1, len(network.blocks) - 1), strict=False)
     ):
-        block.f.plot(ax)
+        curves.samples(block.f.z, block.f.a, block.f, ax)
         ax.set_title(f"layer {i} ({type(block).__name__})")
     return figure
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from refboot import ops
 from refboot.ann_sampler import AnnSampler
 from refboot.arrays import extra
 from refboot.errors import RangeError
@@ -42,7 +43,8 @@ def samples(z: Array, a: Array, sampler: AnnSampler, ax: Any = None, title: str 
         knots = sampler.curve.knots
         margin = 0.35 * (knots[-1, 0] - knots[0, 0])
         line = np.linspace(knots[0, 0] - margin, knots[-1, 0] + margin, 1000, dtype=np.float32)
-        ax.plot(line, sampler.forward(line), color=canvas.RED, linewidth=2, label="fitted curve")
+        rate = ops.active().pwl_forward(line, *sampler.curve)
+        ax.plot(line, rate, color=canvas.RED, linewidth=2, label="fitted curve")
         ax.plot(knots[:, 0], knots[:, 1], "o", color="black", markersize=4.5, label="centres")
         ax.set_xlim(line[0] - margin, line[-1] + margin)
     ax.legend(frameon=False, fontsize=9, loc="upper left")

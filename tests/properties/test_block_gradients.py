@@ -15,7 +15,7 @@ from small_networks import TUTORIAL
 from strategies import rising_curves, seeds
 
 from refboot import block
-from refboot.block.cuba import mean_rate
+from refboot.reference.rates import mean_rate_forward
 from refboot.routine import Mode
 
 N, IN, OUT, T = 3, 5, 4, 6
@@ -206,4 +206,4 @@ def test_gradients_gather_over_passes_until_they_are_zeroed(seed):
 def test_the_bridge_is_the_mean(seed):
     x = normal(seed, N, IN, T)
     b = block.cuba.Affine(TUTORIAL, IN, OUT, rng=np.random.default_rng(seed))
-    np.testing.assert_array_equal(b(x, Mode.ANN), b(mean_rate(x), Mode.ANN))
+    np.testing.assert_array_equal(b(x, Mode.ANN), b(mean_rate_forward(x), Mode.ANN))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from small_networks import SAMPLE, TUTORIAL, build, fitted, images_ni
 from strategies import seeds
 
+from refboot.block import Layer
 from refboot.block.cuba import Flatten
 from refboot.network import Network
 from refboot.neuron import Dropout
@@ -19,18 +20,21 @@ BLOCKS = 4
 bases = st.sampled_from([Mode.ANN, Mode.FIT])
 
 
-class Watched:
-    """A block that notes what it was given: the steps and the mode."""
+class Watched(Layer):
+    """A layer around a block that notes what it was given: the steps and the mode."""
 
     def __init__(self, block):
         self.block, self.seen = block, None
 
-    def __getattr__(self, name):
-        return getattr(self.block, name)
+    def build(self, shape):
+        return self.block.build(shape)
 
-    def forward(self, x, mode):
+    def run(self, x, mode):
         self.seen = x.shape[-1], mode
-        return self.block.forward(x, mode)
+        return self.block.run(x, mode)
+
+    def backward(self, grad):
+        return self.block.backward(grad)
 
 
 def networks(seed, count, **options):

@@ -30,10 +30,10 @@ from strategies import (
 
 import refboot
 from refboot import block, ops, reference
-from refboot.block.base import later
 from refboot.network import Network
 from refboot.neuron.cuba import Neuron
 from refboot.reference import fixed_point
+from refboot.reference.rates import delay_forward
 from refboot.routine import Mode
 
 SOURCES = str(Path(refboot.__file__).parents[1])
@@ -203,7 +203,7 @@ def test_delay_shift_is_a_shift_by_one_step(seed, neuron, t):
         )
         for shift in (False, True)
     )
-    np.testing.assert_array_equal(delayed, later(now))
+    np.testing.assert_array_equal(delayed, delay_forward(now))
     np.testing.assert_array_equal(delayed[..., 1:], now[..., :-1])
     assert not delayed[..., 0].any()
 
