@@ -1,4 +1,4 @@
-"""From settings to a network and its data."""
+"""Builds the network and the data loaders that settings describe."""
 
 from __future__ import annotations
 
@@ -8,120 +8,63 @@ from typing import Any
 
 import numpy as np
 
-from refboot import arrays
-from refboot import neuron as neurons
+from refboot import arrays, data
 from refboot.block import cuba
-from refboot.data import (
-    Compose,
-    DataLoader,
-    Dataset,
-    Normalize,
-    RandomAffine,
-    ToTensor,
-    load_digits,
-    load_mnist,
-)
 from refboot.network import Layer, Network
 from refboot.neuron import Dropout, Spiking, alif, integrate_fire, norm
+from refboot.neuron import cuba as cuba_neuron
 from refboot.settings import Settings
 
-SIZES = {"digits": 8, "mnist": 28}
+SIZES = {"digits": 8, "mnist": 28}  # pixels a side
 CLASSES = 10
-TESTED_AT_ONCE = 100  # images
+TEST_BATCH = 100  # images
 NORMS = {"none": None, "mean": norm.MeanOnlyBatchNorm, "scale": norm.WgtScaleBatchNorm}
 
 
 def build(settings: Settings, rng: np.random.Generator) -> Network:
-    """The network that `settings` describes; weights drawn from `rng`.
+    """The network that `settings` describes, its weights drawn from `rng`.
 
-    The tutorial's kind: an input layer, dense layers, and an affine read-out; or with convolution
-    and pooling before the dense ones.
-
-    Spec: TRN-8.
+    An input layer, dense layers and an affine read-out, as in the tutorial. With `network` "conv",
+    pairs of convolution and pooling layers come before the dense ones. Spec: TRN-8.
     """
     arrays.instance("settings", settings, Settings, "a refboot.settings.Settings")
-    size = SIZES[settings.data]
-    shape: tuple[int, ...] = (1, size, size) if settings.network == "conv" else (size * size,)
-    scale, bias = settings.input_weight, settings.input_bias
-    blocks: list[Layer] = [
-        cuba.Input(make_neuron(settings), scale, bias, delay_shift=settings.delay_shift, rng=rng)
-    ]
-    if settings.network == "conv":
-        blocks += conv_blocks(settings, rng)
-    inputs = Network(blocks, shape).shapes[-1][0]
-    for outputs in settings.hidden:
-        neuron = make_neuron(settings, hidden=True, rng=rng)
-        blocks.append(
-            cuba.Dense(
-                neuron,
-                inputs,
-                outputs,
-                *weight(settings),
-                delay_shift=settings.delay_shift,
-                rng=rng,
-            )
-        )
-        inputs = outputs
-    blocks.append(cuba.Affine(make_neuron(settings), inputs, CLASSES, *weight(settings), rng=rng))
-    return Network(blocks, shape, settings.time_steps)
+    s, size = settings, SIZES[settings.data]
+    shape = (1, size, size) if s.network == "conv" else (size * size,)
+    weight: dict[str, Any] = {"weight_scale": s.weight_scale, "weight_norm": s.weight_norm}
+    common: dict[str, Any] = {"delay_shift": s.delay_shift, "rng": rng}
+    blocks: list[Layer] = [cuba.Input(_neuron(s), s.input_weight, s.input_bias, **common)]
+    if s.network == "conv":
+        for inputs, outputs in pairwise((1, *s.channels)):
+            window = inputs, outputs, s.kernel, 1, s.padding
+            blocks.append(cuba.Conv(_hidden_neuron(s, rng), *window, **weight, **common))
+            blocks.append(cuba.Pool(_neuron(s), 2, weight_scale=s.pool_scale, **common))
+        blocks.append(cuba.Flatten())
+    widths = [Network(blocks, shape).shapes[-1][0], *s.hidden]
+    for inputs, outputs in pairwise(widths):
+        blocks.append(cuba.Dense(_hidden_neuron(s, rng), inputs, outputs, **weight, **common))
+    blocks.append(cuba.Affine(_neuron(s), widths[-1], CLASSES, **weight, rng=rng))
+    return Network(blocks, shape, s.time_steps)
 
 
-def conv_blocks(settings: Settings, rng: np.random.Generator) -> list[Layer]:
-    """A convolution and a pooling layer for each of `settings.channels`, then a Flatten."""
-    blocks: list[Layer] = []
-    shift, (scale, weight_norm) = settings.delay_shift, weight(settings)
-    for inputs, outputs in pairwise((1, *settings.channels)):
-        neuron = make_neuron(settings, hidden=True, rng=rng)
-        window = inputs, outputs, settings.kernel, 1, settings.padding
-        blocks.append(
-            cuba.Conv(
-                neuron,
-                *window,
-                weight_scale=scale,
-                weight_norm=weight_norm,
-                delay_shift=shift,
-                rng=rng,
-            )
-        )
-        blocks.append(
-            cuba.Pool(
-                make_neuron(settings),
-                2,
-                weight_scale=settings.pool_scale,
-                delay_shift=shift,
-                rng=rng,
-            )
-        )
-    return [*blocks, cuba.Flatten()]
-
-
-def weight(settings: Settings) -> tuple[float, bool]:
-    """Scale and norm of the weights."""
-    return settings.weight_scale, settings.weight_norm
-
-
-def make_neuron(
-    settings: Settings, hidden: bool = False, rng: np.random.Generator | None = None
-) -> Spiking:
-    """A neuron of the kind that `settings` names; in a hidden layer with its norm and, drawing from
-    `rng`, its dropout.
-    """
-    given: dict[str, Any] = {
-        name: getattr(settings, name) for name in ("threshold", "tau_grad", "scale_grad")
+def _neuron(settings: Settings, **hidden: Any) -> Spiking:
+    """A neuron of the kind that `settings` names; `hidden` adds a hidden layer's options."""
+    kinds = {
+        "cuba": (cuba_neuron.Neuron, ("current_decay", "voltage_decay", "reset")),
+        "if": (integrate_fire.Neuron, ("reset",)),
+        "alif": (
+            alif.Neuron,
+            ("current_decay", "voltage_decay", "threshold_step", "threshold_decay")
+            + ("refractory_decay",),
+        ),
     }
-    if hidden:
-        dropout = None if not settings.dropout or rng is None else Dropout(settings.dropout, rng)
-        given |= {"norm": NORMS[settings.norm], "dropout": dropout}
-    if settings.neuron == "if":
-        return integrate_fire.Neuron(**given, reset=settings.reset)
-    given |= {"current_decay": settings.current_decay, "voltage_decay": settings.voltage_decay}
-    if settings.neuron == "cuba":
-        return neurons.cuba.Neuron(**given, reset=settings.reset)
-    adaptive = {
-        name: getattr(settings, name)
-        for name in ("threshold_step", "threshold_decay", "refractory_decay")
-    }
-    return alif.Neuron(**given, **adaptive)
+    kind, names = kinds[settings.neuron]
+    names = ("threshold", "tau_grad", "scale_grad", *names)
+    return kind(**{name: getattr(settings, name) for name in names}, **hidden)
+
+
+def _hidden_neuron(settings: Settings, rng: np.random.Generator) -> Spiking:
+    dropout = Dropout(settings.dropout, rng) if settings.dropout else None
+    return _neuron(settings, norm=NORMS[settings.norm], dropout=dropout)
 
 
 def loaders(
@@ -129,46 +72,41 @@ def loaders(
     rng: np.random.Generator,
     root: str | os.PathLike[str] | None = None,
     download: bool = False,
-) -> tuple[DataLoader, DataLoader]:
-    """Training batches, shuffled and augmented by draws from `rng`, and test batches in order,
-    pixels scaled to [-1, 1].
+) -> tuple[data.DataLoader, data.DataLoader]:
+    """Training batches, shuffled and augmented with draws from `rng`, and the test batches.
+
+    Pixels are scaled to [-1, 1]. `root` and `download` say where MNIST is.
     """
     arrays.generator("rng", rng)
-    train = images(settings, root, download, train=True)
-    moved = [augmentation(settings)] if settings.augment else []
-    transform = Compose([*moved, ToTensor(), Normalize(0.5, 0.5)])
-    training = DataLoader(train, settings.batch_size, shuffle=True, transform=transform, rng=rng)
+    images = _images(settings, root, download, train=True)
+    transform: list[data.Transform] = [data.ToTensor(), data.Normalize(0.5, 0.5)]
+    if settings.augment:
+        augment = data.RandomAffine(
+            settings.degrees,
+            translate=(settings.translate, settings.translate),
+            scale=(1 - settings.scale, 1 + settings.scale),
+            shear=settings.shear or None,
+        )
+        transform.insert(0, augment)
+    training = data.DataLoader(
+        images, settings.batch_size, shuffle=True, transform=data.Compose(transform), rng=rng
+    )
     return training, evaluation_loader(settings, root, download)
 
 
 def evaluation_loader(
     settings: Settings, root: str | os.PathLike[str] | None = None, download: bool = False
-) -> DataLoader:
-    """The test images in order, pixels scaled to [-1, 1], in batches that take little memory."""
+) -> data.DataLoader:
+    """The test images in order, pixels scaled to [-1, 1], in batches of 100."""
+    transform = data.Compose([data.ToTensor(), data.Normalize(0.5, 0.5)])
+    images = _images(settings, root, download, train=False)
+    return data.DataLoader(images, TEST_BATCH, transform=transform)
+
+
+def _images(
+    settings: Settings, root: str | os.PathLike[str] | None, download: bool, train: bool
+) -> data.Dataset:
     arrays.instance("settings", settings, Settings, "a refboot.settings.Settings")
-    return DataLoader(
-        images(settings, root, download),
-        TESTED_AT_ONCE,
-        transform=Compose([ToTensor(), Normalize(0.5, 0.5)]),
-    )
-
-
-def images(
-    settings: Settings, root: str | os.PathLike[str] | None, download: bool, train: bool = False
-) -> Dataset:
-    """The images that `settings` names: the test part, or with `train` the other."""
-    arrays.instance("settings", settings, Settings, "a refboot.settings.Settings")
-    return (
-        load_digits(train=train)
-        if settings.data == "digits"
-        else load_mnist(root, train=train, download=download)
-    )
-
-
-def augmentation(settings: Settings) -> RandomAffine:
-    """The random affine transform of the training images."""
-    shift = settings.translate
-    zoom = (1 - settings.scale, 1 + settings.scale)
-    return RandomAffine(
-        degrees=settings.degrees, translate=(shift, shift), scale=zoom, shear=settings.shear or None
-    )
+    if settings.data == "digits":
+        return data.load_digits(train=train)
+    return data.load_mnist(root, train=train, download=download)

@@ -1,33 +1,33 @@
-"""A watch over the numbers of a training: what goes wrong is told with its layer, epoch and step,
-when it happens.
-"""
+"""A guard that checks the numbers of a training and reports trouble with layer, epoch and step."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
 from refboot import arrays
 from refboot.block.base import Block
-from refboot.errors import TroubleError
+from refboot.errors import RangeError, TroubleError
 from refboot.network import Network
 from refboot.routine import LayerMode
 
 ACTIONS = ("stop", "strict", "warn")
-# A gradient or weight beyond these has left the range of 8-bit weights, (-4, 4), by far.
+# Beyond these, a gradient or weight is far outside the range of 8-bit weights, (-4, 4).
 GRADIENT_LIMIT, WEIGHT_LIMIT = 1e6, 1e3
-DECAY_LIMIT = 1e5  # decays are kept as 4096 times what they are
+DECAY_LIMIT = 1e5  # decays are stored as 4096 times their value
 
 
 class Guard:
-    """Watches loss, gradients and weights, samples and fits.
+    """Checks loss, gradients, weights, samples and fits.
 
-    Numbers that are not finite or explode raise TroubleError; layers that are silent or saturated
-    and fits on too few points are noted, for training may bring them to life. With the action
-    "strict" both raise, with "warn" both are noted, and a step whose loss or gradients are bad
-    leaves the weights as they were. `epoch` and `step` say where the training is; `notes` holds the
-    first trouble of each layer since it was last emptied.
+    Numbers that are not finite or explode raise TroubleError. Silent or saturated layers and fits
+    on too few points are only noted, for training may still repair them. With the action "strict"
+    both raise. With "warn" both are noted, and a step with a bad loss or gradient leaves the
+    weights unchanged. `epoch` and `step` say where the training is; `notes` holds the first trouble
+    of each layer since it was last cleared.
     """
 
     def __init__(self, action: str = "stop") -> None:
@@ -35,87 +35,71 @@ class Guard:
         self.epoch = self.step = 0
         self.notes: dict[str, str] = {}
 
-    def broken(self, what: str, got: str, expected: str) -> None:
-        """Tell that numbers went wrong; raises TroubleError unless the action is "warn"."""
-        self._tell(what, got, expected, self.action != "warn")
-
-    def weak(self, layer: str, got: str, expected: str) -> None:
-        """Tell that `layer` cannot do its part; raises TroubleError if the action is "strict"."""
-        self._tell(layer, got, expected, self.action == "strict")
-
-    def _tell(self, what: str, got: str, expected: str, stop: bool) -> None:
-        error = TroubleError(f"{what} in epoch {self.epoch}, step {self.step}", got, expected)
-        if stop:
-            raise error
-        self.notes.setdefault(what, str(error))
+    @contextmanager
+    def at(self, epoch: int, step: int) -> Iterator[None]:
+        """Set `epoch` and `step`; a RangeError in the block becomes a TroubleError with both."""
+        self.epoch, self.step = epoch, step
+        try:
+            yield
+        except RangeError as error:
+            raise TroubleError(
+                f"{error.name} in epoch {epoch}, step {step}", error.got, error.expected
+            ) from error
 
     def passes(self, network: Network, loss: float) -> bool:
-        """Whether a step with this loss and the network's gradients may change the weights; if not,
-        that is trouble.
-        """
+        """True if loss and gradients are finite and within limits; anything else is trouble."""
         if not math.isfinite(loss):
-            self.broken("the loss", f"{loss}", "a finite number")
+            self._trouble("the loss", f"{loss}", "a finite number")
             return False
-        wrong = [
-            (name, norm)
-            for name, norm in network.grad_norms().items()
-            if not norm <= GRADIENT_LIMIT
-        ]
-        for name, norm in wrong:
-            kind = "exploding" if math.isfinite(norm) else "not finite"
-            self.broken(
+        norms = network.grad_norms()
+        wrong = {name: norm for name, norm in norms.items() if not norm <= GRADIENT_LIMIT}
+        for name, norm in wrong.items():
+            self._trouble(
                 f"the gradient of {name}",
-                f"{kind} (length {norm:g})",
-                f"of a length up to {GRADIENT_LIMIT:g}",
+                f"{_kind(norm)} (length {norm:g})",
+                f"a length of at most {GRADIENT_LIMIT:g}",
             )
         return not wrong
 
     def sampled(self, network: Network) -> None:
-        """Before a fit: no layer was silent, or fired at every step, throughout the SAMPLE
-        phase.
-        """
+        """Before a fit: check that no layer was always silent or always firing in the samples."""
         for _, name, block in _blocks(network):
             rates = block.f.a[block.f.count - block.f.fresh :]
             if len(rates) and not rates.any():
-                self.weak(
-                    name,
-                    f"silent: no spike in {len(rates)} samples",
-                    "a layer that fires now and then",
-                )
+                got = f"silent: no spike in {len(rates)} samples"
+                self._trouble(name, got, "a layer that fires sometimes", weak=True)
             elif len(rates) and (rates == 1).all():
-                self.weak(
-                    name,
-                    f"saturated: {len(rates)} samples all fire at each step",
-                    "a layer that rests now and then",
-                )
+                got = f"saturated: it fires at every step of all {len(rates)} samples"
+                self._trouble(name, got, "a layer that rests sometimes", weak=True)
 
     def fitted(self, network: Network, mode: LayerMode) -> None:
-        """After a fit: each curve stands on points in two bands at least."""
+        """After a fit: check that each curve has points in at least two bands of rates."""
         for number, name, block in _blocks(network):
             curve = None if mode.of(number).spiking else block.f.curve
-            if (
-                curve is not None and curve.knots[1, 1] == 0
-            ):  # a centre at rate 0 is none of the data's: bands begin above 0
-                self.weak(
-                    name,
-                    "fitted to points in fewer than two bands of rates",
-                    "more samples (--num-sample-iter), or livelier ones",
-                )
+            if curve is not None and curve.knots[1, 1] == 0:  # a band of the data begins above 0
+                got = "fitted to points in fewer than two bands of rates"
+                expected = "more samples (--num-sample-iter), or livelier ones"
+                self._trouble(name, got, expected, weak=True)
 
     def weights(self, network: Network) -> None:
-        """After a while of training: no parameter that is learned is beyond WEIGHT_LIMIT or not
-        finite.
-        """
+        """At the end of an epoch: check that the trainable parameters are finite and in range."""
         for name, p in network.named_parameters().items():
-            if not p.trainable or not p.data.size:
-                continue
-            largest, limit = (
-                float(np.abs(p.data).max()),
-                DECAY_LIMIT if ".neuron." in name else WEIGHT_LIMIT,
-            )
+            limit = DECAY_LIMIT if ".neuron." in name else WEIGHT_LIMIT
+            largest = float(np.abs(p.data).max()) if p.trainable and p.data.size else 0.0
             if not largest <= limit:
-                kind = "exploding" if math.isfinite(largest) else "not finite"
-                self.broken(name, f"{kind} (as large as {largest:g})", f"within +-{limit:g}")
+                got = f"{_kind(largest)} (as large as {largest:g})"
+                self._trouble(name, got, f"within +-{limit:g}")
+
+    def _trouble(self, what: str, got: str, expected: str, weak: bool = False) -> None:
+        """Raise TroubleError or note it; `weak` trouble raises only with the action "strict"."""
+        error = TroubleError(f"{what} in epoch {self.epoch}, step {self.step}", got, expected)
+        if self.action == "strict" or (self.action == "stop" and not weak):
+            raise error
+        self.notes.setdefault(what, str(error))
+
+
+def _kind(number: float) -> str:
+    return "exploding" if math.isfinite(number) else "not finite"
 
 
 def _blocks(network: Network) -> list[tuple[int, str, Block]]:
