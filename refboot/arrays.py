@@ -1,4 +1,4 @@
-"""Array types and the checks every public call makes on what it is given."""
+"""Array types, and the checks that every public call makes on its arguments."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ from refboot.errors import MissingExtraError, RangeError, ShapeError, TypeMismat
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
-Doubles = NDArray[np.float64]
 Axes = Sequence[int | str]
 Kind = TypeVar("Kind")
 
 
 def floats(name: str, value: object, axes: Axes | None = None) -> Floats:
-    """`value` as a finite float32 array whose shape fits `axes` (an int is a size, a str any size).
+    """`value` as a finite float32 array whose shape fits `axes` (an int: that size; a str: any).
 
-    Raises TypeMismatchError for complex, text or object data, ShapeError for a shape that does not
-    fit, and RangeError for NaN, infinity and numbers beyond float32. Spec: NUM-9.
+    Raises TypeMismatchError for complex, text or object data, ShapeError for another shape, and
+    RangeError for NaN, infinity and numbers beyond float32. Spec: NUM-9.
     """
     array = numeric(name, value)
     check_shape(name, array, axes)
@@ -35,9 +34,7 @@ def floats(name: str, value: object, axes: Axes | None = None) -> Floats:
 
 
 def unsearched(name: str, value: object, axes: Axes | None = None) -> Floats:
-    """As `floats`, but float32 arrays are not searched for NaN: of those that refboot itself made,
-    or looks through later.
-    """
+    """Like `floats`, but a float32 array is not searched for NaN: refboot itself made it."""
     if isinstance(value, np.ndarray) and value.dtype == np.float32:
         check_shape(name, value, axes)
         return value
@@ -50,17 +47,16 @@ def gradient(value: object, shape: tuple[int, ...]) -> Floats:
 
 
 def moving(name: str, value: object, taken: Callable[[str, object], Floats] = floats) -> Floats:
-    """`value`, `taken` as a float32 array, (N, C, ..., T), no axis of it empty; raises as `floats`
-    does.
-    """
+    """`value` as a float32 array (N, C, ..., T), checked by `taken`; no axis may be empty."""
     array = taken(name, value)
     check_shape(name, array, ("N", "C", *["..."] * (array.ndim - 3), "T"))
     return array
 
 
 def labels(name: str, value: object, count: int, classes: int) -> Ints:
-    """`value` as `count` int64 class numbers in [0, classes); raises TypeMismatchError, ShapeError,
-    RangeError. Spec: TRN-14.
+    """`value` as `count` int64 class numbers in [0, classes).
+
+    Raises TypeMismatchError, ShapeError or RangeError. Spec: TRN-14.
     """
     array = numeric(name, value)
     if array.dtype.kind not in "iu":
@@ -73,20 +69,20 @@ def labels(name: str, value: object, count: int, classes: int) -> Ints:
 
 
 def check_shape(name: str, array: NDArray[Any], axes: Axes | None) -> None:
-    """Raise ShapeError unless `array.shape` fits `axes` and no axis is empty."""
+    """Raise ShapeError unless `array.shape` fits `axes` and no axis named by a str is empty."""
     if axes is None or array.shape == axes:
         return
-    fits = len(array.shape) == len(axes) and all(
+    fits = array.ndim == len(axes) and all(
         size == wanted if isinstance(wanted, int) else size > 0
         for size, wanted in zip(array.shape, axes, strict=True)
     )
     if not fits:
-        wanted = ", ".join(str(a) for a in axes) + ("," if len(axes) == 1 else "")
+        wanted = ", ".join(map(str, axes)) + ("," if len(axes) == 1 else "")
         raise ShapeError(name, f"of shape {array.shape}", f"({wanted})")
 
 
 def check_finite(name: str, array: NDArray[Any]) -> None:
-    """Raise RangeError that tells where the first NaN or infinity is."""
+    """Raise RangeError with the place of the first NaN or infinity."""
     finite = np.isfinite(array)
     if not finite.all():
         where = tuple(int(i) for i in np.argwhere(~finite)[0])
@@ -94,11 +90,9 @@ def check_finite(name: str, array: NDArray[Any]) -> None:
 
 
 def whole(name: str, value: object, low: int = 1, high: int = 2**31 - 1) -> int:
-    """`value` as an int in [low, high]; raises TypeMismatchError (bool and float included) or
-    RangeError.
-    """
+    """`value` as an int in [low, high]; raises RangeError, TypeMismatchError for bool and float."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
-        raise TypeMismatchError(name, repr(value), "a whole number")
+        raise TypeMismatchError(name, _shown(value), "a whole number")
     if not low <= value <= high:
         raise RangeError(name, value, f"in [{low}, {high}]")
     return int(value)
@@ -107,16 +101,15 @@ def whole(name: str, value: object, low: int = 1, high: int = 2**31 - 1) -> int:
 def number(
     name: str, value: object, low: float = -np.inf, high: float = np.inf, *, above: bool = False
 ) -> float:
-    """`value` as a finite float in [low, high], or in (low, high] with `above`; raises
-    TypeMismatchError, RangeError.
+    """`value` as a finite float in [low, high], or in (low, high] with `above`.
+
+    Raises TypeMismatchError or RangeError.
     """
-    scalar = isinstance(value, (int, float, np.number)) and not isinstance(
-        value, (bool, np.complexfloating)
-    )
-    if not scalar:
-        raise TypeMismatchError(name, repr(value), "a number")
+    wrong = isinstance(value, (bool, np.complexfloating))
+    if wrong or not isinstance(value, (int, float, np.number)):
+        raise TypeMismatchError(name, _shown(value), "a number")
     try:
-        result = float(value)  # type: ignore[arg-type]
+        result = float(value)
     except OverflowError:
         result = np.inf
     inside = np.isfinite(result) and result <= high and (result > low if above else result >= low)
@@ -140,12 +133,9 @@ def choice(name: str, value: object, allowed: Sequence[str]) -> str:
 
 
 def items(name: str, value: object) -> list[Any]:
-    """The items of a sequence (a list, a tuple, a range, an array with one axis), not of a text;
-    raises TypeMismatchError.
-    """
-    if not isinstance(value, (list, tuple, range, np.ndarray)) or (
-        isinstance(value, np.ndarray) and value.ndim != 1
-    ):
+    """The items of a list, tuple, range or array with one axis; raises TypeMismatchError."""
+    wrong = isinstance(value, np.ndarray) and value.ndim != 1
+    if wrong or not isinstance(value, (list, tuple, range, np.ndarray)):
         raise TypeMismatchError(name, _shown(value), "a sequence")
     return list(value)
 
@@ -167,32 +157,22 @@ def instance(name: str, value: object, kind: type[Kind], what: str) -> Kind:
 
 def mapping(name: str, value: object, what: str) -> Mapping[Any, Any]:
     """`value` if it is a mapping, called `what` in the error; raises TypeMismatchError."""
-    if not isinstance(value, Mapping):
-        raise TypeMismatchError(name, _shown(value), what)
-    return value
+    return instance(name, value, Mapping, what)  # type: ignore[type-abstract]
 
 
 def notes(name: str, value: object) -> dict[str, Any]:
-    """`value`, a mapping of plain values (None: an empty one), as JSON keeps it; raises
-    TypeMismatchError for what JSON cannot keep.
-    """
+    """A mapping of plain values as JSON keeps it (None: empty); raises TypeMismatchError."""
     given = {} if value is None else dict(mapping(name, value, "a mapping of plain values"))
     try:
-        kept: dict[str, Any] = json.loads(json.dumps(given))
+        return dict(json.loads(json.dumps(given)))
     except (TypeError, ValueError, RecursionError) as error:
-        raise TypeMismatchError(
-            name, f"a mapping with {error}", "plain values, as JSON has them"
-        ) from error
-    return kept
+        raise TypeMismatchError(name, f"a mapping with {error}", "plain JSON values") from error
 
 
 def generator(name: str, value: object) -> np.random.Generator:
     """`value` if it is a numpy.random.Generator; raises TypeMismatchError."""
-    if not isinstance(value, np.random.Generator):
-        raise TypeMismatchError(
-            name, repr(value), "a numpy.random.Generator (numpy.random.default_rng(seed))"
-        )
-    return value
+    what = "a numpy.random.Generator (numpy.random.default_rng(seed))"
+    return instance(name, value, np.random.Generator, what)
 
 
 def extra(package: str, name: str) -> ModuleType:
@@ -203,16 +183,8 @@ def extra(package: str, name: str) -> ModuleType:
         raise MissingExtraError(package.partition(".")[0], name) from error
 
 
-def _shown(value: object) -> str:
-    """`value` as an error shows it: short."""
-    text = f"of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
 def numeric(name: str, value: object) -> NDArray[Any]:
-    """`value` as an array of real numbers of any dtype; raises ShapeError for ragged sequences,
-    TypeMismatchError.
-    """
+    """`value` as an array of real numbers; raises ShapeError if ragged, TypeMismatchError."""
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -220,3 +192,9 @@ def numeric(name: str, value: object) -> NDArray[Any]:
     if array.dtype.kind not in "biuf":
         raise TypeMismatchError(name, f"of dtype {array.dtype}", "real numbers")
     return array
+
+
+def _shown(value: object) -> str:
+    """`value` as a short text."""
+    text = f"of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

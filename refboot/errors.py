@@ -1,16 +1,10 @@
-"""The errors refboot raises: each keeps the name of the thing, what it was and what was
-expected.
-"""
+"""The errors that refboot raises; each names the thing, what it was, and what was expected."""
 
 from __future__ import annotations
 
 
 class RefbootError(ValueError):
-    """Root of every error refboot raises on purpose.
-
-    `name` is the thing that was wrong, `got` what it was, `expected` what it should have been
-    (text).
-    """
+    """Base of every error that refboot raises on purpose: `name` is `got`, expected `expected`."""
 
     def __init__(self, name: str, got: object, expected: str) -> None:
         super().__init__(f"{name} is {got}, expected {expected}")
@@ -20,33 +14,31 @@ class RefbootError(ValueError):
 
 
 class ShapeError(RefbootError):
-    """An array has the wrong number of axes or the wrong size along one."""
+    """An array has the wrong number of axes, or the wrong size along one."""
 
 
 class TypeMismatchError(RefbootError):
-    """A value has the wrong type or an array the wrong dtype."""
+    """A value has the wrong type, or an array the wrong dtype."""
 
 
 class RangeError(RefbootError):
-    """A value lies outside what is allowed, NaN and infinity included."""
+    """A value is outside the allowed range; NaN and infinity are always outside."""
 
 
 class OrderError(RefbootError):
-    """A call came before the one it needs (ANN mode before a fit, backward before forward)."""
+    """A call came before the one it needs: ANN mode before a fit, backward before forward."""
 
 
 class FormatError(RefbootError):
-    """A file is not what it should be: foreign, truncated, damaged or of another version."""
+    """A file is foreign, truncated, damaged or of another version."""
 
 
 class MissingExtraError(RefbootError):
-    """An optional package is not installed; the message names the extra that brings it."""
+    """An optional package is not installed; the message names the extra that installs it."""
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(package, "not installed", f"pip install 'refboot[{extra}]'")
 
 
 class TroubleError(RefbootError):
-    """Training went wrong: numbers that are not finite or explode, a layer that is silent or
-    saturated, a fit on too few points.
-    """
+    """Training went wrong: exploding or non-finite numbers, a silent layer, a fit on few points."""

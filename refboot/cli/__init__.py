@@ -1,4 +1,4 @@
-"""The command `refboot`: one module here per sub-command."""
+"""The command `refboot`: one module here for each sub-command."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from refboot import __version__, ops, threads
+from refboot import __version__, ops
 from refboot.cli import bench, evaluate, export, inspect, plot, train, vectors, verify
 from refboot.errors import RefbootError
 
@@ -14,12 +14,13 @@ COMMANDS = (train, evaluate, inspect, export, plot, verify, vectors, bench)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit code: 0 done, 1 an error that is told in one line, 130
-    interrupted.
+    """Run the command; returns the exit code: 0 done, 1 error, 130 interrupted.
+
+    An error is printed in one line.
     """
     chosen = parser().parse_args(arguments)
     try:
-        with ops.use(chosen.ops or ops.active()), threads.blas(1):
+        with ops.use(chosen.ops or ops.active()):
             return int(chosen.command(chosen))
     except (RefbootError, OSError) as error:
         print(f"refboot: {error}", file=sys.stderr)
@@ -30,16 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of every command."""
-    top = argparse.ArgumentParser(
-        prog="refboot", description="Bootstrap SNN training: sample, fit, train as ANN, run as SNN."
-    )
+    """The parser of all commands and options."""
+    text = "Bootstrap SNN training: sample, fit, train as ANN, run as SNN."
+    top = argparse.ArgumentParser(prog="refboot", description=text)
     top.add_argument("--version", action="version", version=f"refboot {__version__}")
-    top.add_argument(
-        "--ops",
-        choices=sorted(ops.MODULES),
-        help="the set of operations (default: numba where it is installed)",
-    )
+    text = "the set of operations (default: numba if it is installed)"
+    top.add_argument("--ops", choices=sorted(ops.MODULES), help=text)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for module in COMMANDS:
         module.add(commands)

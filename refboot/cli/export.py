@@ -1,6 +1,4 @@
-"""`refboot export FILE`: a saved network as an exchange file for lava.lib.dl.netx, or as a NIR
-graph.
-"""
+"""`refboot export FILE`: writes a saved network for lava.lib.dl.netx, or as a NIR graph."""
 
 from __future__ import annotations
 
@@ -11,35 +9,29 @@ from typing import Any
 
 from refboot import exchange
 from refboot.arrays import extra
-from refboot.cli.inspect import network_of
+from refboot.cli.inspect import spec_of
 from refboot.errors import FormatError
 from refboot.io.nir import to_nir
 
 
 def add(commands: Any) -> None:
     """Add the sub-command and its options."""
-    command = commands.add_parser(
-        "export", help="write a saved network as a .net (Lava) or .nir file"
-    )
+    text = "write a saved network as a .net (Lava) or .nir file"
+    command = commands.add_parser("export", help=text)
     command.add_argument("file", help="best.h5 or last.h5 of a run, or a .net file")
-    command.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="what to write, .net or .nir (default: network.net beside the file)",
-    )
-    command.add_argument(
-        "--dt", type=float, default=1e-3, help="seconds a step, for .nir (default: 0.001)"
-    )
+    text = "the .net or .nir file to write (default: network.net beside FILE)"
+    command.add_argument("-o", "--output", metavar="OUT", help=text)
+    text = ".nir: seconds per time step (default: 0.001)"
+    command.add_argument("--dt", type=float, default=1e-3, help=text)
     command.set_defaults(command=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Write the file, and name what a reader of it would change."""
-    net = network_of(chosen.file)
+    """Write the file, and print a warning for everything its reader would change."""
+    net = spec_of(chosen.file)
     target = Path(chosen.output) if chosen.output else Path(chosen.file).with_name("network.net")
     if target.exists() and target.samefile(chosen.file):
-        raise FormatError(str(target), "the file that is exported", "another to write to")
+        raise FormatError(str(target), "the file that is exported", "another file with --output")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", exchange.ExchangeWarning)
         if target.suffix == ".nir":

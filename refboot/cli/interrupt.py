@@ -1,6 +1,4 @@
-"""Ctrl-C that is never lost: Python drops a KeyboardInterrupt that comes up inside a destructor or
-a weak reference's callback.
-"""
+"""Ctrl-C that is never lost: Python drops a KeyboardInterrupt raised inside a destructor."""
 
 from __future__ import annotations
 
@@ -12,14 +10,13 @@ from typing import Any
 
 @contextmanager
 def at_the_next_step() -> Iterator[Callable[[], None]]:
-    """Within the `with` block the first Ctrl-C is only remembered: what is yielded, called after
-    each step, raises KeyboardInterrupt then.
+    """Inside the block the first Ctrl-C is only noted; a second one interrupts at once.
 
-    A second one interrupts at once.
+    Yields a function to call after each step: it raises KeyboardInterrupt if Ctrl-C was noted.
     """
     asked = False
 
-    def remember(number: int, frame: Any) -> None:
+    def note(number: int, frame: Any) -> None:
         nonlocal asked
         asked = True
         signal.signal(signal.SIGINT, before)
@@ -28,7 +25,7 @@ def at_the_next_step() -> Iterator[Callable[[], None]]:
         if asked:
             raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, remember)
+    before = signal.signal(signal.SIGINT, note)
     try:
         yield check
     finally:

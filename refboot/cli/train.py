@@ -1,4 +1,4 @@
-"""`refboot train digits|mnist`: train a network, print the tutorial's lines, save the best."""
+"""`refboot train digits|mnist`: trains a network, prints the tutorial's lines, saves the best."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from refboot.arrays import extra
 from refboot.cli.interrupt import at_the_next_step
 from refboot.errors import MissingExtraError, RangeError
 from refboot.routine import LayerMode
-from refboot.settings import CONV, DATASETS, DIGITS, DIGITS_CONV, Settings, preset
+from refboot.settings import CONV, DATASETS, DIGITS, DIGITS_CONV, NEEDS, Settings, preset
 from refboot.training import Run, resumed_settings
 from refboot.training.guard import ACTIONS
 
@@ -23,12 +23,19 @@ Track = Callable[[int, int, int, LayerMode], None]
 def add(commands: Any) -> None:
     """Add the sub-command and its options, one for each setting."""
     command = commands.add_parser("train", help="train a network and save the best")
-    command.add_argument("data", choices=DATASETS, help="the data to train on")
-    command.add_argument(
-        "--run", metavar="DIR", help="folder of the run (default: runs/digits, runs/mnist)"
-    )
+    option = command.add_argument
+    option("data", choices=DATASETS, help="the data to train on")
+    option("--run", metavar="DIR", help="folder of the run (default: runs/digits or runs/mnist)")
     data_options(command)
-    run_options(command)
+    text = "continue the run in the folder from its newest checkpoint"
+    option("--resume", action="store_true", help=text)
+    text = "begin again, even if the folder has another run"
+    option("--overwrite", action="store_true", help=text)
+    text = "save a checkpoint every N steps too, not only after each epoch"
+    option("--checkpoint-steps", type=int, default=0, metavar="N", help=text)
+    text = "stop if numbers explode (strict: also if a layer is silent or saturated or a fit has"
+    text += " too few points), or only warn (default: stop)"
+    option("--on-trouble", choices=ACTIONS, default="stop", help=text)
     for field in dataclasses.fields(Settings)[1:]:
         _setting(command, field)
     command.set_defaults(command=run)
@@ -36,50 +43,26 @@ def add(commands: Any) -> None:
 
 def data_options(command: argparse.ArgumentParser) -> None:
     """The options that say where MNIST is."""
-    command.add_argument(
-        "--data-root", metavar="DIR", help="folder with the MNIST files (default: the cache)"
-    )
-    command.add_argument(
-        "--download", action="store_true", help="fetch MNIST into the cache if it is not there"
-    )
-
-
-def run_options(command: argparse.ArgumentParser) -> None:
-    """The options that say what becomes of a run that is there, and of one that goes wrong."""
-    command.add_argument(
-        "--resume",
-        action="store_true",
-        help="go on with the run in the folder, from its newest checkpoint",
-    )
-    command.add_argument(
-        "--overwrite", action="store_true", help="begin anew, whatever run is in the folder"
-    )
-    command.add_argument(
-        "--checkpoint-steps",
-        type=int,
-        default=0,
-        metavar="N",
-        help="a checkpoint every N steps too, not only each epoch",
-    )
-    text = "stop where numbers explode (and, strict, where a layer is silent or saturated, or a fit stands on too few points), or only warn"
-    command.add_argument(
-        "--on-trouble", choices=ACTIONS, default="stop", help=f"{text} (default: stop)"
-    )
+    text = "folder with the MNIST files (default: the cache)"
+    command.add_argument("--data-root", metavar="DIR", help=text)
+    text = "download MNIST into the cache if it is missing"
+    command.add_argument("--download", action="store_true", help=text)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """A run, its lines on standard output, its files in the folder."""
+    """Train; prints lines on standard output and saves files in the folder."""
     if chosen.resume and chosen.overwrite:
-        raise RangeError("--resume with --overwrite", "both", "one of them: go on, or begin anew")
+        raise RangeError("--resume with --overwrite", "a contradiction", "only one of them")
     folder = chosen.run or os.path.join("runs", chosen.data)
-    settings = (
-        resumed_settings(folder, _named(chosen)) if chosen.resume else Settings(**_given(chosen))
-    )
-    _check_that_they_act(settings, _named(chosen))
-    options = {
-        name: getattr(chosen, name)
-        for name in ("resume", "overwrite", "checkpoint_steps", "on_trouble")
-    }
+    named = {f.name: getattr(chosen, f.name) for f in dataclasses.fields(Settings)}
+    named = {n: tuple(v) if isinstance(v, list) else v for n, v in named.items() if v is not None}
+    if chosen.resume:
+        settings = resumed_settings(folder, named)
+    else:
+        settings = Settings(**preset(chosen.data, chosen.network or "dense") | named)
+    _check_effect(settings, named)
+    names = ("resume", "overwrite", "checkpoint_steps", "on_trouble")
+    options = {name: getattr(chosen, name) for name in names}
     training = Run(settings, folder, chosen.data_root, chosen.download, **options)
     show, line = progress()
 
@@ -91,41 +74,32 @@ def run(chosen: argparse.Namespace) -> int:
         with at_the_next_step() as check:
             found = training.run(line, track)
     except KeyboardInterrupt:
-        print(
-            f"\nrefboot: interrupted in epoch {training.epoch}; go on with --resume --run {training.folder}",
-            file=sys.stderr,
-        )
+        text = f"\nrefboot: interrupted in epoch {training.epoch}; "
+        print(f"{text}continue with --resume --run {training.folder}", file=sys.stderr)
         return 130
+    images = len(training.testing.dataset)
     print(
-        f"\nBest network (epoch {found['epoch']}), {len(training.testing.dataset)} test images, T = {settings.time_steps}:"
+        f"\nBest network (epoch {found['epoch']}), {images} test images, T = {settings.time_steps}:"
     )
-    print(accuracies(found))
+    text = f"SNN accuracy = {found['SNN']:.5f}    "
+    if "ANN" in found:
+        gap = 100 * (found["ANN"] - found["SNN"])
+        print(f"{text}ANN accuracy = {found['ANN']:.5f}    ANN - SNN = {gap:+.2f} points")
+    else:
+        print(f"{text}(no ANN accuracy: with --crossover-epochs 0 a layer is never fitted)")
     print(f"Saved: {training.folder}/best.h5")
+    print(f"digest of the trained network: {found['digest']}")
     return 0
 
 
-def accuracies(found: dict[str, Any]) -> str:
-    """A line of what `Run.results` found."""
-    if "ANN" not in found:
-        return f"SNN accuracy = {found['SNN']:.5f}    (as ANN it cannot run: with --crossover-epochs 0 a layer is never fitted)"
-    gap = 100 * (found["ANN"] - found["SNN"])
-    return f"SNN accuracy = {found['SNN']:.5f}    ANN accuracy = {found['ANN']:.5f}    ANN - SNN = {gap:+.2f} points"
-
-
 def progress() -> tuple[Track, Callable[[str], None]]:
-    """What tracks a step and what prints a line: with tqdm on a terminal a bar, else nothing and
-    plain lines.
-    """
-    plain: tuple[Track, Callable[[str], None]] = (
-        lambda epoch, iteration, total, mode: None,
-        lambda text: print(text, flush=True),
-    )
-    if not sys.stderr.isatty():
-        return plain
+    """A function that shows a step, and one that prints a line: with tqdm if on a terminal."""
     try:
-        tqdm = extra("tqdm", "progress").tqdm
+        tqdm = extra("tqdm", "progress").tqdm if sys.stderr.isatty() else None
     except MissingExtraError:
-        return plain
+        tqdm = None
+    if tqdm is None:
+        return lambda epoch, iteration, total, mode: None, lambda text: print(text, flush=True)
     bar = tqdm(unit="step", leave=False)
 
     def track(epoch: int, iteration: int, total: int, mode: LayerMode) -> None:
@@ -138,63 +112,38 @@ def progress() -> tuple[Track, Callable[[str], None]]:
 
 
 def _setting(command: argparse.ArgumentParser, field: dataclasses.Field[Any]) -> None:
-    flag = _flag(field.name)
-    others = {"digits": DIGITS, "conv": CONV, "digits conv": DIGITS_CONV}
-    differs = "".join(
-        f"; {name}: {_shown(given[field.name])}"
-        for name, given in others.items()
-        if field.name in given
-    )
-    text = f"{field.metadata['help']} (default: {_shown(field.default)}{differs})"
+    """Add the option of one setting; its help names the defaults."""
+
+    def shown(value: Any) -> str:
+        return " ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
+
+    text = f"{field.metadata['help']} (default: {shown(field.default)}"
+    for name, given in {"digits": DIGITS, "conv": CONV, "digits conv": DIGITS_CONV}.items():
+        if field.name in given:
+            text += f"; {name}: {shown(given[field.name])}"
+    options: dict[str, Any] = {"help": f"{text})", "default": None}
     if isinstance(field.default, bool):
-        command.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+        options |= {"action": argparse.BooleanOptionalAction}
     elif isinstance(field.default, tuple):
-        command.add_argument(flag, type=int, nargs="*", metavar="N", help=text)
+        options |= {"type": int, "nargs": "*", "metavar": "N"}
     else:
-        command.add_argument(
-            flag,
-            type=type(field.default),
-            metavar="X" if isinstance(field.default, float) else "N",
-            help=text,
-        )
+        metavar = "X" if isinstance(field.default, float) else "N"
+        options |= {"type": type(field.default), "metavar": metavar}
+    command.add_argument(_flag(field.name), **options)
 
 
-def _given(chosen: argparse.Namespace) -> dict[str, Any]:
-    return preset(chosen.data, chosen.network or "dense") | _named(chosen)
+def _check_effect(settings: Settings, named: Collection[str]) -> None:
+    """Raise RangeError for a named setting that has no effect because of another one."""
+    for names, other, values in NEEDS:
+        for name in names:
+            if name in named and getattr(settings, other) not in values:
+                got = f"of no effect with {_flag(other, getattr(settings, other))}"
+                expected = " or ".join(_flag(other, value) for value in values)
+                raise RangeError(_flag(name), got, f"{expected} with it")
 
 
-def _named(chosen: argparse.Namespace) -> dict[str, Any]:
-    """The settings that the command line names."""
-    named = {f.name: getattr(chosen, f.name) for f in dataclasses.fields(Settings)}
-    return {
-        name: tuple(v) if isinstance(v, list) else v for name, v in named.items() if v is not None
-    }
-
-
-def _check_that_they_act(settings: Settings, named: Collection[str]) -> None:
-    """Raises RangeError for a setting that is named and does nothing, because of another one."""
-    for field in dataclasses.fields(Settings):
-        for other, values in field.metadata["acts"].items():
-            if field.name in named and getattr(settings, other) not in values:
-                now, wanted = (
-                    _as_given(other, getattr(settings, other)),
-                    " or ".join(_as_given(other, value) for value in values),
-                )
-                raise RangeError(
-                    _flag(field.name), f"of no effect with {now}", f"{wanted} beside it"
-                )
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
-
-
-def _as_given(name: str, value: Any) -> str:
-    """A setting as one gives it on the command line."""
+def _flag(name: str, value: Any = "") -> str:
+    """A setting, with its value, as on the command line."""
     if isinstance(value, bool):
-        return _flag(name if value else f"no_{name}")
-    return f"{_flag(name)} {value}"
-
-
-def _shown(value: Any) -> str:
-    return " ".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
+        name, value = (name if value else f"no_{name}"), ""
+    return f"--{name.replace('_', '-')} {value}".rstrip()

@@ -1,6 +1,4 @@
-"""`refboot vectors`: make the golden vectors and their tables anew, or check that they are what
-would be made.
-"""
+"""`refboot vectors`: makes the golden vectors and their tables, or checks them."""
 
 from __future__ import annotations
 
@@ -13,22 +11,17 @@ from refboot.conformance import remake, vectors
 
 def add(commands: Any) -> None:
     """Add the sub-command and its options."""
-    command = commands.add_parser(
-        "vectors", help="make the golden vectors of the spec, or check them"
-    )
-    command.add_argument(
-        "action",
-        choices=("make", "check"),
-        help="make: write them; check: make them again and tell every difference",
-    )
-    command.add_argument(
-        "--spec", metavar="DIR", help="the folder spec (default: that of the checkout)"
-    )
+    text = "make the golden vectors of the spec, or check them"
+    command = commands.add_parser("vectors", help=text)
+    text = "make: write the files; check: regenerate them and report every difference"
+    command.add_argument("action", choices=("make", "check"), help=text)
+    text = "the folder spec (default: that of the checkout)"
+    command.add_argument("--spec", metavar="DIR", help=text)
     command.set_defaults(command=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Make or check; returns 0, or 1 where a check finds a difference."""
+    """Make or check; returns 0, or 1 if a check finds a difference."""
     spec = Path(chosen.spec) if chosen.spec else vectors.spec_folder()
     if chosen.action == "make":
         for name in remake.make(spec):
@@ -37,9 +30,6 @@ def run(chosen: argparse.Namespace) -> int:
     differences = remake.check(spec)
     for line in differences:
         print(line)
-    print(
-        "The vectors and tables are not what the definition makes."
-        if differences
-        else "The vectors and tables are what the definition makes."
-    )
+    state = "differ from" if differences else "agree with"
+    print(f"The vectors and tables {state} what the definition gives.")
     return int(bool(differences))

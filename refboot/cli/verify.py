@@ -1,4 +1,4 @@
-"""`refboot verify`: hold a backend against the golden vectors."""
+"""`refboot verify`: checks a backend against the golden vectors."""
 
 from __future__ import annotations
 
@@ -17,81 +17,39 @@ EXIT_CODES = "exit codes: 0 conforms (or fails as expected), 1 does not, 2 could
 
 def add(commands: Any) -> None:
     """Add the sub-command and its options."""
-    command = commands.add_parser(
-        "verify", help="hold a backend against the golden vectors of the spec", epilog=EXIT_CODES
-    )
-    command.add_argument(
-        "backend",
-        nargs="?",
-        metavar="BACKEND",
-        help="module:object, file.py:object, or a module or file with functions by the operations' names",
-    )
-    command.add_argument(
-        "--command",
-        dest="program",
-        metavar="'PROG {input} {output}'",
-        help="a program that answers a case file instead",
-    )
-    command.add_argument(
-        "--timeout",
-        type=float,
-        default=60,
-        metavar="S",
-        help="seconds a program has for a case (default: 60)",
-    )
-    command.add_argument(
-        "--level",
-        type=int,
-        action="append",
-        choices=range(1, 6),
-        default=[],
-        help="only this level; may be repeated",
-    )
-    command.add_argument(
-        "--clause",
-        action="append",
-        default=[],
-        metavar="ID",
-        help="only cases of this clause; may be repeated",
-    )
-    command.add_argument(
-        "--case",
-        action="append",
-        default=[],
-        metavar="ID",
-        help="only this case, or those of a pattern; may be repeated",
-    )
-    command.add_argument(
-        "--vectors", metavar="DIR", help="folder of the vectors (default: those of the package)"
-    )
-    command.add_argument(
-        "--expected-failures",
-        metavar="FILE",
-        help="lines 'CASE REASON': what the backend is known to fail",
-    )
-    command.add_argument(
-        "--report",
-        choices=("text", "json", "junit"),
-        default="text",
-        help="form of the report (default: text)",
-    )
-    command.add_argument(
-        "--output", metavar="FILE", help="where the report goes (default: standard output)"
-    )
+    text = "check a backend against the golden vectors of the spec"
+    command = commands.add_parser("verify", help=text, epilog=EXIT_CODES)
+    option = command.add_argument
+    text = "module:object, file.py:object, or a module or file with functions named as operations"
+    option("backend", nargs="?", metavar="BACKEND", help=text)
+    text = "a program that answers one case file at a time, instead of BACKEND"
+    option("--command", dest="program", metavar="'PROG {input} {output}'", help=text)
+    text = "seconds the program may take for a case (default: 60)"
+    option("--timeout", type=float, default=60, metavar="S", help=text)
+    text = "only this level; can be repeated"
+    option("--level", type=int, action="append", choices=range(1, 6), default=[], help=text)
+    text = "only cases of this clause; can be repeated"
+    option("--clause", action="append", default=[], metavar="ID", help=text)
+    text = "only this case, or the cases that match this pattern; can be repeated"
+    option("--case", action="append", default=[], metavar="ID", help=text)
+    text = "folder of the vectors (default: those of the package)"
+    option("--vectors", metavar="DIR", help=text)
+    text = "lines 'CASE REASON': the known failures of the backend"
+    option("--expected-failures", metavar="FILE", help=text)
+    text = "format of the report (default: text)"
+    option("--report", choices=("text", "json", "junit"), default="text", help=text)
+    option("--output", metavar="FILE", help="file for the report (default: standard output)")
     command.set_defaults(command=run)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Ask the backend all cases that were chosen and report; returns the exit code."""
+    """Run the chosen cases on the backend and report; returns the exit code."""
     try:
         backend = asked(chosen)
         known = vectors.read(chosen.vectors)
         cases = verify.chosen(known, chosen.level, chosen.clause, chosen.case)
-        expected = (
-            verify.read_expected(chosen.expected_failures, known)
-            if chosen.expected_failures
-            else {}
-        )
+        file = chosen.expected_failures
+        expected = verify.read_expected(file, known) if file else {}
         found = verify.verify(backend, cases, expected)
         words = report.FORMS[chosen.report](found) + "\n"
         if chosen.output:
@@ -105,11 +63,10 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def asked(chosen: argparse.Namespace) -> PythonBackend | CommandBackend:
-    """The backend that was named; raises RangeError unless it is one and no more."""
+    """The backend that was named; raises RangeError for none and for two."""
     if (chosen.backend is None) == (chosen.program is None):
-        raise RangeError(
-            "the backend", "given twice" if chosen.backend else "not given", "BACKEND or --command"
-        )
-    return (
-        load(chosen.backend) if chosen.backend else CommandBackend(chosen.program, chosen.timeout)
-    )
+        got = "given twice" if chosen.backend else "not given"
+        raise RangeError("the backend", got, "BACKEND or --command")
+    if chosen.program is not None:
+        return CommandBackend(chosen.program, chosen.timeout)
+    return load(chosen.backend)
