@@ -1,6 +1,4 @@
-"""The benchmark: what a step costs, beside the machine's own limits and other programs, in one run.
-How to read it: spec/speed.md.
-"""
+"""The benchmark: what training and inference cost, beside other programs. See spec/speed.md."""
 
 from refboot.bench import growth
 from refboot.bench.run import run
