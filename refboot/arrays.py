@@ -15,6 +15,7 @@ from refboot.errors import MissingExtraError, RangeError, ShapeError, TypeMismat
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
+Doubles = NDArray[np.float64]
 Axes = Sequence[int | str]
 Kind = TypeVar("Kind")
 

@@ -90,8 +90,8 @@ def start(folder: Path, threads: int, rounds: int) -> dict[str, Any]:
         for number in range(1 + rounds):
             used, begun = _children(), time.perf_counter()
             command = [sys.executable, "-c", START, *FIRST, os.path.join(cache, f"run{number}")]
-            options: dict[str, Any] = {"capture_output": True, "text": True, "check": True}
-            done = subprocess.run(command, env=variables, cwd=folder, **options)
+            options: dict[str, Any] = {"env": variables, "cwd": folder, "text": True}
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, **options)
             took = {"seconds": time.perf_counter() - begun, "processor": _children() - used}
             last = done.stdout.split()[-1]
             took["peak_mb"] = float(last) if sys.platform == "linux" else float("nan")

@@ -1,4 +1,4 @@
-"""Times of several programs for one task, taken in turn, so that a busy machine affects them all."""
+"""Times of several programs for one task, taken in turn, so that a busy machine affects all."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ def _lava() -> tuple[ModuleType, ModuleType]:
 
 
 def lif_layer(name: str, rng: np.random.Generator, steps: int) -> Action:
-    """The LIF layer of refboot.bench.tasks by the program `name`; neurons as near as it has them."""
+    """The LIF layer of refboot.bench.tasks by the program `name`, with its nearest neuron."""
     torch = extra("torch", "bench")
     z = rng.normal(0, 0.5, (steps, SAMPLES, NEURONS)).astype(np.float32)
     if name == "lava-dl":
@@ -126,7 +126,7 @@ def lif_layer(name: str, rng: np.random.Generator, steps: int) -> Action:
 
 def _lava_lif(torch: Any) -> Callable[[Any], Any]:
     neuron: Any = extra("lava.lib.dl.slayer", "bench").neuron.cuba.Neuron(THRESHOLD, 1, DECAY)
-    return lambda x: neuron(x)
+    return neuron  # type: ignore[no-any-return]
 
 
 def _snntorch(torch: Any) -> Callable[[Any], Any]:

@@ -18,6 +18,7 @@ from refboot.settings import Settings
 SIZES = {"digits": 8, "mnist": 28}  # pixels a side
 CLASSES = 10
 TEST_BATCH = 100  # images
+NEURONS = {"cuba": cuba_neuron.Neuron, "if": integrate_fire.Neuron, "alif": alif.Neuron}
 NORMS = {"none": None, "mean": norm.MeanOnlyBatchNorm, "scale": norm.WgtScaleBatchNorm}
 
 
@@ -47,19 +48,15 @@ def build(settings: Settings, rng: np.random.Generator) -> Network:
 
 
 def _neuron(settings: Settings, **hidden: Any) -> Spiking:
-    """A neuron of the kind that `settings` names; `hidden` adds a hidden layer's options."""
-    kinds = {
-        "cuba": (cuba_neuron.Neuron, ("current_decay", "voltage_decay", "reset")),
-        "if": (integrate_fire.Neuron, ("reset",)),
-        "alif": (
-            alif.Neuron,
-            ("current_decay", "voltage_decay", "threshold_step", "threshold_decay")
-            + ("refractory_decay",),
-        ),
-    }
-    kind, names = kinds[settings.neuron]
-    names = ("threshold", "tau_grad", "scale_grad", *names)
-    return kind(**{name: getattr(settings, name) for name in names}, **hidden)
+    """A neuron of the kind that `settings` names; `hidden` adds the options of a hidden layer."""
+    names = ["threshold", "tau_grad", "scale_grad"]
+    if settings.neuron != "if":
+        names += ["current_decay", "voltage_decay"]
+    if settings.neuron == "alif":
+        names += ["threshold_step", "threshold_decay", "refractory_decay"]
+    else:
+        names += ["reset"]
+    return NEURONS[settings.neuron](**{name: getattr(settings, name) for name in names}, **hidden)
 
 
 def _hidden_neuron(settings: Settings, rng: np.random.Generator) -> Spiking:

@@ -8,12 +8,12 @@ from typing import Protocol
 
 import numpy as np
 
-from refboot import arrays
+from refboot import arrays, ops
 from refboot.arrays import Floats, Ints
-from refboot.block.base import mean_rate, mean_rate_backward
 from refboot.errors import ShapeError, TypeMismatchError
 from refboot.loss import cross_entropy
 from refboot.network import Network
+from refboot.reference.rates import mean_rate_backward
 from refboot.routine import LayerMode, Mode, Scheduler
 from refboot.stats import LearningStat
 from refboot.training.guard import Guard
@@ -70,7 +70,7 @@ def train_step(
 def gradients(network: Network, x: Floats, labels: Ints, mode: LayerMode) -> tuple[float, Floats]:
     """Loss and mean rates (N, K) of a batch, layer by layer; adds to the parameters' gradients."""
     output = network.forward(x, mode)
-    rates = mean_rate(output)[..., 0]
+    rates = ops.active().mean_rate_forward(output)[..., 0]
     loss, grad = cross_entropy(rates, labels)
     network.backward(mean_rate_backward(grad[..., None], output.shape[-1]))
     return loss, rates
@@ -109,7 +109,7 @@ def evaluate(network: Network, batches: Batches, mode: LayerMode, stat: Learning
     network.eval()
     found = []
     for x, labels in _pairs(batches):
-        rates = mean_rate(network.forward(x, mode))[..., 0]
+        rates = ops.active().mean_rate_forward(network.forward(x, mode))[..., 0]
         add(stat, cross_entropy(rates, labels)[0], rates, labels)
         found.append(rates)
     if not found:
