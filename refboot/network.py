@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from refboot.reference.schedule import Mode, layer_mode
 from refboot.reference.sums import total
 from refboot.routine import LayerMode
 
+Shape = Sequence[int]
+
 
 class Network:
     """Blocks in order, for inputs of `input_shape` (without N and T).
@@ -31,10 +34,7 @@ class Network:
     """
 
     def __init__(
-        self,
-        blocks: Sequence[Layer],
-        input_shape: Sequence[int] | None = None,
-        time_steps: int = 16,
+        self, blocks: Sequence[Layer], input_shape: Shape | None = None, time_steps: int = 16
     ) -> None:
         self.blocks: list[Layer] = arrays.items("blocks", blocks)
         if not self.blocks:
@@ -47,7 +47,7 @@ class Network:
         if input_shape is not None:
             self.build(input_shape)
 
-    def build(self, input_shape: Sequence[int]) -> tuple[int, ...]:
+    def build(self, input_shape: Shape) -> tuple[int, ...]:
         """Prepare each block for the shape of its input; returns the output's shape.
 
         Both are without N and T. Raises ShapeError, naming the block, if one does not fit the next.
@@ -58,10 +58,8 @@ class Network:
             raise ShapeError("input_shape", shape, "at least one size")
         self.input_shape, self.shapes = shape, []
         for i, block in enumerate(self.blocks):
-            try:
+            with _named(i, block):
                 shape = block.build(shape)
-            except RefbootError as error:
-                raise _of_block(i, block, error) from error
             self.shapes.append(shape)
         return shape
 
@@ -74,10 +72,8 @@ class Network:
         arrays.instance("mode", mode, LayerMode, what)
         x = self.over_time(x, mode)
         for i, block in enumerate(self.blocks):
-            try:
+            with _named(i, block):
                 x = block.run(x, layer_mode(i, mode.base_mode, mode.crossover))
-            except RefbootError as error:
-                raise _of_block(i, block, error) from error
         return x
 
     __call__ = forward
@@ -103,10 +99,8 @@ class Network:
             expected = "build(input_shape) first"
             raise OrderError("the network", "used before its shapes were known", expected)
         x, shape = arrays.floats("x", x), self.input_shape
-        if x.shape[1:] in (shape, (math.prod(shape),)):
-            moving = x.reshape(len(x), *shape, 1)
-        else:
-            moving = x
+        still = x.shape[1:] in (shape, (math.prod(shape),))
+        moving = x.reshape(len(x), *shape, 1) if still else x
         if not x.size or moving.shape[1:-1] != shape:
             axes = ", ".join(map(str, shape))
             expected = f"(N, {axes}) in this order, with an optional last axis T for time"
@@ -129,10 +123,7 @@ class Network:
         return {f"blocks.{i}.{name}": p for i, b in blocks for name, p in b.parameters().items()}
 
     def state(self) -> dict[str, np.ndarray]:
-        """Copies of every parameter and of the fitted curves.
-
-        Names are like `blocks.1.synapse.weight_v` and `blocks.1.curve.knots`.
-        """
+        """Copies of every parameter and curve, by names like `blocks.1.curve.knots`."""
         blocks = enumerate(self.blocks)
         state = {name: parameter.data for name, parameter in self.named_parameters().items()}
         state |= {f"blocks.{i}.{name}": a for i, b in blocks for name, a in b.buffers().items()}
@@ -141,9 +132,8 @@ class Network:
     def digest(self) -> str:
         """The first 16 hex digits of the SHA-256 of `state`, in sorted order of names.
 
-        Of each array: the name in UTF-8, a zero byte, the sizes as decimal numbers joined by "x", a
-        zero byte, and the values as little-endian bytes in C order (parameters float32, curves
-        float64).
+        Each array is its name in UTF-8, a zero byte, its sizes as decimal numbers joined by "x", a
+        zero byte, and its values as little-endian bytes in C order.
         """
         found = hashlib.sha256()
         for name, array in sorted(self.state().items()):
@@ -152,10 +142,10 @@ class Network:
         return found.hexdigest()[:16]
 
     def load_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Load what `state` gave, completely, or not at all with a FormatError.
+        """Load what `state` gave, or nothing: a FormatError names what is missing or does not fit.
 
-        The error names what is missing, unknown or misshapen. Trailing axes of size 1, as in
-        lava-dl's weights, are dropped. Without curves, ANN mode needs a new fit.
+        Trailing axes of size 1, as in lava-dl's weights, are dropped. Without curves, ANN mode
+        needs a new fit.
         """
         arrays.mapping("state", state, "a mapping of names to arrays")
         parameters = self.named_parameters()
@@ -164,21 +154,18 @@ class Network:
             raise FormatError("the state", f"without {missing}", "every parameter of the network")
         loaded = {name: _fitting(name, state[name], p.data.shape) for name, p in parameters.items()}
         rest = {name: a for name, a in state.items() if name not in parameters}
-        prefixes = [f"blocks.{i}." for i in range(len(self.blocks))]
-        buffers = [
-            {name.removeprefix(own): a for name, a in rest.items() if name.startswith(own)}
-            for own in prefixes
-        ]
-        if sum(map(len, buffers)) != len(rest):
-            expected = "only what the network has"
-            raise FormatError("the state", f"with unknown {sorted(rest)}", expected)
         before = [block.buffers() for block in self.blocks]
         try:
-            for block, own in zip(self.blocks, buffers, strict=True):
-                block.load_buffers(own)
+            for i, block in enumerate(self.blocks):
+                prefix = f"blocks.{i}."
+                own = [name for name in rest if name.startswith(prefix)]
+                block.load_buffers({name.removeprefix(prefix): rest.pop(name) for name in own})
+            if rest:
+                expected = "only what the network has"
+                raise FormatError("the state", f"with unknown {sorted(rest)}", expected)
         except FormatError:
-            for block, own in zip(self.blocks, before, strict=True):
-                block.load_buffers(own)
+            for block, buffers in zip(self.blocks, before, strict=True):
+                block.load_buffers(buffers)
             raise
         for name, data in loaded.items():
             parameters[name].data[...] = data
@@ -192,17 +179,11 @@ class Network:
         return found
 
     def spec(self, notes: Mapping[str, Any] | None = None) -> NetSpec:
-        """The network as integers, as in an exchange file, with `notes` (plain values).
-
-        Raises FormatError, naming the block.
-        """
+        """The network as integers, as in an exchange file, with `notes`; raises FormatError."""
         shape, layers = self.input_shape, []
         for i, block in enumerate(self.blocks):
-            try:
+            with _named(i, block):
                 layers.append(block.layer_spec(shape))
-            except RefbootError as error:
-                named = _of_block(i, block, error)
-                raise FormatError(named.name, named.got, named.expected) from error
             shape = layers[-1].shape
         kept = arrays.notes("notes", notes)
         return NetSpec(tuple(layers), self.input_shape, self.time_steps, kept)
@@ -210,10 +191,10 @@ class Network:
     def export_hdf5(
         self, path: str | os.PathLike[str], notes: Mapping[str, Any] | None = None
     ) -> None:
-        """Write the exchange file `path`, for lava.lib.dl.netx and refboot.io.netx, with `notes`.
+        """Write the exchange file `path`, for lava.lib.dl.netx and refboot.io.netx, or nothing.
 
-        The file is written completely or not at all. Raises FormatError for what such a file cannot
-        hold; warns (ExchangeWarning) of what lava's loader would change.
+        `notes` are plain values. Raises FormatError for what such a file cannot hold; warns
+        (ExchangeWarning) of what lava's loader would change.
         """
         exchange.write(path, self.spec(notes))
 
@@ -235,8 +216,7 @@ class Network:
     def grad_norms(self) -> dict[str, float]:
         """The L2 norm of the gradients of each block, by a name like `blocks.1`.
 
-        Of each parameter the squares are added over a row's inputs, then over rows; these sums are
-        added in order. float32; infinity beyond it.
+        Squares are added over a row's inputs, over rows, then over parameters; float32.
         """
         norms = {}
         for i, block in enumerate(self.blocks):
@@ -249,35 +229,31 @@ class Network:
         return norms
 
     def firing_rates(self) -> dict[str, float]:
-        """The share of active neurons per step of each block with `count_log`, in the last call.
-
-        By a name like `blocks.1`.
-        """
+        """The firing rate of each block with `count_log` in the last call, as `grad_norms`."""
         counts = {f"blocks.{i}": b.count for i, b in enumerate(self.blocks) if isinstance(b, Block)}
         return {name: count for name, count in counts.items() if count is not None}
 
 
 def _check_own(blocks: Sequence[Layer]) -> None:
-    """Raise unless each block is a Layer with a neuron and a synapse of its own.
-
-    Each remembers one forward pass, so two places cannot share one. Raises TypeMismatchError,
-    RangeError.
-    """
+    """Raise unless each block is a Layer of its own, which remembers one forward pass."""
     owners: dict[int, int] = {}
     for i, block in enumerate(blocks):
         arrays.instance(f"block {i}", block, Layer, "a Layer, as in refboot.block")
-        parts = [block, getattr(block, "neuron", None), getattr(block, "synapse", None)]
-        for part in parts:
+        for part in (block, getattr(block, "neuron", None), getattr(block, "synapse", None)):
             owner = i if part is None else owners.setdefault(id(part), i)
             if owner != i:
                 got = f"a block that shares its {type(part).__qualname__} with block {owner}"
                 raise RangeError(f"block {i}", got, "one of its own")
 
 
-def _of_block(number: int, block: Layer, error: RefbootError) -> RefbootError:
-    """`error`, with the name of its block in front."""
-    name = f"block {number} ({type(block).__name__}): {error.name}"
-    return type(error)(name, error.got, error.expected)
+@contextmanager
+def _named(number: int, block: Layer) -> Iterator[None]:
+    """Within the `with` block, errors begin with the name of `block`."""
+    try:
+        yield
+    except RefbootError as error:
+        name = f"block {number} ({type(block).__name__}): {error.name}"
+        raise type(error)(name, error.got, error.expected) from error
 
 
 def _fitting(name: str, array: np.ndarray, shape: tuple[int, ...]) -> Floats:
