@@ -92,14 +92,16 @@ class Network:
     def over_time(self, x: Floats, mode: LayerMode) -> Floats:
         """x with its time axis, as the first block needs it in `mode`: (N, *input_shape, 1 or T).
 
-        x is a still (N, *input_shape), flat (N, values) or a moving (N, *input_shape, T). Raises
-        ShapeError, OrderError before `build`, TypeMismatchError, RangeError. Spec: MOD-13.
+        x is a still (N, *input_shape), flat (N, values) or a moving (N, *input_shape, T). A network
+        with one input axis flattens pictures in row-major order. Raises ShapeError, OrderError
+        before `build`, TypeMismatchError, RangeError. Spec: MOD-13.
         """
         if not self.shapes:
             expected = "build(input_shape) first"
             raise OrderError("the network", "used before its shapes were known", expected)
         x, shape = arrays.floats("x", x), self.input_shape
-        still = x.shape[1:] in (shape, (math.prod(shape),))
+        flat = x.ndim == 2 or (x.ndim > 2 and len(shape) == 1)
+        still = x.shape[1:] == shape or (flat and math.prod(x.shape[1:]) == math.prod(shape))
         moving = x.reshape(len(x), *shape, 1) if still else x
         if not x.size or moving.shape[1:-1] != shape:
             axes = ", ".join(map(str, shape))
