@@ -11,7 +11,8 @@ import numpy as np
 from refboot import arrays, ops
 from refboot.arrays import Doubles, Floats
 from refboot.errors import OrderError, RangeError, ShapeError, TypeMismatchError
-from refboot.reference.fit import Curve, fit_curve
+from refboot.reference.fit import fit_curve
+from refboot.reference.pwl import Curve
 from refboot.reference.sampling import half, sample_points
 
 CAPACITY = 1 << 20

@@ -17,7 +17,7 @@ from refboot.block.base import Block, Layer
 from refboot.errors import FormatError, OrderError, RangeError, RefbootError, ShapeError
 from refboot.exchange import NetSpec
 from refboot.neuron.cuba import Trace
-from refboot.parameter import Parameter
+from refboot.optim import Parameter
 from refboot.reference.rates import replicate
 from refboot.reference.schedule import Mode, layer_mode
 from refboot.reference.sums import total

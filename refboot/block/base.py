@@ -17,8 +17,8 @@ from refboot.errors import FormatError, OrderError
 from refboot.exchange import LayerSpec, write_layer
 from refboot.neuron import Spiking, cuba
 from refboot.neuron.cuba import Trace
-from refboot.parameter import Parameter
-from refboot.reference.fit import Curve
+from refboot.optim import Parameter
+from refboot.reference.pwl import Curve
 from refboot.reference.rates import (
     delay_backward,
     delay_forward,

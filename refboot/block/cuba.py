@@ -18,7 +18,7 @@ from refboot.block.plain import Average, Flatten
 from refboot.errors import RangeError, TypeMismatchError
 from refboot.neuron import Spiking, cuba
 from refboot.neuron.cuba import Trace
-from refboot.parameter import Parameter
+from refboot.optim import Parameter
 from refboot.reference.fixed_point import to_state
 from refboot.synapse import PreHook, quantize_8bit
 from refboot.synapse.window import Size

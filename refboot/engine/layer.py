@@ -9,7 +9,7 @@ import numpy as np
 from refboot.arrays import Floats
 from refboot.block.cuba import Affine, Dense, Input
 from refboot.engine import weights
-from refboot.parameter import Parameter
+from refboot.optim import Parameter
 from refboot.reference.fixed_point import DECAY_SCALE, STATE_SCALE
 
 F = np.float32

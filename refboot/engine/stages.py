@@ -18,11 +18,10 @@ from refboot.arrays import Floats, Ints
 from refboot.block.cuba import Input
 from refboot.engine.in_rates import VALUES, Curves, RateBatch
 from refboot.engine.in_spikes import Entry, SpikeBatch
-from refboot.engine.layer import STATE_LIMIT, UNITS, Layer, Spikes
+from refboot.engine.layer import UNITS, Layer, Spikes
 from refboot.kernels.optim import adam
 from refboot.network import Network
 from refboot.optim import Adam
-from refboot.parameter import Parameter
 from refboot.reference.optim import adam_constants
 from refboot.routine import LayerMode, Mode
 

@@ -28,7 +28,7 @@ from refboot.exchange.spec import (
 )
 from refboot.exchange.write import FORMAT, VERSION
 from refboot.hdf5 import read_floats, reading, where
-from refboot.reference.fit import Curve
+from refboot.reference.pwl import Curve
 
 if TYPE_CHECKING:
     import h5py

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from refboot.arrays import Ints
-from refboot.reference.fit import Curve
+from refboot.reference.pwl import Curve
 
 Shape = tuple[int, ...]
 

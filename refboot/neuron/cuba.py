@@ -14,7 +14,7 @@ from refboot.neuron.decay import Decay, Range
 from refboot.neuron.dropout import Dropout
 from refboot.neuron.norm import MeanOnlyBatchNorm
 from refboot.neuron.spiking import Spiking
-from refboot.parameter import Parameter
+from refboot.optim import Parameter
 from refboot.reference.fixed_point import (
     STATE_SCALE,
     WEIGHT_SCALE,

@@ -7,7 +7,7 @@ import numpy as np
 from refboot import arrays
 from refboot.arrays import Ints
 from refboot.errors import OrderError, RangeError, TypeMismatchError
-from refboot.parameter import Parameter
+from refboot.optim import Parameter
 from refboot.reference.draws import uniform
 from refboot.reference.fixed_point import DECAY_SCALE, decay_mantissa
 

@@ -7,7 +7,7 @@ import numpy as np
 from refboot import arrays, ops
 from refboot.arrays import Floats, Ints
 from refboot.errors import OrderError, RangeError
-from refboot.parameter import Parameter
+from refboot.optim import Parameter
 from refboot.reference.fixed_point import WEIGHT_SCALE
 from refboot.reference.norm import norm_std
 

@@ -9,7 +9,7 @@ import numpy as np
 from refboot.arrays import Floats, Ints
 from refboot.neuron.dropout import Dropout
 from refboot.neuron.norm import MeanOnlyBatchNorm
-from refboot.parameter import Parameter
+from refboot.optim import Parameter
 
 
 class Spiking(ABC):

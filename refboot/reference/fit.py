@@ -12,34 +12,13 @@ from collections.abc import Callable
 from functools import reduce
 from itertools import pairwise
 from operator import add  # the built-in sum compensates for rounding from Python 3.12 on
-from typing import NamedTuple
 
 import numpy as np
 
 from refboot.arrays import Doubles
+from refboot.reference.pwl import Curve
 
 MIN_SATURATION = 0.8
-
-
-class Curve(NamedTuple):
-    """A rising curve of straight pieces: `knots` (K, 2) as (z, a) and `slopes` (K-1,), float64."""
-
-    knots: Doubles
-    slopes: Doubles
-
-    @property
-    def max(self) -> float:
-        """The rate at which the curve saturates."""
-        return float(self.knots[-1, 1])
-
-    @property
-    def scale(self) -> float:
-        """z / a at the last knot, the factor of the gradient; 1 where that z is not positive.
-
-        Spec: ACT-5.
-        """
-        z, a = self.knots[-1]
-        return float(z / a) if z > 0 else 1.0
 
 
 def saturation(a: Doubles, high: float) -> float:

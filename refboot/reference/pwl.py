@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from refboot.arrays import Floats
+from refboot.arrays import Doubles, Floats
+
+
+class Curve(NamedTuple):
+    """A rising curve of straight pieces: `knots` (K, 2) as (z, a) and `slopes` (K-1,), float64."""
+
+    knots: Doubles
+    slopes: Doubles
+
+    @property
+    def max(self) -> float:
+        """The rate at which the curve saturates."""
+        return float(self.knots[-1, 1])
+
+    @property
+    def scale(self) -> float:
+        """z / a at the last knot, the factor of the gradient; 1 where that z is not positive.
+
+        Spec: ACT-5.
+        """
+        z, a = self.knots[-1]
+        return float(z / a) if z > 0 else 1.0
 
 
 def pwl_forward(z: Floats, knots: NDArray[np.float64], slopes: NDArray[np.float64]) -> Floats:

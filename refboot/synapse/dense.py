@@ -11,7 +11,7 @@ import numpy as np
 from refboot import arrays, ops
 from refboot.arrays import Floats
 from refboot.errors import OrderError, ShapeError
-from refboot.parameter import Parameter
+from refboot.optim import Parameter
 from refboot.reference.draws import uniform
 from refboot.reference.synapse import row_norm
 
@@ -61,7 +61,6 @@ class Weight:
         drawn = uniform(arrays.generator("rng", rng), -bound, bound, shape) * scale
         self.v = Parameter(drawn.astype(np.float32))
         self.g = Parameter(row_norm(self.v.data)) if normed else None
-        self._full: Floats | None = None
 
     def parameters(self) -> dict[str, Parameter]:
         """`weight_g` and `weight_v` with weight norm, else `weight`."""
@@ -78,19 +77,12 @@ class Weight:
         """The weight as it is used; float32, by default multiples of 1/32. Spec: NET-5."""
         return self.hook.forward(self.full())
 
-    def forward(self) -> Floats:
-        """`quantised`, remembered for `backward`."""
-        self._full = full = self.full()
-        return self.hook.forward(full)
-
-    def backward(self, grad: Floats) -> None:
-        """Add the parameters' gradients, given that of the weight as used in the last `forward`.
+    def backward(self, grad: Floats, full: Floats) -> None:
+        """Add the parameters' gradients, given that of the weight as used, and `full`.
 
         Spec: GRD-8.
         """
-        if self._full is None:
-            raise OrderError("Weight.backward", "called first", "a forward pass before it")
-        grad = self.hook.backward(grad, self._full)
+        grad = self.hook.backward(grad, full)
         if self.mask is not None:
             grad = grad * self.mask
         if self.g is not None:
@@ -120,7 +112,7 @@ class Dense:
         self.out_neurons = arrays.whole("out_neurons", out_neurons)
         shape = out_neurons, in_neurons
         self.weight = Weight(shape, weight_scale, weight_norm, mask, pre_hook_fx, rng)
-        self._cache: tuple[Floats, Floats] | None = None
+        self._cache: tuple[Floats, Floats, Floats] | None = None
 
     @property
     def axes(self) -> tuple[int | str, ...]:
@@ -140,19 +132,21 @@ class Dense:
 
     def forward(self, x: Floats) -> Floats:
         """z (N, out, T) for x (N, in, T), float32; raises ShapeError."""
-        weight = self.weight.forward()
+        full = self.weight.full()
+        weight = self.weight.hook.forward(full)
         if x.shape[1] != weight.shape[1]:
             expected = f"(N, {weight.shape[1]}, T), by the weight's {weight.shape}"
             raise ShapeError("x", f"of shape {x.shape}", expected)
-        self._cache = x, weight
+        self._cache = x, weight, full
         return ops.active().dense_forward(x, weight)
 
     def backward(self, grad: Floats) -> Floats:
         """Gradient with respect to the x of the last `forward`; adds the parameters' gradients."""
         if self._cache is None:
             raise OrderError("Dense.backward", "called first", "a forward pass before it")
-        gx, gw = ops.active().dense_backward(grad, *self._cache)
-        self.weight.backward(gw)
+        x, weight, full = self._cache
+        gx, gw = ops.active().dense_backward(grad, x, weight)
+        self.weight.backward(gw, full)
         return gx
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from refboot import arrays, ops
 from refboot.arrays import Floats
 from refboot.errors import OrderError, RangeError, ShapeError, TypeMismatchError
-from refboot.parameter import Parameter
+from refboot.optim import Parameter
 from refboot.reference.conv import Pair, output_size
 from refboot.reference.pool import whole_size
 from refboot.synapse.dense import PreHook, Weight, pre_hook, quantize_8bit
@@ -85,7 +85,7 @@ class Conv:
         )
         shape = out_features, in_features // groups, *self.window.kernel
         self.weight = Weight(shape, weight_scale, weight_norm, mask, pre_hook_fx, rng)
-        self._cache: tuple[Floats, Floats] | None = None
+        self._cache: tuple[Floats, Floats, Floats] | None = None
 
     @property
     def axes(self) -> tuple[int | str, ...]:
@@ -109,16 +109,18 @@ class Conv:
     def forward(self, x: Floats) -> Floats:
         """z (N, out, H', W', T) for x (N, in, H, W, T), float32; raises ShapeError."""
         self.output_shape(x.shape[1:-1])
-        weight = self.weight.forward()
-        self._cache = x, weight
+        full = self.weight.full()
+        weight = self.weight.hook.forward(full)
+        self._cache = x, weight, full
         return ops.active().conv_forward(x, weight, *self.window[1:], self.groups)
 
     def backward(self, grad: Floats) -> Floats:
         """Gradient with respect to the x of the last `forward`; adds the parameters' gradients."""
         if self._cache is None:
             raise OrderError("Conv.backward", "called first", "a forward pass before it")
-        gx, gw = ops.active().conv_backward(grad, *self._cache, *self.window[1:], self.groups)
-        self.weight.backward(gw)
+        x, weight, full = self._cache
+        gx, gw = ops.active().conv_backward(grad, x, weight, *self.window[1:], self.groups)
+        self.weight.backward(gw, full)
         return gx
 
 

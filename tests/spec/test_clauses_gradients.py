@@ -14,7 +14,7 @@ from refboot.neuron import Dropout
 from refboot.neuron.cuba import Neuron
 from refboot.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 from refboot.ops import Ops
-from refboot.parameter import Parameter
+from refboot.optim import Parameter
 from refboot.reference.fixed_point import to_real, to_state
 from refboot.routine import Mode
 from refboot.synapse import Dense

@@ -15,8 +15,7 @@ from refboot.loss import cross_entropy
 from refboot.network import Network
 from refboot.neuron import Dropout
 from refboot.ops import Ops
-from refboot.optim import SGD, Adam
-from refboot.parameter import Parameter
+from refboot.optim import SGD, Adam, Parameter
 from refboot.reference import fit
 from refboot.routine import LayerMode, Mode, Scheduler
 from refboot.settings import Settings

@@ -13,7 +13,7 @@ from refboot.block import cuba as block
 from refboot.conformance.own.replay import SEED, Permutations, Replay
 from refboot.network import Network
 from refboot.neuron import Dropout, cuba
-from refboot.parameter import Parameter
+from refboot.optim import Parameter
 from refboot.reference import fit
 from refboot.routine import LayerMode, Mode, Scheduler
 from refboot.synapse import Dense, Scalar, Weight
