@@ -116,7 +116,8 @@ class Settings:
         if unknown:
             got, expected = f"with unknown {unknown}", f"names among {sorted(known)}"
             raise FormatError("the settings", got, expected)
-        return cls(**{n: tuple(v) if isinstance(v, list) else v for n, v in values.items()})
+        given: Any = {n: tuple(v) if isinstance(v, list) else v for n, v in values.items()}
+        return cls(**given)
 
 
 CONV: dict[str, Any] = {"epochs": 40, "hidden": (128,), "sample_period": 5}

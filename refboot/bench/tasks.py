@@ -18,7 +18,7 @@ from refboot import data, ops, training
 from refboot.arrays import Floats, Ints
 from refboot.block import cuba
 from refboot.errors import FormatError
-from refboot.network import Layer, Network
+from refboot.network import Network
 from refboot.optim import Adam
 from refboot.routine import LayerMode, Mode
 from refboot.settings import DIGITS, Settings
@@ -150,14 +150,14 @@ def moving_step(
 ) -> Action:
     """A spiking training step on random spikes, through `depth` dense layers of one width."""
     options: dict[str, Any] = {"weight_norm": True, "weight_scale": 2, "rng": rng}
-    blocks: list[Layer] = [cuba.Dense(NEURON, width, width, **options) for _ in range(depth)]
+    blocks: list[Any] = [cuba.Dense(NEURON, width, width, **options) for _ in range(depth)]
     blocks.append(cuba.Affine(NEURON, width, 10, **options))
     return _spiking_step(rng, Network(blocks, (width,), steps), batch, rate)
 
 
 def conv_step(rng: np.random.Generator, steps: int = 16) -> Action:
     """A spiking training step on 16 random pictures through convolution, pooling and read-out."""
-    blocks: list[Layer] = [cuba.Conv(NEURON, 1, 8, 5, 1, 2, rng=rng), cuba.Pool(NEURON, 2, rng=rng)]
+    blocks: list[Any] = [cuba.Conv(NEURON, 1, 8, 5, 1, 2, rng=rng), cuba.Pool(NEURON, 2, rng=rng)]
     blocks += [cuba.Flatten(), cuba.Affine(NEURON, 8 * 14 * 14, 10, rng=rng)]
     return _spiking_step(rng, Network(blocks, (1, 28, 28), steps), 16, 0.15)
 

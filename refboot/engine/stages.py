@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +89,7 @@ class Plan:
         losses, rates = step(pictures, labels.astype(np.int64), base)
         return float(np.add.accumulate(losses)[-1] / F(len(losses))), rates.copy()
 
-    def update(self, optimizer: Adam) -> None:
+    def update(self, optimizer: Any) -> None:
         """`optimizer.step()`; a step of Adam is shared by the threads."""
         if type(optimizer) is not Adam:
             optimizer.step()

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from refboot import arrays, data
-from refboot.block import cuba
-from refboot.network import Layer, Network
+from refboot.block import Layer, cuba
+from refboot.network import Network
 from refboot.neuron import Dropout, Spiking, alif, integrate_fire, norm
 from refboot.neuron import cuba as cuba_neuron
 from refboot.settings import Settings
@@ -36,8 +36,8 @@ def build(settings: Settings, rng: np.random.Generator) -> Network:
     blocks: list[Layer] = [cuba.Input(_neuron(s), s.input_weight, s.input_bias, **common)]
     if s.network == "conv":
         for inputs, outputs in pairwise((1, *s.channels)):
-            window = inputs, outputs, s.kernel, 1, s.padding
-            blocks.append(cuba.Conv(_hidden_neuron(s, rng), *window, **weight, **common))
+            options = {"padding": s.padding, **weight, **common}
+            blocks.append(cuba.Conv(_hidden_neuron(s, rng), inputs, outputs, s.kernel, **options))
             blocks.append(cuba.Pool(_neuron(s), 2, weight_scale=s.pool_scale, **common))
         blocks.append(cuba.Flatten())
     widths = [Network(blocks, shape).shapes[-1][0], *s.hidden]
@@ -76,7 +76,7 @@ def loaders(
     """
     arrays.generator("rng", rng)
     images = _images(settings, root, download, train=True)
-    transform: list[data.Transform] = [data.ToTensor(), data.Normalize(0.5, 0.5)]
+    transform: list[Any] = [data.ToTensor(), data.Normalize(0.5, 0.5)]
     if settings.augment:
         augment = data.RandomAffine(
             settings.degrees,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -46,12 +46,11 @@ class Guard:
                 f"{error.name} in epoch {epoch}, step {step}", error.got, error.expected
             ) from error
 
-    def passes(self, network: Network, loss: float) -> bool:
-        """True if loss and gradients are finite and within limits; anything else is trouble."""
+    def passes(self, loss: float, norms: Mapping[str, float]) -> bool:
+        """True if the loss and the norms of the gradients by block are within limits."""
         if not math.isfinite(loss):
             self._trouble("the loss", f"{loss}", "a finite number")
             return False
-        norms = network.grad_norms()
         wrong = {name: norm for name, norm in norms.items() if not norm <= GRADIENT_LIMIT}
         for name, norm in wrong.items():
             self._trouble(

@@ -157,10 +157,10 @@ class Run:
         self.network = build(settings, network_rng)
         self.digest = self.network.digest()
         self.optimizer = Adam(self.network.parameters(), lr=settings.lr)
-        self.scheduler = Scheduler(
+        self.scheduler: Scheduler = Scheduler(
             settings.num_sample_iter, settings.sample_period, settings.crossover_epochs
         )
-        self.stats = LearningStats()
+        self.stats: LearningStats = LearningStats()
         self.generators = {"network": network_rng, "data": data_rng}
         self._data_state = data_rng.bit_generator.state
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from refboot import arrays, ops
+from refboot import arrays, engine, ops
 from refboot.arrays import Floats, Ints
 from refboot.errors import ShapeError, TypeMismatchError
 from refboot.loss import cross_entropy
@@ -58,11 +58,15 @@ def train_step(
     if fit_guard is not None:
         fit_guard.sampled(network)
     optimizer.zero_grad()
-    loss, rates = gradients(network, x, labels, mode)
+    plan = engine.plan(network)
+    found = None if plan is None else plan.gradients(x, labels, mode)
+    if plan is None or found is None:
+        plan, found = None, gradients(network, x, labels, mode)
+    loss, rates = found
     if fit_guard is not None:
         fit_guard.fitted(network, mode)
-    if guard is None or guard.passes(network, loss):
-        optimizer.step()
+    if guard is None or guard.passes(loss, (plan or network).grad_norms()):
+        optimizer.step() if plan is None else plan.update(optimizer)
     add(stat, loss, rates, labels)
     return loss
 
@@ -107,9 +111,11 @@ def evaluate(network: Network, batches: Batches, mode: LayerMode, stat: Learning
     """Run every batch in `mode`; adds to `stat`, returns the mean rates (N, K) of all batches."""
     _check(network=network, mode=mode, stat=stat)
     network.eval()
-    found = []
+    plan, found = engine.plan(network), []
     for x, labels in _pairs(batches):
-        rates = ops.active().mean_rate_forward(network.forward(x, mode))[..., 0]
+        rates = None if plan is None else plan.rates(x, mode)
+        if rates is None:
+            rates = ops.active().mean_rate_forward(network.forward(x, mode))[..., 0]
         add(stat, cross_entropy(rates, labels)[0], rates, labels)
         found.append(rates)
     if not found:
