@@ -29,7 +29,7 @@ from refboot import reference
 from refboot.errors import RangeError, TypeMismatchError
 
 Ops = Any  # a set of operations; each function is specified by its namesake in the definition
-NAMES = tuple(reference.__all__)
+NAMES = reference.OPERATIONS
 MODULES = {"reference": "refboot.reference", "numba": "refboot.kernels"}
 _chosen: ContextVar[Any] = ContextVar("refboot_ops", default=None)
 

@@ -14,7 +14,7 @@ BLOCK = 64  # rows of w at a time: they stay in the second cache while all rows 
 
 
 @jit
-def product(x, w, low, high, out):  # type: ignore[no-untyped-def]
+def product(x, w, low, high, out):
     """out[:, low:high] = x (R, K) times w[:, low:high], w and out being (K, O) and (R, O).
 
     Each sum over k is taken in order. Terms where x is zero are left out if they are many.
@@ -30,7 +30,7 @@ def product(x, w, low, high, out):  # type: ignore[no-untyped-def]
 
 
 @jit
-def add_block(x, w, first, last, low, high, out):  # type: ignore[no-untyped-def]
+def add_block(x, w, first, last, low, high, out):
     """out[:, low:high] += the terms k in [first, last) of the product; four rows by four terms."""
     rows, whole = len(x) - len(x) % 4, last - (last - first) % 4
     for n in range(0, rows, 4):
@@ -67,7 +67,7 @@ def add_block(x, w, first, last, low, high, out):  # type: ignore[no-untyped-def
 
 
 @jit
-def add_few(x, w, low, high, out):  # type: ignore[no-untyped-def]
+def add_few(x, w, low, high, out):
     """out[:, low:high] += the terms of the product where x is not zero, four at a time."""
     by, at = np.empty(x.shape[1] + 1, np.float32), np.empty(x.shape[1] + 1, np.int64)
     for n in range(len(x)):
@@ -91,7 +91,7 @@ def add_few(x, w, low, high, out):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def add_scaled(y, a, row):  # type: ignore[no-untyped-def]
+def add_scaled(y, a, row):
     """y += a * row."""
     for o in range(y.size):
         y[o] += a * row[o]

@@ -15,7 +15,7 @@ UNIT = F(1 / 32)
 
 
 @jit
-def curve(z, knots, bases, slopes, scale, eps, a, gain):  # type: ignore[no-untyped-def]
+def curve(z, knots, bases, slopes, scale, eps, a, gain):
     """The rates `a` at z (N, O), and `gain`, by which backward multiplies."""
     for n in range(len(z)):
         x, y, by = z[n], a[n], gain[n]
@@ -33,7 +33,7 @@ def curve(z, knots, bases, slopes, scale, eps, a, gain):  # type: ignore[no-unty
 
 
 @jit
-def look_up(codes, table, gains, a, gain):  # type: ignore[no-untyped-def]
+def look_up(codes, table, gains, a, gain):
     """The rates of pixels by their codes (N, I), and their gains."""
     for n in range(len(codes)):
         for i in range(codes.shape[1]):
@@ -42,7 +42,7 @@ def look_up(codes, table, gains, a, gain):  # type: ignore[no-untyped-def]
 
 
 @jit
-def multiply(x, by):  # type: ignore[no-untyped-def]
+def multiply(x, by):
     """x *= by, both (N, O)."""
     for n in range(len(x)):
         row, factor = x[n], by[n]
@@ -51,7 +51,7 @@ def multiply(x, by):  # type: ignore[no-untyped-def]
 
 
 @jit
-def cross_entropy(z, labels, samples, losses, grad):  # type: ignore[no-untyped-def]
+def cross_entropy(z, labels, samples, losses, grad):
     """The loss of each row of z (N, O), and the gradient of their mean over `samples`."""
     for n in range(len(z)):
         top, total = z[n].max(), F(0)
@@ -65,7 +65,7 @@ def cross_entropy(z, labels, samples, losses, grad):  # type: ignore[no-untyped-
 
 
 @jit
-def scalars(gz, codes, grads):  # type: ignore[no-untyped-def]
+def scalars(gz, codes, grads):
     """The gradients (2,) of the input layer's weight and bias, from gz (N, T, I) of pixels.
 
     For each pixel over samples, then steps; then over pixels.

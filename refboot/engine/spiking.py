@@ -18,7 +18,7 @@ CODES = 256  # values of a pixel: (code - 128) / 32
 
 
 @jit
-def encode(x, codes):  # type: ignore[no-untyped-def]
+def encode(x, codes):
     """Pixels x (N, I) on the grid of 1/32, as codes 0 to 255."""
     for n in range(len(x)):
         for i in range(x.shape[1]):
@@ -26,7 +26,7 @@ def encode(x, codes):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def leak(state, drive, keep):  # type: ignore[no-untyped-def]
+def leak(state, drive, keep):
     """state * keep / 4096, cut off towards zero, plus drive; in 32 bits throughout."""
     size = np.int32(abs(state))
     low = np.int32(np.int32(np.int32(size & 4095) * keep) >> 12)
@@ -35,7 +35,7 @@ def leak(state, drive, keep):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def step(total, u, v, neuron, spikes, volts):  # type: ignore[no-untyped-def]
+def step(total, u, v, neuron, spikes, volts):
     """One step of a layer whose input is `total` (O,), in units of a weight: spikes and voltages."""
     keep_i, keep_v, limit = neuron
     for o in range(total.size):
@@ -50,7 +50,7 @@ def step(total, u, v, neuron, spikes, volts):  # type: ignore[no-untyped-def]
 
 
 @jit
-def input_layer(weight, bias, neuron, spikes, volts):  # type: ignore[no-untyped-def]
+def input_layer(weight, bias, neuron, spikes, volts):
     """The input layer on each value of a pixel: spikes and voltages (T, 256)."""
     keep_i, keep_v, limit = neuron
     u, v = np.zeros(CODES, np.int32), np.zeros(CODES, np.int32)
@@ -65,7 +65,7 @@ def input_layer(weight, bias, neuron, spikes, volts):  # type: ignore[no-untyped
 
 
 @inlined
-def add_whole(rows, at, begin, end, total):  # type: ignore[no-untyped-def]
+def add_whole(rows, at, begin, end, total):
     """total (O,) int16 += rows[at[j]] for j in [begin, end), eight at a time."""
     j = begin
     while j + 8 <= end:
@@ -82,7 +82,7 @@ def add_whole(rows, at, begin, end, total):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def end_of_step(spikes, fired, found):  # type: ignore[no-untyped-def]
+def end_of_step(spikes, fired, found):
     """Count the spikes of a step and list them; returns how many there are."""
     count = 0
     for o in range(spikes.size):
@@ -94,7 +94,7 @@ def end_of_step(spikes, fired, found):  # type: ignore[no-untyped-def]
 
 
 @jit
-def first_layer(codes, trains, whole, total, neuron, found, count, fired, volts):  # type: ignore[no-untyped-def]
+def first_layer(codes, trains, whole, total, neuron, found, count, fired, volts):
     """The layer of neurons behind the pixels with `codes` (N, I), whose spikes are trains[:, code].
 
     Pixels of one value spike together, so the weights of each value are summed first. `total` (O,)
@@ -122,7 +122,7 @@ def first_layer(codes, trains, whole, total, neuron, found, count, fired, volts)
 
 
 @jit
-def sum_values(codes, whole, total, values, sums):  # type: ignore[no-untyped-def]
+def sum_values(codes, whole, total, values, sums):
     """The different codes (I,) of a picture, `values`, and the sum of the weights of each; (K, O).
 
     The value of the first pixel, as most pictures have a background, gets what the others leave of
@@ -157,7 +157,7 @@ def sum_values(codes, whole, total, values, sums):  # type: ignore[no-untyped-de
 
 
 @jit
-def next_layer(lists, counts, whole, neuron, found, count, fired, volts):  # type: ignore[no-untyped-def]
+def next_layer(lists, counts, whole, neuron, found, count, fired, volts):
     """A layer of neurons, from the lists of its inputs' spikes to those of its own.
 
     `whole` (I, O): its weights in units. `fired` (N, O): how often each neuron spikes. `volts`
@@ -178,7 +178,7 @@ def next_layer(lists, counts, whole, neuron, found, count, fired, volts):  # typ
 
 
 @jit
-def by_input(found, count, first, begins, ends, steps):  # type: ignore[no-untyped-def]
+def by_input(found, count, first, begins, ends, steps):
     """The steps at which each input spikes: steps[begins[n, i]:ends[n, i]], `first` for n = 0."""
     at = first
     for n in range(len(found)):
@@ -199,7 +199,7 @@ def by_input(found, count, first, begins, ends, steps):  # type: ignore[no-untyp
 
 
 @jit
-def surrogates(volts, surrogate):  # type: ignore[no-untyped-def]
+def surrogates(volts, surrogate):
     """The surrogate gradients of spikes, in place of the voltages (T, 256)."""
     level, slope, inverse = surrogate
     for t in range(len(volts)):
@@ -209,7 +209,7 @@ def surrogates(volts, surrogate):  # type: ignore[no-untyped-def]
 
 
 @jit
-def layer_backward(gs, volts, keep_i, keep_v, surrogate, gz):  # type: ignore[no-untyped-def]
+def layer_backward(gs, volts, keep_i, keep_v, surrogate, gz):
     """From the gradient of spikes, gs (N, T or 1, O), to that of the weighted input, gz (N, T, O)."""
     level, slope, inverse = surrogate
     gu, gi = np.empty(gz.shape[2], F), np.empty(gz.shape[2], F)
@@ -226,7 +226,7 @@ def layer_backward(gs, volts, keep_i, keep_v, surrogate, gz):  # type: ignore[no
 
 
 @jit
-def input_backward(gs, codes, gain, keep_i, keep_v):  # type: ignore[no-untyped-def]
+def input_backward(gs, codes, gain, keep_i, keep_v):
     """The same for pixels with `codes` (N, I), in place: gs (N, T, I), `gain` (T, 256) by code."""
     gu, gi, by = np.empty(gs.shape[2], F), np.empty(gs.shape[2], F), np.empty(gs.shape[2], F)
     for n in range(len(gs)):

@@ -15,7 +15,7 @@ UNIT = F(1 / 32)  # weights are whole numbers of it
 
 
 @jit
-def quantise(v, g, low, high, length, factor, weight, turned, whole, total):  # type: ignore[no-untyped-def]
+def quantise(v, g, low, high, length, factor, weight, turned, whole, total):
     """v * (g / length) on the grid of 1/32: `weight` (I, O), `turned` (O, I), and `whole`, in units.
 
     Also the length of each v[:, o], factor = g / length, and the sum of units, `total`. `whole` may
@@ -47,7 +47,7 @@ def quantise(v, g, low, high, length, factor, weight, turned, whole, total):  # 
 
 
 @jit
-def lengths(v, low, high, length):  # type: ignore[no-untyped-def]
+def lengths(v, low, high, length):
     """length = the root of the sum of squares of each v[:, o], four terms at a time."""
     length[:] = 0
     fours = len(v) - len(v) % 4
@@ -64,7 +64,7 @@ def lengths(v, low, high, length):  # type: ignore[no-untyped-def]
 
 
 @jit
-def turn(weight, low, high, turned):  # type: ignore[no-untyped-def]
+def turn(weight, low, high, turned):
     """turned[low:high] (O, I) = weight[:, low:high] (I, O), eight inputs at a time."""
     eights = len(weight) - len(weight) % 8
     for i in range(0, eights, 8):
@@ -80,7 +80,7 @@ def turn(weight, low, high, turned):  # type: ignore[no-untyped-def]
 
 
 @jit
-def add_events(gz, begins, ends, steps, low, high, gw):  # type: ignore[no-untyped-def]
+def add_events(gz, begins, ends, steps, low, high, gw):
     """gw[i, low:high] = the sum of the rows of gz (N, T, O) at which input i spikes, in order.
 
     Input i of sample n spikes at the steps steps[begins[n, i]:ends[n, i]].
@@ -95,7 +95,7 @@ def add_events(gz, begins, ends, steps, low, high, gw):  # type: ignore[no-untyp
 
 
 @inlined
-def add_rows(rows, at, begin, end, low, total):  # type: ignore[no-untyped-def]
+def add_rows(rows, at, begin, end, low, total):
     """total += rows[at[j], low:] for j in [begin, end), in order, four at a time."""
     j, high = begin, low + total.size
     while j + 4 <= end:
@@ -112,7 +112,7 @@ def add_rows(rows, at, begin, end, low, total):  # type: ignore[no-untyped-def]
 
 
 @jit
-def through_norm(gw, v, low, high, length, factor, gg, squares):  # type: ignore[no-untyped-def]
+def through_norm(gw, v, low, high, length, factor, gg, squares):
     """The gradients of v, in place of gw, and of g, given those of the quantised weight.
 
     `squares` (2, O): the squares of gg, and the sums of the squares of the gradients of v.

@@ -4,6 +4,8 @@ Each module has the twins of the module of the same name in refboot.reference. T
 are missing here are fast enough as the definition has them.
 """
 
+from types import FunctionType
+
 from refboot.kernels.conv import conv_backward, conv_forward
 from refboot.kernels.cuba import cuba_backward, cuba_forward, spike_backward
 from refboot.kernels.fit import band_medians, saturation
@@ -21,31 +23,4 @@ from refboot.kernels.synapse import (
     weight_norm_forward,
 )
 
-__all__ = [
-    "adam_step",
-    "band_medians",
-    "conv_backward",
-    "conv_forward",
-    "cuba_backward",
-    "cuba_forward",
-    "dense_backward",
-    "dense_forward",
-    "input_backward",
-    "leaky_backward",
-    "leaky_decay_backward",
-    "leaky_forward",
-    "mean_rate_forward",
-    "norm_backward",
-    "norm_statistics",
-    "pool_backward",
-    "pool_forward",
-    "pwl_backward",
-    "pwl_forward",
-    "quantize_8bit",
-    "quantize_8bit_backward",
-    "saturation",
-    "sgd_step",
-    "spike_backward",
-    "weight_norm_backward",
-    "weight_norm_forward",
-]
+OPERATIONS = tuple(name for name, value in vars().items() if isinstance(value, FunctionType))

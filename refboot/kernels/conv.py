@@ -96,7 +96,7 @@ def _padded(x: Floats, padding: Pair) -> Floats:
 
 
 @jit
-def _forward(x, w, sy, sx, dy, dx, z):  # type: ignore[no-untyped-def]
+def _forward(x, w, sy, sx, dy, dx, z):
     """z (H', W', L) += w (C, K, L) over x (C, H, W, L), in the order of c, i, j."""
     C, K, J = w.shape
     steps, across = z.shape[2], z.shape[1]
@@ -119,7 +119,7 @@ def _forward(x, w, sy, sx, dy, dx, z):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _backward(gz, w, sy, sx, dy, dx, gx):  # type: ignore[no-untyped-def]
+def _backward(gz, w, sy, sx, dy, dx, gx):
     """gx (H, W, L) of one channel += w (O, K, L) times gz (O, H', W', L), in order of o, i, j."""
     outputs, K, J = w.shape
     across, steps = gz.shape[2:]
@@ -145,7 +145,7 @@ def _backward(gz, w, sy, sx, dy, dx, gx):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _weight_gradient(x, gz, sy, sx, dy, dx, height, width, w, sums):  # type: ignore[no-untyped-def]
+def _weight_gradient(x, gz, sy, sx, dy, dx, height, width, w, sums):
     """sums (K L, O) += patches of x (N, H, W, T) times gz (N H' W' T, O), over rows in order."""
     N, T = len(x), x.shape[3]
     K, J = w.shape[2:]

@@ -34,8 +34,8 @@ def cuba_forward(
         _forward(keep_i, keep_v, np.int32(threshold), *own)
 
     threads.over_slices(len(z), some, given.size < SMALL)
-    last = (state.astype(np.int64).reshape(u.shape) for state in states)
-    return time_last(spikes, z.shape), time_last(voltage, z.shape), *last
+    u, v = (state.astype(np.int64).reshape(u.shape) for state in states)
+    return time_last(spikes, z.shape), time_last(voltage, z.shape), u, v
 
 
 def cuba_backward(
@@ -85,7 +85,7 @@ def fits(
 
 
 @jit
-def largest(x):  # type: ignore[no-untyped-def]
+def largest(x):
     """The largest |x[i]|."""
     found = F(0)
     for i in range(x.size):
@@ -94,7 +94,7 @@ def largest(x):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def leak(state, drive, keep):  # type: ignore[no-untyped-def]
+def leak(state, drive, keep):
     """shift_to_zero(state * keep) + drive in 32 bits: the product by its upper and lower part.
 
     Numba widens each operation to 64 bits, hence the many int32.
@@ -106,7 +106,7 @@ def leak(state, drive, keep):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _forward(keep_i, keep_v, threshold, z, u, v, spikes, voltage):  # type: ignore[no-untyped-def]
+def _forward(keep_i, keep_v, threshold, z, u, v, spikes, voltage):
     N, T, M = z.shape
     for n in range(N):
         current, volt = u[n], v[n]
@@ -123,7 +123,7 @@ def _forward(keep_i, keep_v, threshold, z, u, v, spikes, voltage):  # type: igno
 
 
 @jit
-def _backward(grad, voltage, keep_i, keep_v, threshold, slope, inverse, gz):  # type: ignore[no-untyped-def]
+def _backward(grad, voltage, keep_i, keep_v, threshold, slope, inverse, gz):
     N, T, M = grad.shape
     gu, gi = np.empty(M, F), np.empty(M, F)
     for n in range(N):
@@ -139,6 +139,6 @@ def _backward(grad, voltage, keep_i, keep_v, threshold, slope, inverse, gz):  # 
 
 
 @jit
-def _surrogates(grad, voltage, threshold, slope, inverse, out):  # type: ignore[no-untyped-def]
+def _surrogates(grad, voltage, threshold, slope, inverse, out):
     for i in range(grad.size):
         out[i] = grad[i] * (slope * exp_negative(abs(voltage[i] - threshold) * inverse))

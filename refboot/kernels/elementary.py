@@ -10,7 +10,7 @@ F = np.float32
 
 
 @inlined
-def exp_negative(x):  # type: ignore[no-untyped-def]
+def exp_negative(x):
     """exp(x) for x <= 0, float32. See reference.exp_negative."""
     inside = max(x, F(-87))
     k = np.floor(inside * F(1.44269504) + F(0.5))
@@ -26,7 +26,7 @@ def exp_negative(x):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def log(x):  # type: ignore[no-untyped-def]
+def log(x):
     """log(x) for a normal x > 0, float32. See reference.log."""
     bits = F(x).view(np.int32)
     k = np.int32(np.int32(bits >> 23) - 126)

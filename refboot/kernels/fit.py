@@ -9,15 +9,15 @@ import numpy as np
 from refboot import reference
 from refboot.arrays import Doubles, Floats
 from refboot.kernels.jit import jit
-from refboot.reference.fit import MIN_SATURATION
+from refboot.reference.fit import MIN_SATURATION, Points
 
 
-def saturation(a: Floats, high: float) -> float:
+def saturation(a: Points, high: float) -> float:
     """See reference.saturation."""
     return max(_saturation(a, high), MIN_SATURATION)
 
 
-def band_medians(z: Floats, a: Floats, levels: Doubles) -> Doubles:
+def band_medians(z: Points, a: Points, levels: Doubles) -> Doubles:
     """See reference.band_medians."""
     if z.dtype != np.float32 or a.dtype != np.float32:
         return reference.band_medians(z, a, levels)
@@ -40,7 +40,7 @@ def _median(values: Floats) -> float:
 
 
 @jit
-def _saturation(a, high):  # type: ignore[no-untyped-def]
+def _saturation(a, high):
     largest = 0.0
     for i in range(a.size):
         largest = max(largest, a[i])
@@ -53,7 +53,7 @@ def _saturation(a, high):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _by_band(z, a, edges):  # type: ignore[no-untyped-def]
+def _by_band(z, a, edges):
     """The points of each band together, (2, n) with z, then a; where each band begins (B + 1,)."""
     bands = edges.size - 1
     band, counts = np.empty(a.size, np.uint8), np.zeros(bands + 2, np.int64)

@@ -26,13 +26,13 @@ def quantize_8bit_backward(grad: Floats, x: Floats) -> Floats:
 
 
 @jit
-def _quantize(x, out):  # type: ignore[no-untyped-def]
+def _quantize(x, out):
     for i in range(x.size):
         out[i] = min(max(np.rint(x[i] * F(32)) * F(1 / 32), F(-4)), F(3.96875)) + F(0)
 
 
 @jit
-def _backward(grad, x, out):  # type: ignore[no-untyped-def]
+def _backward(grad, x, out):
     for i in range(x.size):
         rounded = np.rint(x[i] * F(32)) * F(1 / 32)
         inside = (rounded >= F(-4)) & (rounded <= F(3.96875))

@@ -56,13 +56,13 @@ def keep_of(decay: Ints, shape: tuple[int, ...]) -> Floats:
 
 
 @inlined
-def shift_to_zero(product):  # type: ignore[no-untyped-def]
+def shift_to_zero(product):
     """product / 4096, rounded toward zero; int64."""
     return product >> 12 if product >= 0 else -(-product >> 12)
 
 
 @jit
-def _forward(drive, keep, last, resets, threshold, subtract, y):  # type: ignore[no-untyped-def]
+def _forward(drive, keep, last, resets, threshold, subtract, y):
     N, T, M = drive.shape
     for n in range(N):
         state = last[n]
@@ -77,7 +77,7 @@ def _forward(drive, keep, last, resets, threshold, subtract, y):  # type: ignore
 
 
 @jit
-def _backward(grad, keep, gx):  # type: ignore[no-untyped-def]
+def _backward(grad, keep, gx):
     N, T, M = grad.shape
     later = np.empty(M, np.float32)
     for n in range(N):

@@ -39,7 +39,7 @@ def mean_rate_forward(x: Floats) -> Floats:
 
 
 @jit
-def _mean(x, mean):  # type: ignore[no-untyped-def]
+def _mean(x, mean):
     N, T, _ = x.shape
     for n in range(N):
         own = mean[n]

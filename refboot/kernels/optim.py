@@ -45,21 +45,23 @@ def adam_step(
 
 def _flat(p: Floats, grad: Floats, *moments: Floats) -> list[Floats] | None:
     """All four as flat views in the order in which p lies in memory, or None if one cannot be."""
-    for order, flag in (("C", "C_CONTIGUOUS"), ("F", "F_CONTIGUOUS")):
-        if all(array.flags[flag] for array in (p, *moments)):
-            return [array.ravel(order) for array in (p, grad, *moments)]  # type: ignore[arg-type]
+    changed = (p, *moments)
+    if all(array.flags.c_contiguous for array in changed):
+        return [array.ravel() for array in (p, grad, *moments)]
+    if all(array.flags.f_contiguous for array in changed):
+        return [array.ravel("F") for array in (p, grad, *moments)]
     return None
 
 
 @jit
-def _sgd(p, grad, velocity, lr, momentum):  # type: ignore[no-untyped-def]
+def _sgd(p, grad, velocity, lr, momentum):
     for i in range(p.size):
         velocity[i] = velocity[i] * momentum + grad[i]
         p[i] -= lr * velocity[i]
 
 
 @inlined
-def adam_row(p, grad, m, v, b1, c1, b2, c2, rate, root, eps):  # type: ignore[no-untyped-def]
+def adam_row(p, grad, m, v, b1, c1, b2, c2, rate, root, eps):
     """One Adam step on arrays (O,): b1 and b2 are the betas, c1 and c2 what is left of 1."""
     for i in range(p.size):
         x = m[i] * b1 + c1 * grad[i]
@@ -71,6 +73,6 @@ def adam_row(p, grad, m, v, b1, c1, b2, c2, rate, root, eps):  # type: ignore[no
 
 
 @jit
-def adam(p, grad, m, v, b1, c1, b2, c2, rate, root, eps):  # type: ignore[no-untyped-def]
+def adam(p, grad, m, v, b1, c1, b2, c2, rate, root, eps):
     """`adam_row` by itself."""
     adam_row(p, grad, m, v, b1, c1, b2, c2, rate, root, eps)

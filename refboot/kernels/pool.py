@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from refboot import reference
 from refboot.arrays import Floats
-from refboot.kernels.conv import Pair, conv_backward, conv_forward
+from refboot.kernels.conv import conv_backward, conv_forward
+from refboot.reference.conv import Pair
 
 
 def pool_forward(x: Floats, weight: Floats, stride: Pair, padding: Pair, dilation: Pair) -> Floats:

@@ -30,7 +30,7 @@ def pwl_backward(
 
 
 @jit
-def _forward(z, edges, bases, slopes, a):  # type: ignore[no-untyped-def]
+def _forward(z, edges, bases, slopes, a):
     """Pieces in the outer loop: the last whose left edge is below z counts."""
     a[:] = 0
     for k in range(slopes.size):
@@ -43,7 +43,7 @@ def _forward(z, edges, bases, slopes, a):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _backward(grad, z, edges, gains, eps, gz):  # type: ignore[no-untyped-def]
+def _backward(grad, z, edges, gains, eps, gz):
     gz[:] = eps
     for k in range(gains.size):
         left, gain = edges[k], gains[k]

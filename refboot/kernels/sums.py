@@ -26,7 +26,7 @@ def product(x: Floats, w: Floats) -> Floats:
 
 
 @jit
-def add_product(x, w, out):  # type: ignore[no-untyped-def]
+def add_product(x, w, out):
     """out (R, O) += x (R, K) times w (K, O), in order; four rows and four terms at a time."""
     R, K = x.shape
     for n in range(0, R - R % 4, 4):
@@ -53,7 +53,7 @@ def add_product(x, w, out):  # type: ignore[no-untyped-def]
 
 
 @jit
-def add_product_of_few(x, w, out):  # type: ignore[no-untyped-def]
+def add_product_of_few(x, w, out):
     """`add_product` where most of x is zero: only the terms that are not, four at a time."""
     R, K = x.shape
     by, at = np.empty(K + 1, np.float32), np.empty(K + 1, np.int64)
@@ -72,14 +72,14 @@ def add_product_of_few(x, w, out):  # type: ignore[no-untyped-def]
 
 
 @inlined
-def add_row(y, a, row):  # type: ignore[no-untyped-def]
+def add_row(y, a, row):
     """y += a * row."""
     for o in range(y.size):
         y[o] += a * row[o]
 
 
 @jit
-def add_rows(x, out):  # type: ignore[no-untyped-def]
+def add_rows(x, out):
     """out (M,) += the sum of the rows of x (R, M), in order."""
     for n in range(len(x)):
         row = x[n]

@@ -47,7 +47,7 @@ def weight_norm_backward(grad: Floats, v: Floats, g: Floats) -> tuple[Floats, Fl
 
 
 @jit
-def lengths(v):  # type: ignore[no-untyped-def]
+def lengths(v):
     """The length of each row of v (O, K): eight rows at a time, each sum in order."""
     sums = np.zeros(len(v), np.float32)
     for o in range(0, len(v), 8):
@@ -59,7 +59,7 @@ def lengths(v):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _norm(v, g, w):  # type: ignore[no-untyped-def]
+def _norm(v, g, w):
     length = lengths(v)
     for o in range(len(v)):
         ratio = g[o] / length[o] if length[o] != 0 else np.float32(0)
@@ -68,7 +68,7 @@ def _norm(v, g, w):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _norm_backward(grad, v, g, gv, gg):  # type: ignore[no-untyped-def]
+def _norm_backward(grad, v, g, gv, gg):
     length, along = lengths(v), np.zeros(len(v), np.float32)
     for o in range(0, len(v), 8):
         own = along[o : o + 8]

@@ -8,6 +8,8 @@ Arrays are float32 (real values), int64 (values on a grid) or, in a fit, float64
 axis. The names below are the operations that a set of operations (refboot.ops) may replace.
 """
 
+from types import FunctionType
+
 from refboot.reference.adaptive import adaptive_forward
 from refboot.reference.conv import conv_backward, conv_forward
 from refboot.reference.cuba import cuba_backward, cuba_forward
@@ -39,49 +41,4 @@ from refboot.reference.synapse import (
     weight_norm_forward,
 )
 
-__all__ = [
-    "adam_step",
-    "adaptive_forward",
-    "average_backward",
-    "average_forward",
-    "band_medians",
-    "conv_backward",
-    "conv_forward",
-    "cross_entropy_backward",
-    "cross_entropy_forward",
-    "cuba_backward",
-    "cuba_forward",
-    "dense_backward",
-    "dense_forward",
-    "graded_backward",
-    "graded_forward",
-    "input_backward",
-    "input_forward",
-    "leaky_backward",
-    "leaky_decay_backward",
-    "leaky_forward",
-    "mean_rate_forward",
-    "norm_backward",
-    "norm_forward",
-    "norm_statistics",
-    "pool_backward",
-    "pool_forward",
-    "pwl_backward",
-    "pwl_forward",
-    "quantize_8bit",
-    "quantize_8bit_backward",
-    "rate_error_backward",
-    "rate_error_forward",
-    "saturated_forward",
-    "saturation",
-    "sgd_step",
-    "share_backward",
-    "share_forward",
-    "share_loss_backward",
-    "share_loss_forward",
-    "spike_backward",
-    "spike_forward",
-    "weight_norm_backward",
-    "weight_norm_forward",
-    "wrapped_forward",
-]
+OPERATIONS = tuple(name for name, value in vars().items() if isinstance(value, FunctionType))

@@ -35,7 +35,7 @@ def uniform(
     >>> uniform(np.random.Generator(np.random.PCG64(0)), 0, 1, 2).tolist()
     [0.6369616873214543, 0.2697867137638703]
     """
-    u = (words(rng, int(np.prod(shape))) >> np.uint64(11)) * 2.0**-53
+    u: Doubles = (words(rng, int(np.prod(shape))) >> np.uint64(11)) * np.float64(2.0**-53)
     return (low + (high - low) * u).reshape(shape)
 
 

@@ -15,7 +15,7 @@ from refboot.arrays import Floats
 EXP_LOW = np.float32(-87)  # below, exp(x) counts as 0: no result is subnormal
 LOG2_E = np.float32(1.44269504)
 LN2_HIGH, LN2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
-EXP_COEFFICIENTS = np.float32(
+EXP_COEFFICIENTS = np.array(
     [
         1.9875691500e-4,
         1.3981999507e-3,
@@ -23,10 +23,11 @@ EXP_COEFFICIENTS = np.float32(
         4.1665795894e-2,
         1.6666665459e-1,
         5.0000001201e-1,
-    ]
+    ],
+    np.float32,
 )
 SQRT_HALF = np.float32(0.707106781)
-LOG_COEFFICIENTS = np.float32(
+LOG_COEFFICIENTS = np.array(
     [
         7.0376836292e-2,
         -1.1514610310e-1,
@@ -37,7 +38,8 @@ LOG_COEFFICIENTS = np.float32(
         2.0000714765e-1,
         -2.4999993993e-1,
         3.3333331174e-1,
-    ]
+    ],
+    np.float32,
 )
 
 

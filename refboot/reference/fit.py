@@ -12,16 +12,20 @@ from collections.abc import Callable
 from functools import reduce
 from itertools import pairwise
 from operator import add  # the built-in sum compensates for rounding from Python 3.12 on
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from refboot.arrays import Doubles
 from refboot.reference.pwl import Curve
 
+Points = NDArray[np.floating[Any]]  # float32, as samplers keep them, or float64
+
 MIN_SATURATION = 0.8
 
 
-def saturation(a: Doubles, high: float) -> float:
+def saturation(a: Points, high: float) -> float:
     """The mean of the rates above `high` times the largest rate, but at least 0.8.
 
     If rounding leaves no rate above, the largest rate; 0.8 without data and for a silent layer.
@@ -35,7 +39,7 @@ def saturation(a: Doubles, high: float) -> float:
     return max(reduce(add, above) / len(above) if above else largest, MIN_SATURATION)
 
 
-def band_medians(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:
+def band_medians(z: Points, a: Points, levels: Doubles) -> Doubles:
     """The medians (z, a) of the points in each band (level_i, level_i+1], each computed separately.
 
     (B, 2); a band without points gives a row of NaN. The median of an even number of values is
@@ -53,15 +57,15 @@ def band_medians(z: Doubles, a: Doubles, levels: Doubles) -> Doubles:
 
 
 def fit_curve(
-    z: Doubles,
-    a: Doubles,
+    z: Points,
+    a: Points,
     previous: Curve | None = None,
     num_centers: int = 5,
     sample_range: tuple[float, float] = (0.1, 0.9),
     alpha: float = 0.1,
     eps: float = 1e-5,
-    saturation: Callable[[Doubles, float], float] = saturation,
-    band_medians: Callable[[Doubles, Doubles, Doubles], Doubles] = band_medians,
+    saturation: Callable[[Points, float], float] = saturation,
+    band_medians: Callable[[Points, Points, Doubles], Doubles] = band_medians,
 ) -> Curve:
     """Fit the points z, a (n,), starting from the `previous` curve; always finite and rising.
 
@@ -75,7 +79,9 @@ def fit_curve(
         return previous
     low, high = sample_range
     top = saturation(a, high)
-    levels = low * top + np.arange(num_centers + 1) * ((high * top - low * top) / num_centers)
+    levels: Doubles = low * top + np.arange(num_centers + 1) * (
+        (high * top - low * top) / num_centers
+    )
     levels[-1] = high * top
     centers = blend(band_medians(z, a, levels), previous, levels, alpha)
     return draw(anchor(pool_falling(centers, eps), top, eps), top)

@@ -19,7 +19,9 @@ def sgd_step(p: Floats, grad: Floats, velocity: Floats, lr: float, momentum: flo
     p -= np.float32(lr) * velocity
 
 
-def adam_constants(step: int, lr: float, beta1: float, beta2: float) -> tuple[Floats, Floats]:
+def adam_constants(
+    step: int, lr: float, beta1: float, beta2: float
+) -> tuple[np.float32, np.float32]:
     """lr / (1 - beta1^t) and 1 / sqrt(1 - beta2^t) for t = `step` >= 1, each rounded to float32."""
     rate = lr / (1 - power(beta1, step))
     root = 1 / math.sqrt(1 - power(beta2, step))

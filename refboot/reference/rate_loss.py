@@ -68,7 +68,7 @@ def share_loss_backward(rates: Floats, labels: Ints) -> Floats:
     a silent class learns to fire.
     """
     sums = total(rates.T) + SHARE_EPS
-    grad = np.repeat(1 / sums[:, None], rates.shape[1], axis=1)
+    grad = np.repeat(np.float32(1) / sums[:, None], rates.shape[1], axis=1)
     chosen = np.arange(len(labels)), labels
     grad[chosen] -= 1 / np.maximum(rates[chosen], RATE_FLOOR)
     return grad
