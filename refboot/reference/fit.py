@@ -79,9 +79,8 @@ def fit_curve(
         return previous
     low, high = sample_range
     top = saturation(a, high)
-    levels: Doubles = low * top + np.arange(num_centers + 1) * (
-        (high * top - low * top) / num_centers
-    )
+    width = (high * top - low * top) / num_centers
+    levels: Doubles = low * top + np.arange(num_centers + 1).astype(np.float64) * width
     levels[-1] = high * top
     centers = blend(band_medians(z, a, levels), previous, levels, alpha)
     return draw(anchor(pool_falling(centers, eps), top, eps), top)
