@@ -1,9 +1,5 @@
-"""Same seed, same bits: across runs, thread counts and batch sizes; reference and kernels alike in
-the spiking modes.
-
-Where floats may differ, the bound is stated: a rate mode's sums come from BLAS, whose order depends
-on its build, its thread count and the processor's instructions. There a claim is made only of one
-machine, or of a distance.
+"""Same seed, same bits: for any number of threads, any size of test batches, and with the
+definition, the kernels and the engine alike.
 """
 
 import json
@@ -16,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from run_folders import ENVIRONMENT
 
-from refboot import ops
+from refboot import engine, ops
 from refboot.routine import LayerMode, Mode
 from refboot.settings import DIGITS, DIGITS_CONV, Settings
 from refboot.stats import LearningStat
@@ -33,47 +29,27 @@ DENSE = {
 CONV = {**DENSE, **DIGITS_CONV, "network": "conv", "channels": (4,), "hidden": (8,), "norm": "mean"}
 CONV |= {"threshold": 0.5, "time_steps": 6, "epochs": 1}
 NETWORKS = {"dense": DENSE, "conv": CONV}
-# of rates (of size 1) in the rate modes, where float32 sums of some hundred terms come in another
-# order
-TOLERANCE = 1e-5
+# The digest of these runs, in the whole world: on every processor, with every version of Python,
+# NumPy and Numba. If it changes, the arithmetic or the draws have changed: see spec/CHANGELOG.md.
+DIGESTS: dict[str, str | None] = {"dense": None, "conv": None}
 
-# Prints SHA-256 of the end state of a run, and of the spiking and rate answers of a fixed network,
-# computed in this process.
-DIGEST = """
-import hashlib, json, sys, tempfile
-import numpy as np
-from refboot.routine import LayerMode, Mode
+# Prints the digest of the network that a run ends with, and those in its log.
+RUN = """
+import json, sys, tempfile
 from refboot.settings import Settings
-from refboot.training import Run, build
+from refboot.training import Run
 
-def digest(arrays):
-    total = hashlib.sha256()
-    for name in sorted(arrays):
-        total.update(name.encode() + arrays[name].tobytes())
-    return total.hexdigest()
-
-settings, found = Settings.from_dict(json.loads(sys.argv[1])), {}
-if sys.argv[2] == "run":
-    with tempfile.TemporaryDirectory() as folder:
-        run = Run(settings, folder)
-        run.run(lambda line: None)
-        found["run"] = digest(run.network.state())
-rng = np.random.default_rng(5)
-network = build(settings, np.random.default_rng(1))
-x = rng.random((40, 64), np.float32)
-y = network.forward(x, LayerMode(0, Mode.SAMPLE))
-network.backward(rng.random(y.shape, np.float32))
-found["spikes"] = digest({"y": y} | {str(i): b.f.a for i, b in enumerate(network.blocks) if hasattr(b, "f")})
-print(json.dumps(found))
+with tempfile.TemporaryDirectory() as folder:
+    run = Run(Settings.from_dict(json.loads(sys.argv[1])), folder)
+    found = run.run(lambda line: None)
+    lines = [json.loads(line) for line in open(run.folder / "log.jsonl")]
+print(json.dumps([found["digest"], *(line["digest"] for line in lines)]))
 """
 
 
-ONE = {"OPENBLAS_NUM_THREADS": "1", "REFBOOT_THREADS": "1"}
-TWO = {"OPENBLAS_NUM_THREADS": "2", "REFBOOT_THREADS": "2"}
-
-
-def digests(values, what="run", **environment):
-    command = [sys.executable, "-c", DIGEST, json.dumps(Settings(**values).to_dict()), what]
+def digests(values, **environment):
+    """The digest at the end of a run in a process of its own, and after each epoch."""
+    command = [sys.executable, "-c", RUN, json.dumps(Settings(**values).to_dict())]
     done = subprocess.run(
         command,
         capture_output=True,
@@ -87,25 +63,41 @@ def digests(values, what="run", **environment):
 
 @pytest.fixture(scope="module", params=NETWORKS)
 def once(request):
-    """The settings of a network, and its digests in a process of one thread."""
-    values = NETWORKS[request.param]
-    return values, digests(values, **ONE)
+    """The name of a network, and its digests in a process with one thread."""
+    return request.param, digests(NETWORKS[request.param], REFBOOT_THREADS="1")
 
 
-def test_two_processes_and_one_or_two_threads_give_the_same_bits(once):
-    values, found = once
-    assert digests(values, **ONE) == found
-    assert digests(values, **TWO) == found
+def test_the_digest_is_the_same_in_the_whole_world(once):
+    name, found = once
+    assert found[0] == found[-1]
+    if DIGESTS[name] is None:
+        pytest.skip(f"no digest is recorded yet; here it is {found[0]}")
+    assert found[0] == DIGESTS[name]
 
 
-def test_another_seed_gives_other_bits(once):
-    values, found = once
-    assert digests({**values, "seed": 1}, **ONE)["run"] != found["run"]
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"REFBOOT_THREADS": "1"},
+        {"REFBOOT_THREADS": "2"},
+        {"REFBOOT_THREADS": "4"},
+        {"REFBOOT_OPS": "reference"},
+        {"NUMBA_CPU_NAME": "generic"},
+        {"OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_NUM_THREADS": "2"},
+    ],
+    ids=lambda e: " ".join(e.values()),
+)
+def test_threads_operations_and_processors_do_not_change_the_digest(environment, once, tmp_path):
+    name, found = once
+    if "NUMBA_CPU_NAME" in environment:
+        environment = environment | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    assert digests(NETWORKS[name], **environment) == found
 
 
-def test_reference_and_kernels_give_the_same_bits_in_the_spiking_modes(once):
-    values, found = once
-    assert digests(values, "spikes", REFBOOT_OPS="reference")["spikes"] == found["spikes"]
+def test_another_seed_gives_another_digest(once):
+    name, found = once
+    other = digests({**NETWORKS[name], "seed": 1}, REFBOOT_THREADS="1")
+    assert all(a != b for a, b in zip(found, other, strict=True))
 
 
 @pytest.fixture(scope="module", params=NETWORKS)
@@ -120,42 +112,34 @@ def rates(network, values, mode, batch):
     loader = evaluation_loader(values)
     loader.batch_size = batch
     stat = LearningStat()
-    return evaluate(network, loader, LayerMode(0, mode), stat), stat.correct_samples
+    found = evaluate(network, loader, LayerMode(0, mode), stat)
+    return found, stat.correct_samples, stat.num_samples
 
 
 @pytest.mark.parametrize("mode", [Mode.SNN, Mode.ANN])
 def test_the_size_of_batches_does_not_change_an_evaluation(mode, trained):
     values, network = trained
-    whole, correct = rates(network, values, mode, 360)
+    whole, *counts = rates(network, values, mode, 360)
     for batch in (1, 7, 64, 359):
-        parts, again = rates(network, values, mode, batch)
-        if mode is Mode.SNN:
-            np.testing.assert_array_equal(parts, whole)
-            assert again == correct
-        else:
-            np.testing.assert_allclose(
-                parts, whole, rtol=0, atol=TOLERANCE * max(1, np.abs(whole).max())
-            )
+        parts, *again = rates(network, values, mode, batch)
+        np.testing.assert_array_equal(parts, whole)
+        assert again == counts
 
 
-def test_reference_and_kernels_agree_on_a_trained_network(trained):
+@pytest.mark.parametrize("mode", [Mode.SNN, Mode.ANN])
+def test_definition_kernels_and_engine_evaluate_to_the_same_bits(mode, trained, monkeypatch):
     values, network = trained
-    for mode in (Mode.SNN, Mode.ANN):
-        found = []
-        for choice in ("reference", "numba"):
-            with ops.use(choice):
-                found.append(rates(network, values, mode, 90)[0])
-        if mode is Mode.SNN:
-            np.testing.assert_array_equal(*found)
-        else:
-            np.testing.assert_allclose(
-                *found, rtol=0, atol=TOLERANCE * max(1, np.abs(found[0]).max())
-            )
+    found = [rates(network, values, mode, 90)[0]]
+    monkeypatch.setattr(engine, "plan", lambda network: None)
+    for choice in ("numba", "reference"):
+        with ops.use(choice):
+            found.append(rates(network, values, mode, 90)[0])
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
 
 
 @settings(max_examples=10)
 @given(st.integers(0, 2**32 - 1))
 def test_the_same_generator_builds_the_same_network(seed):
-    one, two = (build(Settings(**DENSE), np.random.default_rng(seed)).state() for _ in range(2))
-    for name, array in one.items():
-        np.testing.assert_array_equal(array, two[name])
+    one, two = (build(Settings(**DENSE), np.random.default_rng(seed)) for _ in range(2))
+    assert one.digest() == two.digest()
