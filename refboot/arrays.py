@@ -42,11 +42,6 @@ def unsearched(name: str, value: object, axes: Axes | None = None) -> Floats:
     return floats(name, value, axes)
 
 
-def gradient(value: object, shape: tuple[int, ...]) -> Floats:
-    """`value` as a float32 gradient of `shape`; raises as `unsearched` does."""
-    return unsearched("grad", value, shape)
-
-
 def moving(name: str, value: object, taken: Callable[[str, object], Floats] = floats) -> Floats:
     """`value` as a float32 array (N, C, ..., T), checked by `taken`; no axis may be empty."""
     array = taken(name, value)

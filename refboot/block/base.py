@@ -205,7 +205,7 @@ class Block(Layer):
             name = f"{type(self).__name__}.backward"
             raise OrderError(name, "called first", "a forward pass before it")
         spiking, steps, shape = self._ran
-        grad = arrays.gradient(grad, shape)
+        grad = arrays.unsearched("grad", grad, shape)
         if not self.read_out:
             grad = self._spikes_backward(grad) if spiking else self._rates_backward(grad)
         grad = self.synapse.backward(grad)
