@@ -104,9 +104,12 @@ def first_layer(codes, trains, whole, total, neuron, found, count, fired, volts)
     sums = np.empty((CODES, width), np.int16)
     now, spikes = np.empty(width, np.int16), np.empty(width, np.uint8)
     u, v = np.empty(width, np.int32), np.empty(width, np.int32)
-    spiking = np.empty(CODES + 1, np.int64)
+    spiking, ever = np.empty(CODES + 1, np.int64), np.zeros(CODES, np.bool_)
+    for t in range(len(trains)):
+        for k in range(CODES):
+            ever[k] |= trains[t, k] > 0
     for n in range(len(codes)):
-        kinds = sum_values(codes[n], whole, total, values, sums)
+        kinds = sum_values(codes[n], ever, whole, total, values, sums)
         u[:] = 0
         v[:] = 0
         fired[n] = 0
@@ -122,37 +125,41 @@ def first_layer(codes, trains, whole, total, neuron, found, count, fired, volts)
 
 
 @jit
-def sum_values(codes, whole, total, values, sums):
-    """The different codes (I,) of a picture, `values`, and the sum of the weights of each; (K, O).
+def sum_values(codes, ever, whole, total, values, sums):
+    """The codes (I,) of a picture that `ever` spike, `values`, and their weights' sums (K, O).
 
-    The value of the first pixel, as most pictures have a background, gets what the others leave of
-    the total. Returns how many values there are.
+    The pixels of the first one's value, the background of most pictures, are not visited: their sum
+    is what the others leave of the total. Returns how many values there are.
     """
-    usual, kinds = codes[0], 0
-    start, order = np.zeros(CODES + 1, np.int64), np.empty(codes.size, np.int64)
+    usual, kinds, others = codes[0], 0, 0
+    start, at = np.zeros(CODES + 1, np.int64), np.empty(CODES, np.int64)
+    other, order = np.empty(codes.size + 1, np.int64), np.empty(codes.size, np.int64)
     for i in range(codes.size):
-        start[codes[i] + 1] += 1
+        other[others] = i
+        others += codes[i] != usual
+    for j in range(others):
+        start[codes[other[j]] + 1] += 1
     for k in range(CODES):
         values[kinds] = k
-        kinds += start[k + 1] > 0
+        kinds += ever[k] and (start[k + 1] > 0 or k == usual)
         start[k + 1] += start[k]
-    at = start.copy()
-    for i in range(codes.size):
-        order[at[codes[i]]] = i
-        at[codes[i]] += 1
-    rest = sums[0]
-    for j in range(kinds):
-        if values[j] == usual:
-            rest = sums[j]
-    for o in range(total.size):
-        rest[o] = total[o]
+        at[k] = start[k]
+    for j in range(others):
+        k = codes[other[j]]
+        order[at[k]] = other[j]
+        at[k] += 1
     for j in range(kinds):
         k, own = values[j], sums[j]
         if k != usual:
             own[:] = 0
             add_whole(whole, order, start[k], start[k + 1], own)
-            for o in range(total.size):
-                rest[o] -= own[o]
+        else:
+            for o in range(own.size):
+                own[o] = total[o]
+            for i in range(others):
+                row = whole[other[i]]
+                for o in range(own.size):
+                    own[o] -= np.int16(row[o])
     return kinds
 
 
