@@ -19,12 +19,7 @@ from refboot.neuron import Spiking, cuba
 from refboot.neuron.cuba import Trace
 from refboot.optim import Parameter
 from refboot.reference.pwl import Curve
-from refboot.reference.rates import (
-    delay_backward,
-    delay_forward,
-    mean_rate_backward,
-    mean_rate_forward,
-)
+from refboot.reference.rates import delay_backward, delay_forward, mean_rate_backward
 from refboot.reference.schedule import Mode
 
 CURVE = {"curve.knots", "curve.slopes"}
@@ -285,6 +280,3 @@ def checked_curve(knots: np.ndarray | None, slopes: np.ndarray | None) -> Curve:
         expected = "rising knots and positive slopes"
         raise FormatError("a fitted curve", "falling or not finite", expected)
     return Curve(knots.astype(np.float64), slopes.astype(np.float64))
-
-
-mean_rate, later, earlier = mean_rate_forward, delay_forward, delay_backward  # until users moved

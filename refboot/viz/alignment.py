@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from refboot import arrays
 from refboot.arrays import Floats
-from refboot.block.base import mean_rate
 from refboot.network import Network
+from refboot.reference.rates import mean_rate_forward
 from refboot.routine import LayerMode, Mode
 from refboot.viz import canvas
 
@@ -42,7 +42,7 @@ def layer_rates(network: Network, x: Floats) -> list[Rates]:
         y, found = network.over_time(arrays.floats("x", x), LayerMode(0, mode)), []
         for block in network.blocks:
             y = block.forward(y, mode)
-            found.append(mean_rate(y)[..., 0])
+            found.append(mean_rate_forward(y)[..., 0])
         sides.append(found)
     return [Rates(*pair) for pair in zip(*sides, strict=True)]
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from refboot import files
 from refboot.arrays import Floats, Ints
 from refboot.block import Block
-from refboot.block.base import mean_rate
 from refboot.errors import FormatError
 from refboot.io import state
 from refboot.network import Network
+from refboot.reference.rates import mean_rate_forward
 from refboot.routine import LayerMode, Mode
 from refboot.settings import Settings
 from refboot.stats import LearningStats
@@ -111,7 +111,7 @@ def network_pictures(subject: Subject, image: int = 0) -> dict[str, Any]:
     """What the best network does: samples with curves, one image's spikes, a neuron, the classes,
     and, if fitted, ANN beside SNN.
     """
-    output = mean_rate(subject.network.forward(subject.tested, LayerMode(0, Mode.SNN)))[..., 0]
+    output = mean_rate_forward(subject.network.forward(subject.tested, LayerMode(0, Mode.SNN)))[..., 0]
     blocks = [
         (i, b)
         for i, b in enumerate(subject.network.blocks)

@@ -8,13 +8,14 @@ import pytest
 import spec_plain as plain
 
 from refboot import ops
-from refboot.block import base, cuba
+from refboot.block import cuba
 from refboot.errors import OrderError, RangeError
 from refboot.neuron import Dropout
 from refboot.neuron.cuba import Neuron
 from refboot.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 from refboot.ops import Ops
 from refboot.optim import Parameter
+from refboot.reference import rates
 from refboot.reference.fixed_point import to_real, to_state
 from refboot.routine import Mode
 from refboot.synapse import Dense
@@ -234,7 +235,7 @@ def test_bridge_spreads_the_gradient(rng: Rng, T: int):
     """GRD-12."""
     g = normal(rng, 2, 3, 1)
     assert (
-        base.mean_rate_backward(g, T).tolist() == np.repeat(g / np.float32(T), T, axis=-1).tolist()
+        rates.mean_rate_backward(g, T).tolist() == np.repeat(g / np.float32(T), T, axis=-1).tolist()
     )
 
 
@@ -242,10 +243,10 @@ def test_gradient_of_the_shift_goes_back(rng: Rng):
     """GRD-13."""
     g, x = normal(rng, 2, 3, 5), np.float32(rng.integers(0, 9, (2, 3, 5)))
     assert (
-        base.earlier(g).tolist() == np.concatenate([g[..., 1:], 0 * g[..., :1]], axis=-1).tolist()
+        rates.delay_backward(g).tolist() == np.concatenate([g[..., 1:], 0 * g[..., :1]], axis=-1).tolist()
     )
     whole = np.float32(rng.integers(0, 9, (2, 3, 5)))
-    assert np.vdot(whole, base.later(x)) == np.vdot(base.earlier(whole), x)
+    assert np.vdot(whole, rates.delay_forward(x)) == np.vdot(rates.delay_backward(whole), x)
 
 
 def test_gradient_of_dropout_is_its_mask(rng: Rng):

@@ -8,11 +8,11 @@ import pytest
 import spec_plain as plain
 
 from refboot import arrays
-from refboot.block.base import mean_rate
 from refboot.errors import RangeError, ShapeError, TypeMismatchError
 from refboot.neuron.cuba import Neuron, check_range
 from refboot.ops import Ops
 from refboot.reference import fixed_point as fp
+from refboot.reference.rates import mean_rate_forward
 
 Rng = np.random.Generator
 HALVES = (
@@ -290,7 +290,7 @@ def test_graded_spike_is_the_voltage(o: Ops):
 def test_rate_is_rounded_once(T):
     """SPK-4."""
     s = np.tril(np.ones((T + 1, T), np.float32), -1)[None]  # k spikes in row k
-    assert mean_rate(s).ravel().tolist() == [float(np.float32(k / T)) for k in range(T + 1)]
+    assert mean_rate_forward(s).ravel().tolist() == [float(np.float32(k / T)) for k in range(T + 1)]
 
 
 def test_surrogate_has_the_rounded_threshold_in_it():

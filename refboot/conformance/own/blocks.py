@@ -8,13 +8,14 @@ import numpy as np
 
 from refboot import ops, optim
 from refboot.block import cuba as block
-from refboot.block.base import Block, mean_rate
+from refboot.block.base import Block
 from refboot.conformance.own.parts import give, gradient, gradients
 from refboot.conformance.own.replay import SEED, Permutations, Replay
 from refboot.exchange.check import check_layer
 from refboot.network import Network
 from refboot.neuron import Dropout
 from refboot.reference import fixed_point
+from refboot.reference.rates import mean_rate_forward
 from refboot.routine import LayerMode, Mode, Scheduler
 from refboot.stats import LearningStat
 from refboot.training.step import train_step
@@ -122,7 +123,7 @@ def training_trace(
         losses.append(train_step(network, rule, x[s], labels[s], mode, LearningStat()))
         modes.append([mode.of(k).value for k in range(4)])
         norms.append([network.grad_norms()[f"blocks.{k}"] for k in range(4)])
-    rates = mean_rate(network.forward(x[0], LayerMode(0, Mode.SNN)))[..., 0]
+    rates = mean_rate_forward(network.forward(x[0], LayerMode(0, Mode.SNN)))[..., 0]
     return np.array(modes), np.array(losses), np.array(norms), rates
 
 

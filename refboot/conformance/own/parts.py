@@ -14,18 +14,15 @@ from refboot.conformance.own.replay import SEED, Permutations, Replay
 from refboot.network import Network
 from refboot.neuron import Dropout, cuba
 from refboot.optim import Parameter
-from refboot.reference import fit
+from refboot.reference import fit, rates
 from refboot.routine import LayerMode, Mode, Scheduler
 from refboot.synapse import Dense, Scalar, Weight
 
 Array = np.ndarray
 NONE = np.zeros(0, np.float32)
-delay_forward, delay_backward = base.later, base.earlier
-mean_rate, mean_rate_backward, cross_entropy = (
-    base.mean_rate,
-    base.mean_rate_backward,
-    loss.cross_entropy,
-)
+delay_forward, delay_backward = rates.delay_forward, rates.delay_backward
+mean_rate, mean_rate_backward = rates.mean_rate_forward, rates.mean_rate_backward
+cross_entropy = loss.cross_entropy
 
 
 def make_neuron(threshold: float, i: float, v: float, **others: Any) -> cuba.Neuron:

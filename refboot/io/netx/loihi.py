@@ -12,11 +12,11 @@ import numpy as np
 
 from refboot import arrays, ops
 from refboot.arrays import Floats, Ints
-from refboot.block.base import later
 from refboot.errors import RangeError, ShapeError
 from refboot.exchange import READ_OUT, LayerSpec, NetSpec, NeuronSpec
 from refboot.neuron.cuba import Trace
 from refboot.reference.fixed_point import STATE_SCALE, WEIGHT_SCALE, to_state
+from refboot.reference.rates import delay_forward
 from refboot.synapse import quantize_8bit
 
 UNIT = STATE_SCALE // WEIGHT_SCALE
@@ -41,7 +41,7 @@ def simulate(
             s = s.reshape(len(s), -1, s.shape[-1])
             traces.append(Trace(s.astype(np.int64), s.astype(np.int64), s))
             continue
-        arrives = later(s) if delay and layer.kind != "input" else s
+        arrives = delay_forward(s) if delay and layer.kind != "input" else s
         traces.append(run_layer(layer, arrives))
         s = traces[number].s
     return traces
