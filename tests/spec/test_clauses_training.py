@@ -17,6 +17,7 @@ from refboot.neuron import Dropout
 from refboot.ops import Ops
 from refboot.optim import SGD, Adam, Parameter
 from refboot.reference import fit
+from refboot.reference.synapse import row_norm
 from refboot.routine import LayerMode, Mode, Scheduler
 from refboot.settings import Settings
 from refboot.stats import LearningStat
@@ -87,7 +88,7 @@ def test_dropout_acts_on_spikes_and_on_rates(rng: Rng):
     for mode, given in ((Mode.SNN, x), (Mode.ANN, x[..., :1])):
         whole = block.forward(given, mode)
         block.neuron.drop = Dropout(0.5, np.random.default_rng(3))
-        mask = np.where(np.random.default_rng(3).random((3, 4), np.float32) >= 0.5, 2, 0)[..., None]
+        mask = np.where(np.random.default_rng(3).random((3, 4)) >= 0.5, 2, 0)[..., None]
         assert block.forward(given, mode).tolist() == (whole * mask).tolist()
         block.training = False
         assert block.forward(given, mode).tolist() == whole.tolist()
@@ -341,34 +342,34 @@ def test_initial_weights_and_the_order_of_draws():
         drawn = 1.5 * rng.uniform(-1 / math.sqrt(inputs), 1 / math.sqrt(inputs), (outputs, inputs))
         weight = block.synapse.weight
         np.testing.assert_array_equal(weight.v.data, drawn.astype(np.float32))
-        np.testing.assert_allclose(weight.g.data, np.linalg.norm(drawn, axis=1), rtol=ULP)
+        np.testing.assert_array_equal(weight.g.data, row_norm(weight.v.data))
 
 
 def test_draws_of_a_pass_come_block_by_block(rng: Rng):
     """TRN-8: the half of a block's fit, then its mask, then the next block."""
-    drawn: list[str] = []
+    drawn: list[tuple[str, int]] = []
 
     class Watched(np.random.Generator):
-        """A generator that says what was drawn."""
+        """A generator that says how many words were drawn."""
 
         def __init__(self, name):
             super().__init__(np.random.PCG64(0))
             self.name = name
 
-        def bytes(self, length):
-            drawn.append(f"{self.name} half")
-            return super().bytes(length)
+        @property
+        def bit_generator(self):
+            return self
 
-        def random(self, *args):
-            drawn.append(f"{self.name} mask")
-            return super().random(*args)
+        def random_raw(self, count):
+            drawn.append((self.name, count))
+            return super().bit_generator.random_raw(count)
 
     blocks = [dense(rng), dense(rng, 4, 4)]
     for name, block in zip("ab", blocks, strict=True):
         block.neuron.drop = Dropout(0.5, np.random.default_rng(0))
         block.neuron.drop.rng = block.f.rng = Watched(name)
     Network(blocks, (6,), T).forward(np.ones((2, 6)), LayerMode(0, Mode.FIT))
-    assert drawn == ["a half", "a mask", "b half", "b mask"]
+    assert drawn == [("a", 0), ("a", 8), ("b", 0), ("b", 8)]  # no points; a mask of 2 x 4
 
 
 @pytest.mark.parametrize("requires_grad", [False, True])
