@@ -217,7 +217,7 @@ def surrogates(volts, surrogate):
 
 @jit
 def layer_backward(gs, volts, keep_i, keep_v, surrogate, gz):
-    """From the gradient of spikes, gs (N, T or 1, O), to that of the weighted input, gz (N, T, O)."""
+    """From the gradient of spikes, gs (N, T or 1, O), to that of their input, gz (N, T, O)."""
     level, slope, inverse = surrogate
     gu, gi = np.empty(gz.shape[2], F), np.empty(gz.shape[2], F)
     for n in range(len(gz)):

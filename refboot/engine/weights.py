@@ -1,4 +1,4 @@
-"""Kernels of the engine: weights with a norm and 8 bits, and their gradients, some outputs at a time.
+"""Kernels of the engine: weights with a norm and 8 bits, and their gradients.
 
 Letters: I inputs, O outputs. Weights are (I, O) here: all outputs of an input lie together. `low`
 and `high` are the outputs that a call treats. Sums of a neuron's weights are over inputs, in order.
@@ -16,7 +16,7 @@ UNIT = F(1 / 32)  # weights are whole numbers of it
 
 @jit
 def quantise(v, g, low, high, length, factor, weight, turned, whole, total):
-    """v * (g / length) on the grid of 1/32: `weight` (I, O), `turned` (O, I), and `whole`, in units.
+    """v * (g / length) on the grid of 1/32: `weight` (I, O), `turned` (O, I), `whole` in units.
 
     Also the length of each v[:, o], factor = g / length, and the sum of units, `total`. `whole` may
     be empty, then it and `total` are left out. Returns the largest sum of a neuron's |units|, or -1
