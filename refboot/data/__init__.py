@@ -1,12 +1,8 @@
-"""Data: MNIST and the UCI digits, transforms of image batches, and a loader with reproducible
-epochs.
-"""
+"""Data: MNIST and the UCI digits, transforms of image batches, and the loader of batches."""
 
-from refboot.data.dataset import Dataset
-from refboot.data.digits import load_digits
-from refboot.data.idx import read_idx
+from refboot.data.dataset import Dataset, load_digits
 from refboot.data.loader import DataLoader
-from refboot.data.mnist import load_mnist
+from refboot.data.mnist import load_mnist, read_idx
 from refboot.data.transforms import Compose, Normalize, RandomAffine, ToTensor
 
 __all__ = [

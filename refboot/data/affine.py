@@ -1,12 +1,10 @@
-"""Affine maps of image batches, nearest neighbour: the matrices, and the pixel loop as NumPy and as
-a Numba kernel.
+"""Affine maps of image batches with nearest-neighbour resampling, the same bits on every machine.
 
-Coordinates are in pixels with x to the right and y down; pixel (i, j) covers [j, j + 1) x [i, i +
-1). The output pixel (y, x) takes the input pixel in which M (x + 0.5, y + 0.5) lies. M is rounded
-half up to 16 fractional bits first and all else is whole numbers, so both ways of computing give
-the same bits, and Pillow's nearest transform gives them too. Only for maps without rotation and
-shear does Pillow use floats: it may differ where a pixel's place is within 2^-17 (W + 2) pixels (H
-for the rows) of the border between two pixels.
+Coordinates are in pixels, x to the right and y down. Pixel (i, j) covers [j, j + 1) x [i, i + 1).
+The output pixel (y, x) is the input pixel that contains M (x + 0.5, y + 0.5). M is computed in
+float64 by single operations in the order written here and then rounded to 16 fractional bits.
+The rest is integer arithmetic. Pillow's nearest transform gives the same pixels; only for maps
+without rotation and shear, where Pillow uses floats, it may differ at the border of two pixels.
 """
 
 from __future__ import annotations
@@ -17,66 +15,72 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from refboot.arrays import Ints
-from refboot.compiled import compiled
+from refboot.arrays import Doubles, Ints
 
-Doubles = NDArray[np.float64]
 Images = NDArray[Any]
 
 FRACTION = 16
-FARTHEST = 2.0**30  # pixels; beyond any image, and its sums fit int64
+FARTHEST = 2.0**30  # pixels: larger than any image, and sums of it fit int64
+RADIANS = 1.7044230976507124e-05  # in 1/1024 degree: pi / 184320
 
 
-def inverse_matrices(
-    angle: Doubles, shift: Doubles, zoom: Doubles, shear: Doubles, size: tuple[int, int]
-) -> Doubles:
-    """The maps from output to input coordinates, (N, 2, 3) float64, for images of `size` (H, W).
+def sine_cosine(degrees: Doubles) -> tuple[Doubles, Doubles]:
+    """Sine and cosine of angles rounded half up to 1/1024 degree, float64. Spec: TRN-15.
 
-    Forward, an image is sheared, rotated clockwise by `angle` (N,) degrees and enlarged by `zoom`
-    (N,), all about its centre (W/2, H/2), then moved by `shift` (N, 2) pixels (right, down).
-    `shear` (N, 2) is in degrees: x-shear moves a point by -tan(shear) y, then y-shear by
-    -tan(shear) x.
+    The angle is reduced to [-45, 45] degrees. Taylor's polynomials to x^15 and x^16 are evaluated
+    from the innermost term outwards, each operation rounded by itself.
     """
-    cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-    tan_x, tan_y = np.tan(np.radians(shear)).T
-    # The inverse of a rotation is its transpose; the inverse shears come in reverse order, with
-    # opposite sign.
-    a, b = cos, sin
-    c, d = tan_y * cos - sin, tan_y * sin + cos
-    linear = (
-        np.array([[a + tan_x * c, b + tan_x * d], [c, d]]).transpose(2, 0, 1) / zoom[:, None, None]
+    grid = np.floor(degrees * 1024 + 0.5).astype(np.int64)
+    quarter = (grid + 46080) // 92160
+    x = (grid - quarter * 92160) * RADIANS
+    square = x * x
+    sine = cosine = np.ones_like(x)
+    for i in range(7, 0, -1):
+        sine = 1 - square * sine / (2 * i * (2 * i + 1))
+    for i in range(8, 0, -1):
+        cosine = 1 - square * cosine / (2 * i * (2 * i - 1))
+    sine = x * sine
+    odd = quarter & 1 == 1
+    return (
+        np.where(odd, cosine, sine) * np.where(quarter & 2, -1.0, 1.0),
+        np.where(odd, sine, cosine) * np.where((quarter + 1) & 2, -1.0, 1.0),
     )
-    centre = np.array([size[1] / 2, size[0] / 2])
-    offset = centre - np.einsum("nij,nj->ni", linear, centre + shift)
-    return np.concatenate([linear, offset[:, :, None]], axis=2)
 
 
-def to_fixed(matrices: Doubles) -> Ints:
-    """Maps (N, 2, 3) as whole 1/65536 pixels, (N, 2, 3) int64: the steps along x and y, and where
-    pixel (0, 0) falls.
+def fixed_maps(drawn: Doubles, size: tuple[int, ...]) -> Ints:
+    """The maps from output to input coordinates for images of `size` (H, W); int64 (N, 2, 3).
+
+    For each of x and y: the step along x, the step along y and the place of pixel (0, 0), in whole
+    1/65536 pixels rounded half up. `drawn` (N, 6) float64 has for each image the angle, right and
+    down as fractions of the size, the zoom, and the x-shear and y-shear. The forward map, about
+    the centre (W/2, H/2), moves x by -tan(x-shear) y, then y by -tan(y-shear) x, rotates clockwise
+    and enlarges; then it moves right and down by whole pixels. Angles in degrees. Spec: TRN-15.
     """
-    steps, offset = matrices[:, :, :2], matrices[:, :, 2]
-    start = offset + steps[:, :, 0] * 0.5 + steps[:, :, 1] * 0.5
-    rows = np.concatenate([steps, start[:, :, None]], axis=2)
-    fixed: Ints = np.floor(np.clip(rows, -FARTHEST, FARTHEST) * (1 << FRACTION) + 0.5).astype(
-        np.int64
-    )
-    return fixed
+    angle, right, down, zoom, *shears = drawn.T
+    sine, cosine = sine_cosine(angle)
+    tan_x, tan_y = (s / c for s, c in map(sine_cosine, shears))
+    c, d = tan_y * cosine - sine, tan_y * sine + cosine
+    rows = ((cosine + tan_x * c) / zoom, (sine + tan_x * d) / zoom), (c / zoom, d / zoom)
+    centre = size[1] / 2, size[0] / 2
+    x, y = centre[0] + np.rint(right * size[1]), centre[1] + np.rint(down * size[0])
+    exact = [
+        (a, b, middle - (a * x + b * y) + a * 0.5 + b * 0.5)
+        for (a, b), middle in zip(rows, centre, strict=True)
+    ]
+    near = np.clip(np.array(exact).transpose(2, 0, 1), -FARTHEST, FARTHEST)
+    return np.floor(near * 2.0**FRACTION + 0.5).astype(np.int64)
 
 
 def resample_plain(images: Images, fixed: Ints, fill: Any) -> Images:
-    """`images` (N, C, H, W) through the maps `fixed` of to_fixed: the definition. Outside the image
-    there is `fill`.
-    """
+    """The definition: `images` (N, C, H, W) through `fixed_maps`; `fill` outside the image."""
     count, _, height, width = images.shape
     row, column = np.arange(height)[:, None], np.arange(width)
     step_x, step_y, start = (fixed[:, :, i, None, None] for i in range(3))
     place = (start + step_y * row + step_x * column) >> FRACTION
     x, y = place[:, 0], place[:, 1]
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    found = images[
-        np.arange(count)[:, None, None], :, np.where(inside, y, 0), np.where(inside, x, 0)
-    ]
+    image = np.arange(count)[:, None, None]
+    found = images[image, :, np.where(inside, y, 0), np.where(inside, x, 0)]
     found[~inside] = fill
     return np.ascontiguousarray(found.transpose(0, 3, 1, 2))
 
@@ -85,32 +89,24 @@ def _resample(images: Images, fixed: Ints, fill: Any) -> Images:
     out = np.empty_like(images)
     count, channels, height, width = images.shape
     for n in range(count):
-        step_x, step_y, x_row = fixed[n, 0]
-        step_xy, step_yy, y_row = fixed[n, 1]
         for row in range(height):
-            x_fixed, y_fixed = x_row, y_row
+            x_fixed = fixed[n, 0, 2] + fixed[n, 0, 1] * row
+            y_fixed = fixed[n, 1, 2] + fixed[n, 1, 1] * row
             for column in range(width):
                 x, y = x_fixed >> FRACTION, y_fixed >> FRACTION
                 inside = 0 <= x < width and 0 <= y < height
                 for c in range(channels):
                     out[n, c, row, column] = images[n, c, y, x] if inside else fill
-                x_fixed += step_x
-                y_fixed += step_xy
-            x_row += step_y
-            y_row += step_yy
+                x_fixed += fixed[n, 0, 0]
+                y_fixed += fixed[n, 1, 0]
     return out
 
 
-def _choose() -> Any:
-    """The kernel where Numba can be imported, else the definition (also with
-    REFBOOT_OPS=reference).
-    """
-    if os.environ.get("REFBOOT_OPS") == "reference":
-        return resample_plain
+resample = resample_plain
+if os.environ.get("REFBOOT_OPS") != "reference":
     try:
-        return compiled(_resample, error_model="numpy", fastmath=False)
+        from refboot.kernels.jit import jit
+
+        resample = jit(_resample)
     except ImportError:
-        return resample_plain
-
-
-resample = _choose()
+        pass

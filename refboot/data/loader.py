@@ -1,6 +1,4 @@
-"""Cuts a dataset into batches, in an order and with augmentations that the generator's state
-fixes.
-"""
+"""Cuts a dataset into batches. The generator's state fixes their order and their augmentation."""
 
 from __future__ import annotations
 
@@ -8,25 +6,25 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from refboot.arrays import Floats, Ints, flag, floats, generator, whole
+from refboot.arrays import Floats, Ints, flag, floats, generator, instance, whole
 from refboot.data.dataset import Dataset
-from refboot.data.transforms import ToTensor, Transform, at_scale, is_random
+from refboot.data.transforms import Compose, RandomAffine, ToTensor, Transform
 from refboot.errors import TypeMismatchError
+from refboot.reference import draws
 
 Batch = tuple[Floats, Ints]
 
 
 class DataLoader:
-    """Batches (images float32 (B, C, H, W), labels int64 (B,)) of `dataset`; B is `batch_size`,
-    less in the last one.
+    """Batches of `dataset`: images float32 (B, C, H, W) and labels int64 (B,).
 
-    `transform(batch, rng)` gets the dataset's own pixels and must end in floats; without one,
-    ToTensor is used. Each epoch draws up front from `rng`: with `shuffle` a permutation, then a
-    seed; batch k augments from a generator seeded by (seed, k). So an epoch follows from the state
-    of `rng` at its start, `rng` is left in the same state however far the epoch is read, and
-    iterators never disturb each other. Without `rng` the order is the dataset's. Raises
-    TypeMismatchError or RangeError for bad arguments, TypeMismatchError when `rng` is missing for
-    `shuffle` or a RandomAffine.
+    B is `batch_size`; the last batch may be smaller. `transform(batch, rng)` gets the dataset's
+    own pixels and must return floats; the default is ToTensor. Each epoch first draws from `rng`:
+    with `shuffle` a permutation, then a seed (one word). Batch k augments from its own generator
+    PCG64((seed, k)). So the state of `rng` at the start fixes an epoch, `rng` ends in the same
+    state however far the epoch is read, and iterators do not disturb each other. Without `rng` the
+    order is the dataset's. Raises TypeMismatchError or RangeError for bad arguments, and
+    TypeMismatchError if `shuffle` or a RandomAffine lacks `rng`. Spec: TRN-8, TRN-15.
     """
 
     def __init__(
@@ -36,60 +34,44 @@ class DataLoader:
         shuffle: bool = False,
         transform: Transform | None = None,
         rng: np.random.Generator | None = None,
-        *,
-        drop_last: bool = False,
     ) -> None:
-        if not isinstance(dataset, Dataset):
-            raise TypeMismatchError(
-                "dataset", f"a {type(dataset).__name__}", "a refboot.data.Dataset"
-            )
-        if transform is not None and not callable(transform):
-            raise TypeMismatchError(
-                "transform", repr(transform), "a callable transform(batch, rng)"
-            )
-        shuffle, drop_last = flag("shuffle", shuffle), flag("drop_last", drop_last)
-        if shuffle or is_random(transform) or rng is not None:
-            generator("rng, which shuffle and random transforms need,", rng)
-        self.dataset = dataset
+        self.dataset = instance("dataset", dataset, Dataset, "a refboot.data.Dataset")
         self.batch_size = whole("batch_size", batch_size)
-        self.shuffle = shuffle
+        self.shuffle = flag("shuffle", shuffle)
+        parts = [
+            ToTensor(dataset.scale) if isinstance(part, ToTensor) and part.scale is None else part
+            for part in Compose([ToTensor() if transform is None else transform]).transforms
+        ]
+        self.transform = Compose(parts)
+        random = any(isinstance(part, RandomAffine) for part in parts)
+        if self.shuffle or random or rng is not None:
+            generator("rng, which shuffle and random transforms need,", rng)
         self.rng = rng
-        self.drop_last = drop_last
-        self.transform = at_scale(ToTensor() if transform is None else transform, dataset.scale)
 
     def __len__(self) -> int:
-        """The number of batches an epoch has."""
-        count = len(self.dataset)
-        return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
+        """The number of batches in an epoch."""
+        return (len(self.dataset) + self.batch_size - 1) // self.batch_size
 
     def __iter__(self) -> Iterator[Batch]:
-        """A fresh epoch, drawn at once."""
+        """A new epoch; the call itself draws."""
         return self.epoch()
 
     def epoch(self, start: int = 0) -> Iterator[Batch]:
-        """A fresh epoch, drawn at once, from batch `start` on: the batches are those that a whole
-        epoch would have there.
-        """
+        """A new epoch from batch `start` on: the batches that a whole epoch has there."""
         start = whole("start", start, 0, len(self))
-        count = len(self.dataset)
-        if self.rng is None:
-            return self._batches(np.arange(count), None, start)
-        order = self.rng.permutation(count) if self.shuffle else np.arange(count)
-        return self._batches(order, int(self.rng.integers(2**63)), start)
+        order, seed = np.arange(len(self.dataset)), None
+        if self.rng is not None:
+            order = draws.permutation(self.rng, len(order)) if self.shuffle else order
+            seed = int(draws.words(self.rng, 1)[0])
+        return self._batches(order, seed, start)
 
     def _batches(self, order: Ints, seed: int | None, start: int) -> Iterator[Batch]:
-        for index in range(start, len(self)):
-            chosen = order[index * self.batch_size : (index + 1) * self.batch_size]
-            rng = None if seed is None else np.random.default_rng((seed, index))
-            yield self._transformed(chosen, rng), self.dataset.labels[chosen]
-
-    def _transformed(self, chosen: Ints, rng: np.random.Generator | None) -> Floats:
-        images = self.transform(self.dataset.images[chosen], rng)
-        if not isinstance(images, np.ndarray) or images.dtype.kind != "f":
-            got = (
-                f"of dtype {images.dtype}"
-                if isinstance(images, np.ndarray)
-                else f"a {type(images).__name__}"
-            )
-            raise TypeMismatchError("transformed images", got, "floats: ToTensor() makes them")
-        return floats("transformed images", images, (len(chosen), "C", "H", "W"))
+        for k in range(start, len(self)):
+            chosen = order[k * self.batch_size : (k + 1) * self.batch_size]
+            rng = None if seed is None else np.random.Generator(np.random.PCG64((seed, k)))
+            images = self.transform(self.dataset.images[chosen], rng)
+            if not isinstance(images, np.ndarray) or images.dtype.kind != "f":
+                got = f"of type {getattr(images, 'dtype', type(images))}"
+                raise TypeMismatchError("transformed images", got, "floats (ToTensor makes them)")
+            axes = (len(chosen), "C", "H", "W")
+            yield floats("transformed images", images, axes), self.dataset.labels[chosen]

@@ -1,5 +1,6 @@
 """The affine resampling: kernel against definition, hand-made expectations, Pillow."""
 
+import math
 import os
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 
 import refboot
 from refboot.data import affine
-from refboot.data.affine import inverse_matrices, resample, resample_plain, to_fixed
+from refboot.data.affine import fixed_maps, resample, resample_plain, sine_cosine
 
 SOURCES = str(Path(refboot.__file__).parents[1])
 sides = st.integers(1, 12)
@@ -29,28 +30,19 @@ def numbers(count, low, high):
 
 
 def maps_of(draw, count, size):
-    shift = np.rint(draw(numbers((count, 2), -6, 6)))
-    angle, zoom, shear = (
-        draw(numbers(count, -360, 360)),
-        draw(numbers(count, 0.3, 3)),
-        draw(numbers((count, 2), -60, 60)),
-    )
-    return inverse_matrices(angle, shift, zoom, shear, size)
+    columns = [(-360, 360), (-0.5, 0.5), (-0.5, 0.5), (0.3, 3), (-60, 60), (-60, 60)]
+    drawn = [draw(numbers(count, low, high)) for low, high in columns]
+    return fixed_maps(np.array(drawn).T, size)
 
 
 def one_map(size, angle=0.0, shift=(0, 0), zoom=1.0, shear=(0, 0)):
-    return inverse_matrices(
-        np.array([angle]),
-        np.array([shift], float),
-        np.array([zoom]),
-        np.array([shear], float),
-        size,
-    )
+    right, down = shift[0] / size[1], shift[1] / size[0]
+    return fixed_maps(np.array([[angle, right, down, zoom, *shear]]), size)
 
 
-def both(images, matrices, fill=0):
-    """What the definition says, after checking that the chosen way agrees in every bit."""
-    fixed, fill = to_fixed(matrices), images.dtype.type(fill)
+def both(images, fixed, fill=0):
+    """What the definition says, after checking that the kernel agrees in every bit."""
+    fill = images.dtype.type(fill)
     plain = resample_plain(images, fixed, fill)
     for other in (resample(images, fixed, fill), affine._resample(images, fixed, fill)):
         assert (other.dtype, other.shape) == (images.dtype, images.shape)
@@ -58,17 +50,68 @@ def both(images, matrices, fill=0):
     return plain
 
 
+def on_grid(degrees):
+    """The angle in radians, rounded half up to 1/1024 degree first."""
+    return math.radians(math.floor(degrees * 1024 + 0.5) / 1024)
+
+
+@given(st.floats(-1e6, 1e6))
+def test_sine_and_cosine_are_within_an_ulp_of_one(degrees):
+    sine, cosine = sine_cosine(np.array([degrees]))
+    k = math.floor(degrees * 1024 + 0.5) % 368640
+    angle = math.radians(k / 1024)
+    assert abs(sine[0] - math.sin(angle)) <= 1e-15
+    assert abs(cosine[0] - math.cos(angle)) <= 1e-15
+
+
+@pytest.mark.parametrize("turns", range(-9, 10))
+def test_quarter_turns_have_exact_sines(turns):
+    sine, cosine = sine_cosine(np.array([90.0 * turns]))
+    exact = [(0, 1), (1, 0), (0, -1), (-1, 0)][turns % 4]
+    assert (sine[0], cosine[0]) == exact
+
+
+def test_sines_have_the_same_bits_everywhere():
+    """TRN-15: the same bits as exact fractions rounded after each operation give."""
+    degrees = np.array([0.0004, 5, 30, 44.9999, 45, 60, -17.3, 123.456, 200, 359.9])
+    sine, cosine = sine_cosine(degrees)
+    bits = [f"{a:x} {b:x}" for a, b in zip(sine.view(np.int64), cosine.view(np.int64), strict=True)]
+    assert bits == [plain_sine_cosine(float(value)) for value in degrees]
+
+
+def plain_sine_cosine(degrees):
+    """TRN-15 once more, with Python's own floats, from its text; the bits of both."""
+    k = math.floor(degrees * 1024 + 0.5)
+    q = (k + 46080) // 92160
+    x = float(k - 92160 * q) * 1.7044230976507124e-05
+    y = x * x
+    s = c = 1.0
+    for i in (7, 6, 5, 4, 3, 2, 1):
+        s = 1.0 - y * s / float(2 * i * (2 * i + 1))
+    for i in (8, 7, 6, 5, 4, 3, 2, 1):
+        c = 1.0 - y * c / float((2 * i - 1) * 2 * i)
+    s = x * s
+    pair = [(s, c), (c, -s), (-s, -c), (-c, s)][q % 4]
+    return " ".join(f"{np.float64(v).view(np.int64):x}" for v in pair)
+
+
 @given(batches, st.data())
 def test_definition_kernel_and_its_python_agree(images, data):
-    matrices = maps_of(data.draw, len(images), images.shape[2:])
-    both(images, matrices, data.draw(st.integers(0, 255)))
+    maps = maps_of(data.draw, len(images), images.shape[2:])
+    both(images, maps, data.draw(st.integers(0, 255)))
 
 
 @given(batches, st.data())
-def test_any_matrix_however_large_is_safe(images, data):
-    matrices = data.draw(numbers((len(images), 2, 3), -1e40, 1e40))
-    out = both(images, matrices, 77)
+def test_any_map_however_large_is_safe(images, data):
+    most = 2**46  # of fixed_maps, by its bound on places
+    maps = data.draw(hnp.arrays(np.int64, (len(images), 2, 3), elements=st.integers(-most, most)))
+    out = both(images, maps, 77)
     assert np.isin(out, np.append(images, 77)).all()
+
+
+@given(numbers((3, 6), 1e-6, 1), st.integers(1, 4000), st.integers(1, 4000))
+def test_maps_stay_within_their_bound(drawn, height, width):
+    assert np.abs(fixed_maps(drawn, (height, width))).max() <= 2**46
 
 
 @given(batches)
@@ -131,36 +174,29 @@ def test_a_shear_of_45_degrees_moves_each_line_by_its_distance_from_the_middle(v
 def test_the_map_is_the_inverse_of_shear_then_rotation_zoom_and_shift(data):
     size = data.draw(sides), data.draw(sides)
     angle, zoom = data.draw(st.floats(-180, 180)), data.draw(st.floats(0.3, 3))
-    shift, (sx, sy) = data.draw(numbers(2, -9, 9)), data.draw(numbers(2, -60, 60))
-    turn, tan_x, tan_y = np.radians(angle), np.tan(np.radians(sx)), np.tan(np.radians(sy))
-    centre = np.array([[1, 0, size[1] / 2], [0, 1, size[0] / 2], [0, 0, 1]])
-    move = np.array([[1, 0, shift[0]], [0, 1, shift[1]], [0, 0, 1]])
-    rotation = np.array(
-        [[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]]
-    )
-    shears = np.array([[1, 0, 0], [-tan_y, 1, 0], [0, 0, 1]]) @ np.array(
-        [[1, -tan_x, 0], [0, 1, 0], [0, 0, 1]]
-    )
-    forward = move @ centre @ np.diag([zoom, zoom, 1]) @ rotation @ shears @ np.linalg.inv(centre)
-    back = np.vstack([one_map(size, angle, shift, zoom, (sx, sy))[0], [0, 0, 1]])
-    np.testing.assert_allclose(forward @ back, np.eye(3), rtol=0, atol=1e-10)
+    shift = data.draw(st.integers(-9, 9)), data.draw(st.integers(-9, 9))
+    sx, sy = data.draw(numbers(2, -60, 60))
+    turn, tan_x, tan_y = on_grid(angle), np.tan(on_grid(sx)), np.tan(on_grid(sy))
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    shears = np.array([[1, 0], [-tan_y, 1]]) @ np.array([[1, -tan_x], [0, 1]])
+    inverse = np.linalg.inv(zoom * rotation @ shears)
+    centre = np.array([size[1] / 2, size[0] / 2])
+    start = centre + inverse @ (np.array([0.5, 0.5]) - centre - shift)
+    exact = np.column_stack([inverse, start]) * 65536
+    fixed = one_map(size, angle, shift, zoom, (sx, sy))[0]
+    assert np.abs(fixed - exact).max() <= 0.5 + 1e-6
 
 
-@given(numbers((3, 2, 3), -1000, 1000))
-def test_maps_are_rounded_to_the_nearest_65536th(matrices):
-    start = matrices[:, :, :2].sum(axis=2) / 2 + matrices[:, :, 2]
-    exact = np.concatenate([matrices[:, :, :2], start[:, :, None]], axis=2) * 65536
-    assert (np.abs(to_fixed(matrices) - exact) <= 0.5 + 1e-6).all()
-
-
-def pillow_nearest(image, matrix, fill):
+def pillow_nearest(image, fixed, fill):
+    """Pillow's answer for a map of `fixed_maps`, which is a sum of powers of two and so exact."""
     from PIL import Image
 
-    height, width = image.shape
+    steps = fixed[:, :2] / 65536
+    offset = fixed[:, 2] / 65536 - (steps[:, 0] + steps[:, 1]) / 2
     picture = Image.fromarray(image).transform(
-        (width, height),
+        image.shape[::-1],
         Image.Transform.AFFINE,
-        tuple(matrix.ravel()),
+        tuple(np.column_stack([steps, offset]).ravel()),
         Image.Resampling.NEAREST,
         fillcolor=fill,
     )
@@ -170,10 +206,10 @@ def pillow_nearest(image, matrix, fill):
 @given(hnp.arrays(np.uint8, st.tuples(sides, sides)), st.integers(0, 255), st.data())
 def test_pillow_gives_the_same_pixels(image, fill, data):
     pytest.importorskip("PIL")
-    matrices = maps_of(data.draw, 1, image.shape)
-    assume(matrices[0, 0, 1] != 0 or matrices[0, 1, 0] != 0)
+    maps = maps_of(data.draw, 1, image.shape)
+    assume(maps[0, 0, 1] != 0 or maps[0, 1, 0] != 0)
     np.testing.assert_array_equal(
-        both(image[None, None], matrices, fill)[0, 0], pillow_nearest(image, matrices[0], fill)
+        both(image[None, None], maps, fill)[0, 0], pillow_nearest(image, maps[0], fill)
     )
 
 
@@ -182,17 +218,18 @@ def test_pillow_gives_the_same_pixels_without_rotation_and_shear_but_near_pixel_
     image, data
 ):
     pytest.importorskip("PIL")
-    zoom, shift = data.draw(st.floats(0.3, 3)), np.rint(data.draw(numbers(2, -6, 6)))
-    matrix = one_map(image.shape, shift=shift, zoom=zoom)[0]
+    zoom = data.draw(st.floats(0.3, 3))
+    shift = data.draw(st.integers(-6, 6)), data.draw(st.integers(-6, 6))
+    maps = one_map(image.shape, shift=shift, zoom=zoom)
     height, width = image.shape
     clear_x, clear_y = (
         np.abs(place - np.rint(place)) > 2.0**-17 * (length + 2)
         for length, place in (
-            (width, matrix[0, 2] + matrix[0, 0] * (np.arange(width) + 0.5)),
-            (height, matrix[1, 2] + matrix[1, 1] * (np.arange(height) + 0.5)),
+            (width, (maps[0, 0, 2] + maps[0, 0, 0] * np.arange(width)) / 65536),
+            (height, (maps[0, 1, 2] + maps[0, 1, 1] * np.arange(height)) / 65536),
         )
     )
-    ours, theirs = both(image[None, None], matrix[None], 7)[0, 0], pillow_nearest(image, matrix, 7)
+    ours, theirs = both(image[None, None], maps, 7)[0, 0], pillow_nearest(image, maps[0], 7)
     np.testing.assert_array_equal(ours[clear_y][:, clear_x], theirs[clear_y][:, clear_x])
 
 
@@ -202,7 +239,8 @@ def test_pillow_gives_the_same_pixels_without_rotation_and_shear_but_near_pixel_
     ids=["numba absent", "REFBOOT_OPS=reference"],
 )
 def test_the_definition_is_used(before, environment):
-    program = f"import sys; {before}; from refboot.data import affine; sys.exit(affine.resample is not affine.resample_plain)"
+    program = f"import sys; {before}; from refboot.data.affine import resample as chosen; "
+    program += "sys.exit(chosen.__name__ != 'resample_plain')"
     subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": SOURCES, **environment},
@@ -212,7 +250,8 @@ def test_the_definition_is_used(before, environment):
 
 def test_the_kernel_is_used_where_numba_is():
     pytest.importorskip("numba")
-    program = "import sys; from refboot.data import affine; sys.exit(affine.resample is affine.resample_plain)"
+    program = "import sys; from refboot.data.affine import resample as chosen; "
+    program += "sys.exit(chosen.__name__ == 'resample_plain')"
     environment = {key: value for key, value in os.environ.items() if key != "REFBOOT_OPS"}
     subprocess.run(
         [sys.executable, "-c", program], env={**environment, "PYTHONPATH": SOURCES}, check=True

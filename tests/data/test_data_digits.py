@@ -2,22 +2,19 @@
 
 import gzip
 from dataclasses import FrozenInstanceError
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from refboot.data import Dataset, digits, load_digits
+from refboot.data import Dataset, dataset, load_digits
 from refboot.errors import FormatError, RangeError, ShapeError, TypeMismatchError
 
-CSV = Path("/work/shared/digits/digits.csv.gz")
 
-
-@pytest.mark.skipif(
-    not CSV.is_file(), reason="the text of the digits is not in /work/shared/digits"
-)
-def test_the_packed_digits_are_those_of_the_text():
-    with gzip.open(CSV, "rt") as text:
+def test_the_packed_digits_are_those_of_the_text(shared):
+    path = shared / "digits" / "digits.csv.gz"
+    if not path.is_file():
+        pytest.skip("the text of the digits is not in the shared folder")
+    with gzip.open(path, "rt") as text:
         rows = np.loadtxt(text, delimiter=",", dtype=np.int64)
     parts = load_digits(), load_digits(train=False)
     np.testing.assert_array_equal(
@@ -37,14 +34,14 @@ def test_the_parts(train, count):
 
 
 def test_the_attribution_ships_with_the_file():
-    text = digits.FILE.with_name("DIGITS.md").read_text(encoding="utf-8")
+    text = dataset.DIGITS.with_name("DIGITS.md").read_text(encoding="utf-8")
     assert all(words in text for words in ("E. Alpaydin", "C. Kaynak", "1998", "CC BY 4.0"))
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "foreign", "no labels", "objects", "short"])
 def test_a_damaged_file_is_named(tmp_path, monkeypatch, damage):
     path = tmp_path / "digits.npz"
-    whole = digits.FILE.read_bytes()
+    whole = dataset.DIGITS.read_bytes()
     if damage in ("cut", "foreign"):
         path.write_bytes(whole[:1000] if damage == "cut" else b"foreign")
     elif damage == "no labels":
@@ -53,7 +50,7 @@ def test_a_damaged_file_is_named(tmp_path, monkeypatch, damage):
         np.savez(path, images=np.array([{}], dtype=object), labels=np.zeros(1))
     elif damage == "short":
         np.savez(path, images=np.zeros((9, 8, 8), np.uint8), labels=np.zeros(9, np.uint8))
-    monkeypatch.setattr(digits, "FILE", path)
+    monkeypatch.setattr(dataset, "DIGITS", path)
     with pytest.raises(FormatError) as caught:
         load_digits()
     assert str(path) in str(caught.value)

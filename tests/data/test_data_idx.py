@@ -5,7 +5,6 @@ import itertools
 import math
 import struct
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,13 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from refboot.data import read_idx
-from refboot.data.idx import DTYPES
+from refboot.data.mnist import DTYPES
 from refboot.errors import FormatError, TypeMismatchError
-
-MNIST = Path("/work/shared/mnist")
-needs_mnist = pytest.mark.skipif(
-    not MNIST.is_dir(), reason="the MNIST files are not in /work/shared/mnist"
-)
 
 CODES = {np.dtype(text).newbyteorder("="): code for code, text in DTYPES.items()}
 arrays = st.sampled_from(sorted(CODES, key=str)).flatmap(
@@ -172,9 +166,8 @@ def test_a_path_must_be_a_path(path):
         read_idx(path)
 
 
-@needs_mnist
-def test_the_mnist_files_are_read_whole():
-    for path in sorted(MNIST.glob("*.gz")):
+def test_the_mnist_files_are_read_whole(shared):
+    for path in sorted((shared / "mnist").glob("*.gz")):
         array = read_idx(path)
         unpacked = gzip.decompress(path.read_bytes())
         assert array.dtype == np.uint8

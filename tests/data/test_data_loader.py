@@ -54,13 +54,6 @@ def test_an_epoch_is_every_image_once_with_its_label(count, size, shuffle, seed)
     assert len(batches[-1][1]) == count - size * (len(batches) - 1)
 
 
-@given(counts, sizes)
-def test_drop_last_leaves_out_the_incomplete_batch(count, size):
-    loader = DataLoader(numbered(count), size, drop_last=True)
-    assert [len(labels) for _, labels in loader] == [size] * (count // size)
-    assert len(loader) == count // size
-
-
 @given(seeds, st.integers(0, 7))
 def test_an_epoch_follows_from_the_generator_state_at_its_start(seed, read):
     rng = np.random.default_rng(seed)
