@@ -12,7 +12,7 @@ import numpy as np
 
 from refboot.arrays import Floats
 
-FEW = 4  # where fewer than one term in FEW is not zero, only those are added
+FEW = 4  # if fewer than one term in FEW is not zero, only those are added
 
 
 def total(x: Floats) -> Floats:
@@ -35,10 +35,11 @@ def product(x: Floats, w: Floats) -> Floats:
     [[13.0, 16.0]]
     """
     acc, term = (np.zeros((len(x), w.shape[1]), np.float32) for _ in range(2))
+    few = FEW * np.count_nonzero(x) < x.size
     with np.errstate(over="ignore", invalid="ignore"):
-        for column, weights in zip(x.T, w, strict=True):
-            some = np.flatnonzero(column)
-            if FEW * len(some) < len(column):
+        for column, weights in zip(np.ascontiguousarray(x.T), w, strict=True):
+            if few:
+                some = column.nonzero()[0]
                 acc[some] += column[some, None] * weights
             else:
                 acc += np.multiply(column[:, None], weights, out=term)
