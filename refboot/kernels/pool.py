@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from refboot import reference
 from refboot.arrays import Floats
-from refboot.kernels.conv import conv_backward, conv_forward
+from refboot.kernels.conv import conv_forward, conv_input_backward
 from refboot.reference.conv import Pair
 
 
@@ -17,4 +17,6 @@ def pool_backward(
     grad: Floats, weight: Floats, size: Pair, stride: Pair, padding: Pair, dilation: Pair
 ) -> Floats:
     """See reference.pool_backward."""
-    return reference.pool_backward(grad, weight, size, stride, padding, dilation, conv_backward)
+    return reference.pool_backward(
+        grad, weight, size, stride, padding, dilation, conv_input_backward
+    )

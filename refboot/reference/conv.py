@@ -55,28 +55,44 @@ def conv_backward(
 ) -> tuple[Floats, Floats]:
     """Gradients of `conv_forward` with respect to x (N, C, H, W, T) and weight (O, C/G, K, L).
 
-    `grad` is that of z (N, O, H', W', T). Forward line: z += w * x for each c, i, j. So gx adds
-    w * gz over output channels, kernel rows and kernel columns; gw adds gz * x over samples,
-    output rows, output columns and steps, each in order. Spec: GRD-10.
+    `grad` is that of z (N, O, H', W', T). Forward line: z += w * x for each c, i, j. Spec: GRD-10.
     """
-    wide, w = _padded(x, padding, groups), weight.reshape(groups, -1, *weight.shape[1:])
-    (_, _, height, width, steps), size = x.shape, grad.shape[2:4]
+    gx = conv_input_backward(grad, weight, x.shape[2:4], stride, padding, dilation, groups)
+    wide, size = _padded(x, padding, groups), grad.shape[2:4]
     gz = grad.reshape(len(x), groups, -1, *grad.shape[2:])
-    gx = np.zeros_like(wide)
-    for o, i, j in itertools.product(range(w.shape[1]), *map(range, weight.shape[2:])):
-        rows, cols = _pixels(i, j, size, stride, dilation)
-        gx[:, :, :, rows, cols] += w[:, o, :, i, j, None, None, None] * gz[:, :, o, None]
-    top, left = padding
-    gx = gx[:, :, :, top : top + height, left : left + width].reshape(x.shape)
-
     places = [_pixels(i, j, size, stride, dilation) for i, j in np.ndindex(*weight.shape[2:])]
-    gw = np.empty_like(w)
+    gw = np.empty((groups, gz.shape[2], *weight.shape[1:]), np.float32)
     for g in range(groups):  # what each weight met, a row for each sample, pixel and step
         met = np.stack([wide[:, g, :, rows, cols] for rows, cols in places], axis=2)
-        met = np.moveaxis(met.reshape(len(x), -1, *size, steps), 1, -1).reshape(-1, w[0, 0].size)
-        own = np.moveaxis(gz[:, g], 1, -1).reshape(len(met), -1)
-        gw[g] = product(met.T, own).T.reshape(w[g].shape)
+        met = met.reshape(len(x), -1, *size, x.shape[-1])
+        met, own = (np.moveaxis(a, 1, -1).reshape(-1, a.shape[1]) for a in (met, gz[:, g]))
+        gw[g] = product(met.T, own).T.reshape(gw[g].shape)
     return gx, gw.reshape(weight.shape)
+
+
+def conv_input_backward(
+    grad: Floats,
+    weight: Floats,
+    size: tuple[int, ...],
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    groups: int,
+) -> Floats:
+    """Gradient of `conv_forward` with respect to its x, pictures of H x W = `size` pixels.
+
+    It adds w * gz over output channels, kernel rows and kernel columns, in order. Spec: GRD-10.
+    """
+    w = weight.reshape(groups, -1, *weight.shape[1:])
+    gz = grad.reshape(len(grad), groups, -1, *grad.shape[2:])
+    (p, q), (height, width) = padding, size
+    shape = len(grad), groups, weight.shape[1], height + 2 * p, width + 2 * q, grad.shape[-1]
+    gx = np.zeros(shape, np.float32)
+    for o, i, j in itertools.product(range(w.shape[1]), *map(range, weight.shape[2:])):
+        rows, cols = _pixels(i, j, grad.shape[2:4], stride, dilation)
+        gx[:, :, :, rows, cols] += w[:, o, :, i, j, None, None, None] * gz[:, :, o, None]
+    gx = gx[:, :, :, p : p + height, q : q + width]
+    return gx.reshape(len(grad), -1, height, width, grad.shape[-1])
 
 
 def _padded(x: Floats, padding: Pair, groups: int) -> Floats:
@@ -95,7 +111,9 @@ def _output(x: Floats, weight: Floats, stride: Pair, padding: Pair, dilation: Pa
     return height, width
 
 
-def _pixels(i: int, j: int, size: Pair, stride: Pair, dilation: Pair) -> tuple[slice, slice]:
+def _pixels(
+    i: int, j: int, size: tuple[int, ...], stride: Pair, dilation: Pair
+) -> tuple[slice, slice]:
     """Rows and columns of the padded picture that kernel position (i, j) meets."""
     rows, cols = (
         slice(at * dilation[k], at * dilation[k] + stride[k] * (size[k] - 1) + 1, stride[k])

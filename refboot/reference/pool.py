@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from refboot.arrays import Floats
-from refboot.reference.conv import Pair, conv_backward, conv_forward
+from refboot.reference.conv import Pair, conv_forward, conv_input_backward
 from refboot.reference.sums import total
 
 
@@ -43,15 +43,14 @@ def pool_backward(
     stride: Pair,
     padding: Pair,
     dilation: Pair,
-    conv: Callable[..., tuple[Floats, Floats]] = conv_backward,
+    conv_input: Callable[..., Floats] = conv_input_backward,
 ) -> Floats:
     """Gradient of `pool_forward` with respect to its x of H x W = `size` pixels.
 
     `grad` is that of z (N, C, H', W', T); the weight is not learned. Spec: GRD-11.
     """
     wide, gz = whole_size(size, weight.shape), grad.reshape(-1, 1, *grad.shape[2:])
-    x = np.zeros((len(gz), 1, *wide, grad.shape[-1]), np.float32)
-    gx, _ = conv(gz, x, weight[None, None], stride, padding, dilation, 1)
+    gx = conv_input(gz, weight[None, None], wide, stride, padding, dilation, 1)
     return gx.reshape(*grad.shape[:2], *gx.shape[2:])[:, :, : size[0], : size[1]]
 
 
