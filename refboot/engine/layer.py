@@ -1,4 +1,4 @@
-"""A layer as the engine's kernels take it: its constants, its weight, and room for its gradients."""
+"""A layer as the engine's kernels take it: its constants, its weight, and its gradients."""
 
 from __future__ import annotations
 

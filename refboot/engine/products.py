@@ -1,7 +1,7 @@
 """Kernels of the engine: products of matrices and sums of rows, each sum in the order of its index.
 
 Neighbours in a vector register are neighbours in memory (outputs, say), never terms of one sum. So
-the width of the processor's registers changes nothing. Letters: R rows, K terms of a sum, O outputs.
+the width of the registers changes nothing. Letters: R rows, K terms of a sum, O outputs.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ def leak(state, drive, keep):
 
 @inlined
 def step(total, u, v, neuron, spikes, volts):
-    """One step of a layer whose input is `total` (O,), in units of a weight: spikes and voltages."""
+    """One step of a layer, given its input `total` (O,) in units: spikes and voltages."""
     keep_i, keep_v, limit = neuron
     for o in range(total.size):
         now = np.int32(np.int32(total[o]) * np.int32(128))

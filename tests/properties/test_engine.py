@@ -2,6 +2,7 @@
 curves and points, over whole trainings; what it does not know, it leaves to the plain path.
 """
 
+import itertools
 import multiprocessing
 import threading
 
@@ -19,11 +20,9 @@ from refboot.routine import LayerMode, Mode
 from refboot.stats import LearningStat
 from refboot.training.step import evaluate, gradients, train_step
 
-pytest.importorskip("numba")
+numba = pytest.importorskip("numba")
 
-import itertools
-
-from refboot.engine import products, rates, spiking, weights
+from refboot.engine import products, spiking, weights  # noqa: E402 (needs Numba)
 
 TUTORIAL = {"threshold": 1.25, "current_decay": 1, "voltage_decay": 0.03}
 LEAKY = {"threshold": 0.75, "current_decay": 0.3, "voltage_decay": 0.2}
