@@ -82,7 +82,7 @@ def loaders(
             settings.degrees,
             translate=(settings.translate, settings.translate),
             scale=(1 - settings.scale, 1 + settings.scale),
-            shear=settings.shear or None,
+            shear=settings.shear,
         )
         transform.insert(0, augment)
     training = data.DataLoader(
