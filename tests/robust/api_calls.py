@@ -245,8 +245,6 @@ CALLS = {
     "AnnSampler.append": lambda: (AnnSampler().append, {"a": ones(2, 3, 4), "z": ones(2, 3, 4)}),
     "AnnSampler.restore": lambda: (AnnSampler().restore, {"points": ones(2, 5)}),
     "AnnSampler.soft_clear": lambda: (fitted().soft_clear, {"rng": rng()}),
-    "AnnSampler.draw": lambda: (fitted().draw, {"rng": rng()}),
-    "AnnSampler.keep": lambda: (fitted().keep, {"stay": np.ones(fitted().count, bool)}),
     "cross_entropy": lambda: (loss.cross_entropy, {"logits": ones(2, 3), "labels": [0, 1]}),
     "rate": lambda: (classifier.Rate.rate, {"spikes": ones(2, 3, 4)}),
     "confidence": lambda: (
