@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -59,9 +59,9 @@ class Normalize:
     """
 
     def __init__(self, mean: float | Sequence[float], std: float | Sequence[float]) -> None:
-        most, many = float(np.finfo(np.float32).max), range(1, 2**31)
-        means = _numbers("mean", mean, many, -most, most)
-        stds = _numbers("std", std, many, 2.0**-126, most)
+        most = float(np.finfo(np.float32).max)
+        means = _numbers("mean", mean, (), -most, most)
+        stds = _numbers("std", std, (), 2.0**-126, most)
         self.mean, self.std = (np.array(v, np.float32)[:, None, None] for v in (means, stds))
 
     def __call__(self, batch: Images, rng: np.random.Generator | None = None) -> Floats:
@@ -117,16 +117,17 @@ class RandomAffine:
         return resample(np.ascontiguousarray(batch), maps, batch.dtype.type(self.fill))
 
 
-def _numbers(name: str, value: object, counts: Iterable[int], low: float, high: float) -> Any:
-    """`value`, a number or a sequence of them, as a tuple of numbers in [low, high]."""
+def _numbers(name: str, value: object, counts: Sequence[int], low: float, high: float) -> Any:
+    """`value`, a number or a sequence of `counts` of them (any if empty), in [low, high]."""
     found = items(name, value) if isinstance(value, (tuple, list, np.ndarray)) else [value]
-    if len(found) not in counts:
-        raise ShapeError(name, f"of {len(found)} numbers", " or ".join(map(str, counts)))
+    if not found or (counts and len(found) not in counts):
+        expected = " or ".join(map(str, counts)) or "one or more"
+        raise ShapeError(name, f"of {len(found)} numbers", expected)
     return tuple(number(name, item, low, high) for item in found)
 
 
 def _ranges(
-    name: str, value: object, counts: Iterable[int], low: float, high: float
+    name: str, value: object, counts: Sequence[int], low: float, high: float
 ) -> tuple[float, ...]:
     """Ascending pairs within [low, high]; one number r stands for (-r, r)."""
     found = _numbers(name, value, counts, low, high)

@@ -306,14 +306,7 @@ CALLS = {
     ),
     "DataLoader": lambda: (
         DataLoader,
-        {
-            "dataset": dataset(),
-            "batch_size": 2,
-            "shuffle": False,
-            "transform": None,
-            "rng": rng(),
-            "drop_last": False,
-        },
+        {"dataset": dataset(), "batch_size": 2, "shuffle": False, "transform": None, "rng": rng()},
     ),
     "DataLoader.epoch": lambda: (DataLoader(dataset(), 2).epoch, {"start": 0}),
     "Compose": lambda: (Compose, {"transforms": [ToTensor()]}),
