@@ -8,6 +8,7 @@ but training.step knows this wing.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -94,6 +95,10 @@ def _plain_spikes(block: Input | Dense) -> bool:
 
 def _is(thing: object, kind: type) -> bool:
     """True if `thing` is of this very class and has no methods of its own."""
-    return type(thing) is kind and not any(
-        callable(getattr(kind, name, None)) for name in vars(thing)
-    )
+    return type(thing) is kind and not vars(thing).keys() & _methods(kind)
+
+
+@cache
+def _methods(kind: type) -> frozenset[str]:
+    """The names of the methods of a class."""
+    return frozenset(name for name in dir(kind) if callable(getattr(kind, name)))

@@ -19,10 +19,13 @@ def product(x, w, low, high, out):  # type: ignore[no-untyped-def]
 
     Each sum over k is taken in order. Terms where x is zero are left out if they are many.
     """
+    count = 0
     for n in range(len(x)):
-        row = out[n, low:high]
+        row, terms = out[n, low:high], x[n]
         row[:] = 0
-    if 3 * np.count_nonzero(x) < x.size:
+        for k in range(terms.size):
+            count += terms[k] != 0
+    if 3 * count < x.size:
         add_few(x, w, low, high, out)
     else:
         for first in range(0, len(w), BLOCK):

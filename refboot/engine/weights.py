@@ -29,20 +29,21 @@ def quantise(v, g, low, high, length, factor, weight, turned, whole, total):
         finite &= np.isfinite(by[o]) and np.isfinite(length[low + o])
     if not finite:
         return -1
-    for i in range(len(v)):
-        row, out = v[i, low:high], weight[i, low:high]
-        for o in range(by.size):
-            out[o] = min(max(np.rint(row[o] * by[o] * F(32)), F(-128)), F(127)) * UNIT
-    turn(weight, low, high, turned)
-    if len(whole):
-        sums[:] = 0
-        for i in range(len(v)):
-            row, out = weight[i, low:high], whole[i, low:high]
+    sums[:] = 0
+    for first in range(0, len(v), 8):
+        last = min(first + 8, len(v))
+        for i in range(first, last):
+            row, out = v[i, low:high], weight[i, low:high]
             for o in range(by.size):
-                units = np.int32(row[o] * F(32))
-                out[o] = np.int8(units)
-                sums[o] += units
-                size[o] += np.int32(abs(units))
+                out[o] = min(max(np.rint(row[o] * by[o] * F(32)), F(-128)), F(127)) * UNIT
+        turn(weight, first, last, low, high, turned)
+        for i in range(first, min(last, len(whole))):
+            out, units = weight[i, low:high], whole[i, low:high]
+            for o in range(by.size):
+                unit = np.int32(out[o] * F(32))
+                units[o] = np.int8(unit)
+                sums[o] += unit
+                size[o] += np.int32(abs(unit))
     return np.int64(size.max())
 
 
@@ -64,19 +65,19 @@ def lengths(v, low, high, length):
 
 
 @jit
-def turn(weight, low, high, turned):
-    """turned[low:high] (O, I) = weight[:, low:high] (I, O), eight inputs at a time."""
-    eights = len(weight) - len(weight) % 8
-    for i in range(0, eights, 8):
-        a, b, c, d = weight[i], weight[i + 1], weight[i + 2], weight[i + 3]
-        e, f, g, h = weight[i + 4], weight[i + 5], weight[i + 6], weight[i + 7]
-        for o in range(low, high):
-            out = turned[o, i : i + 8]
-            out[0], out[1], out[2], out[3] = a[o], b[o], c[o], d[o]
-            out[4], out[5], out[6], out[7] = e[o], f[o], g[o], h[o]
-    for i in range(eights, len(weight)):
-        for o in range(low, high):
-            turned[o, i] = weight[i, o]
+def turn(weight, first, last, low, high, turned):
+    """turned (O, I) = weight (I, O), for the inputs in [first, last), eight of them if possible."""
+    if last < first + 8:
+        for i in range(first, last):
+            for o in range(low, high):
+                turned[o, i] = weight[i, o]
+        return
+    a, b, c, d = weight[first], weight[first + 1], weight[first + 2], weight[first + 3]
+    e, f, g, h = weight[first + 4], weight[first + 5], weight[first + 6], weight[first + 7]
+    for o in range(low, high):
+        out = turned[o, first:last]
+        out[0], out[1], out[2], out[3] = a[o], b[o], c[o], d[o]
+        out[4], out[5], out[6], out[7] = e[o], f[o], g[o], h[o]
 
 
 @jit
