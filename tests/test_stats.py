@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refboot import files
 from refboot.errors import FormatError, MissingExtraError, RangeError, TypeMismatchError
 from refboot.stats import LearningStat, LearningStats
 
@@ -405,14 +406,12 @@ def test_sets_of_unequal_length_are_saved_whole(tmp_path: Path) -> None:
 def test_full_disk_leaves_the_old_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     after([((0.5, 50), None, None)]).save(tmp_path)
     old = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    write = Path.write_bytes
 
-    def write_some(path: Path, content: bytes) -> int:
-        write(path, content[:5])
+    def refuse(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", write_some)
-    with pytest.raises(OSError, match="No space"):
+    monkeypatch.setattr(files.os, "fsync", refuse)
+    with pytest.raises(FormatError, match="No space"):
         after([((0.25, 60), None, None)]).save(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == old
 

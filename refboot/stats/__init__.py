@@ -1,6 +1,4 @@
-"""Learning statistics: loss and accuracy by epoch, their printed lines, text files, curves and
-checkpoint form.
-"""
+"""Learning statistics: loss and accuracy of each epoch, printed, plotted, saved and restored."""
 
 from refboot.stats.learning_stat import LearningStat
 from refboot.stats.learning_stats import LearningStats

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Sized
-from typing import Any, Protocol
+import os
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
 
-from refboot.arrays import extra, whole
-from refboot.errors import FormatError
-from refboot.stats import curves, table
-from refboot.stats.learning_stat import LearningStat, count, expect_keys, real
+from refboot import files
+from refboot.arrays import whole
+from refboot.errors import FormatError, RangeError
+from refboot.stats import curves
+from refboot.stats.learning_stat import NAMES, LearningStat, Log, expect_keys, real
 
-_NAMES = ("loss_str", "loss_unit", "accuracy_str", "accuracy_unit")
-_COLOURS = {"training": "#0072B2", "validation": "#E69F00", "testing": "#CC3311"}
+Folder = str | os.PathLike[str]
 
-
-class Loader(Protocol):
-    """What `LearningStats.print` asks of a data loader to show the progress; its length is its
-    number of batches.
-    """
-
-    dataset: Sized
-    batch_size: int
-
-    def __len__(self) -> int:
-        """Batches in an epoch."""
+HEADS = {"training": "Train", "validation": "Valid", "testing": "Test"}
 
 
 class LearningStats:
-    """Training, validation and testing statistics of a run, each a LearningStat.
+    """The LearningStats `training`, `validation` and `testing` of a run.
 
-    `loss_str` and `accuracy_str` name the two in print, plots and files; `loss_unit` and
-    `accuracy_unit` follow the numbers. Raises TypeMismatchError for what is not text, RangeError
-    for what is not printable.
+    `loss_str` and `accuracy_str` name the two numbers in print, plots and files; `loss_unit` and
+    `accuracy_unit` follow them. Raises TypeMismatchError or RangeError unless printable text.
     """
 
     def __init__(
@@ -42,11 +34,9 @@ class LearningStats:
         accuracy_unit: str = "",
     ) -> None:
         names = (loss_str, loss_unit, accuracy_str, accuracy_unit)
-        self.training, self.validation, self.testing = (
-            LearningStat(*names),
-            LearningStat(*names),
-            LearningStat(*names),
-        )
+        self.training = LearningStat(*names)
+        self.validation = LearningStat(*names)
+        self.testing = LearningStat(*names)
         self.lines_printed = 0
 
     def update(self) -> None:
@@ -56,17 +46,14 @@ class LearningStats:
             stat.reset()
 
     def new_line(self) -> None:
-        """Let the next `print` begin below what is there, instead of over its last lines."""
+        """Let the next `print` begin below the last lines, not over them."""
         self.lines_printed = 0
 
     def __str__(self) -> str:
-        """`Train ... | Valid ... | Test  ...`: validation and testing only where they have
-        samples.
-        """
-        later = zip(table.HEADS[1:], self._stats()[1:], strict=True)
-        return f"Train {self.training}" + "".join(
-            f" | {head:5} {stat}" for head, stat in later if str(stat)
-        )
+        """`Train ... | Valid ... | Test  ...`; validation and testing only if they have samples."""
+        named = zip(HEADS.values(), map(str, self._stats()), strict=True)
+        shown = (f"{head:5} {text}" for head, text in named if text or head == "Train")
+        return " | ".join(shown)
 
     def print(
         self,
@@ -74,16 +61,21 @@ class LearningStats:
         iter: int | None = None,
         time_elapsed: float | None = None,
         header: Sequence[object] | None = None,
-        dataloader: Loader | None = None,
+        dataloader: Any = None,
     ) -> None:
-        """Print the statistics over the lines of the last call (by terminal control codes), the
-        `header` lines first.
+        """Print the statistics over the lines of the last call (by terminal control codes).
 
-        epoch, iter: counted from 0. time_elapsed: seconds, shown in ms. With `iter` and
-        `dataloader`, the samples seen so far are shown. Raises TypeMismatchError or RangeError for
-        bad numbers and an empty loader.
+        The `header` lines come first. epoch, iter: counted from 0. time_elapsed: seconds, shown in
+        ms. `dataloader` (with `dataset`, `batch_size` and a length) shows the samples seen instead
+        of `iter`. Raises TypeMismatchError or RangeError for bad numbers and an empty loader.
         """
-        first = f"Epoch {count('epoch', epoch):4d}" + _progress(iter, dataloader)
+        first = f"Epoch {whole('epoch', epoch, 0):4d}"
+        if iter is not None:
+            first += f": i = {whole('iter', iter, 0):5d} " if dataloader is None else ""
+        if iter is not None and dataloader is not None:
+            count = whole("samples of dataloader", len(dataloader.dataset))
+            seen, share = iter * dataloader.batch_size, 100 * iter / len(dataloader)
+            first += f": {seen:{len(str(count - 1))}}/{count} ({share:.0f}%)"
         if time_elapsed is not None:
             first += f", {real('time_elapsed', time_elapsed) * 1000:12.4f} ms elapsed"
         above = ["\033[2K" + str(line) for line in header or []]
@@ -96,106 +88,118 @@ class LearningStats:
         self,
         figures: tuple[Any, Any] = (1, 2),
         figsize: tuple[float, float] | None = None,
-        path: table.Folder | None = None,
+        path: Folder | None = None,
     ) -> tuple[Any, Any]:
-        """Draw loss and accuracy over the epochs; returns the two matplotlib Figures (a notebook
-        shows a Figure itself).
+        """Draw loss and accuracy over the epochs; returns the two matplotlib Figures.
 
-        figures: two numbers, kept as labels of new Figures, or two Figures to draw on. figsize:
-        inches. path: an existing folder, which gets loss.png and accuracy.png. pyplot's global
-        state is left alone. Raises MissingExtraError without matplotlib, FormatError for a missing
-        folder.
+        figures: two numbers, which label new Figures, or two Figures to draw on. figsize: inches.
+        path: an existing folder, which gets loss.png and accuracy.png. pyplot's global state does
+        not change. Raises MissingExtraError without matplotlib, FormatError for a missing folder.
         """
-        place = None if path is None else table.folder(path)
-        extra("matplotlib.figure", "viz")
-        loss, accuracy = (curves.blank(figure, figsize) for figure in figures)
-        stats = [
-            (name.capitalize(), colour, getattr(self, name)) for name, colour in _COLOURS.items()
-        ]
-        losses = [curves.Curve(name, colour, stat.loss_log) for name, colour, stat in stats]
-        accuracies = [curves.Curve(name, colour, stat.accuracy_log) for name, colour, stat in stats]
-        curves.draw(loss, self.training.loss_str, self.training.loss_unit, losses, min)
-        curves.draw(
-            accuracy, self.training.accuracy_str, self.training.accuracy_unit, accuracies, max
+        folder = None if path is None else _folder(path)
+        first = self.training
+        named = (
+            ("loss", first.loss_str, first.loss_unit, min),
+            ("accuracy", first.accuracy_str, first.accuracy_unit, max),
         )
-        if place is not None:
-            table.write_files(
-                {place / "loss.png": curves.png(loss), place / "accuracy.png": curves.png(accuracy)}
-            )
-        return loss, accuracy
+        drawn = []
+        for figure, (kind, name, unit, best) in zip(figures, named, strict=True):
+            drawn.append(curves.blank(figure, figsize))
+            curves.draw(drawn[-1], name, unit, self._logs(kind), best)
+            if folder is not None:
+                files.replace(folder / f"{kind}.png", curves.png(drawn[-1]))
+        return drawn[0], drawn[1]
 
-    def save(self, path: table.Folder = "") -> None:
-        """Write the logs as text into the existing folder `path`: loss.txt and accuracy.txt, named
-        after the two names.
+    def save(self, path: Folder = "") -> None:
+        """Write the logs as text into the existing folder `path`: by default loss.txt and
+        accuracy.txt.
 
-        The first line names the columns: one for each data set that logged a number. Then a line an
-        epoch, of numbers in 12.6f and `-` where the set logged none; lines end in CR LF. Raises
-        FormatError for a missing folder and RangeError for names that are no file names. A file is
-        replaced as a whole or not at all.
+        The first line names the columns: one for each data set that logged a number. Each epoch is
+        a line of numbers in 12.6f, `-` for none; lines end in CR LF. Raises FormatError for a
+        missing folder and RangeError for names that are no file names. Each file is replaced as a
+        whole or not at all.
         """
-        loss, accuracy = self._files(path)
-        stats = self._stats()
-        losses, accuracies = (
-            [stat.loss_log for stat in stats],
-            [stat.accuracy_log for stat in stats],
-        )
-        table.write_files({loss: table.table(losses), accuracy: table.table(accuracies)})
+        texts = []
+        for kind in ("loss", "accuracy"):
+            shown = {n: log for n, log in self._logs(kind).items() if set(log) - {None}}
+            lines = ["#" + "".join(f" {HEADS[name]:12}" for name in shown)]
+            for row in zip_longest(*self._logs(kind).values()):
+                cells = [c for c, name in zip(row, HEADS, strict=True) if name in shown]
+                lines.append("".join(f"{'-':>12} " if c is None else f"{c:12.6f} " for c in cells))
+            texts.append("".join(line + "\r\n" for line in lines).encode())
+        for file, text in zip(self._files(path), texts, strict=True):
+            files.replace(file, text)
 
-    def load(self, path: table.Folder = "") -> None:
-        """Replace logs and records by what `save` (or lava-dl) wrote into the folder `path`, to its
-        six decimals.
+    def load(self, path: Folder = "") -> None:
+        """Replace logs and best values by what `save` (or lava-dl) wrote, to its six decimals.
 
         The running epoch starts anew. Raises FormatError for files that are missing, damaged or of
         unequal length, and then changes nothing.
         """
-        losses, accuracies = (table.read_table(file) for file in self._files(path))
-        if len(losses[0]) != len(accuracies[0]):
-            raise FormatError(
-                "the accuracy file",
-                f"of {len(accuracies[0])} epochs",
-                f"{len(losses[0])}, as the loss file",
-            )
-        for stat, loss_log, accuracy_log in zip(self._stats(), losses, accuracies, strict=True):
+        losses, accuracies = (_read_table(file) for file in self._files(path))
+        if len(losses["Train"]) != len(accuracies["Train"]):
+            raise FormatError("the accuracy file", "of other length", "that of the loss file")
+        for stat, head in zip(self._stats(), HEADS.values(), strict=True):
             stat.reset()
-            stat.restore(stat.to_dict() | {"loss_log": loss_log, "accuracy_log": accuracy_log})
+            logs = {"loss_log": losses[head], "accuracy_log": accuracies[head]}
+            stat.restore(stat.to_dict() | logs)
 
     def to_dict(self) -> dict[str, Any]:
-        """All that a checkpoint needs in plain Python values, fit for JSON (NaN as Python's json
-        writes it).
-        """
-        names = {name: getattr(self.training, name) for name in _NAMES}
-        return names | {name: getattr(self, name).to_dict() for name in _COLOURS}
+        """All that a checkpoint needs as plain values for JSON (NaN as Python's json has it)."""
+        names = {name: getattr(self.training, name) for name in NAMES}
+        return names | {name: getattr(self, name).to_dict() for name in HEADS}
 
     @classmethod
     def from_dict(cls, state: Mapping[str, Any]) -> LearningStats:
-        """The statistics whose `to_dict()` gave `state`.
+        """The statistics that `to_dict` described.
 
         Raises FormatError for missing or unknown keys and bad logs, TypeMismatchError or RangeError
         for bad numbers.
         """
-        expect_keys("learning stats", state, [*_NAMES, *_COLOURS])
-        stats = cls(*(state[name] for name in _NAMES))
-        for name in _COLOURS:
+        expect_keys("learning stats", state, [*NAMES, *HEADS])
+        stats = cls(*(state[name] for name in NAMES))
+        for name in HEADS:
             getattr(stats, name).restore(state[name])
         return stats
 
     def _stats(self) -> list[LearningStat]:
         return [self.training, self.validation, self.testing]
 
-    def _files(self, path: table.Folder) -> list[Any]:
-        return table.files(path, (self.training.loss_str, self.training.accuracy_str))
+    def _logs(self, kind: str) -> dict[str, Log]:
+        return {name: getattr(getattr(self, name), f"{kind}_log") for name in HEADS}
+
+    def _files(self, path: Folder) -> list[Path]:
+        names = (self.training.loss_str, self.training.accuracy_str)
+        if names[0] == names[1] or any(not name or {"/", "\\"} & set(name) for name in names):
+            raise RangeError("loss_str and accuracy_str", names, "distinct file names")
+        return [_folder(path) / f"{name}.txt" for name in names]
 
 
-def _progress(iteration: int | None, loader: Loader | None) -> str:
-    """The samples seen so far where the loader is known, else the iteration, else nothing."""
-    if iteration is None:
-        return ""
-    count("iter", iteration)
-    if loader is None:
-        return f": i = {iteration:5d} "
-    samples, batches = (
-        whole("samples of dataloader", len(loader.dataset)),
-        whole("batches of dataloader", len(loader)),
-    )
-    seen = iteration * loader.batch_size
-    return f": {seen:{len(str(samples - 1))}}/{samples} ({100.0 * iteration / batches:.0f}%)"
+def _folder(path: Folder) -> Path:
+    folder = files.as_path("path", "." if path == "" else path)
+    if not folder.is_dir():
+        raise FormatError("path", repr(str(path)), "an existing folder")
+    return folder
+
+
+def _read_table(file: Path) -> dict[str, Log]:
+    """The logs by head that `save` or lava-dl wrote; FormatError names the file and line."""
+    try:
+        title, *rows = file.read_bytes().decode().splitlines()
+    except (OSError, ValueError) as error:
+        raise FormatError(str(file), "unreadable", "what LearningStats.save writes") from error
+    heads = title.removeprefix("#").split()
+    if not title.startswith("#") or heads != [head for head in HEADS.values() if head in heads]:
+        expected = f"# and some of {', '.join(HEADS.values())}, in this order"
+        raise FormatError(f"{file} line 1", repr(title), expected)
+    logs: dict[str, Log] = {head: [] for head in HEADS.values()}
+    for number, row in enumerate(rows, 2):
+        try:
+            cells = [None if cell == "-" else float(cell) for cell in row.split()]
+            values = dict(zip(heads, cells, strict=True))
+        except ValueError as error:
+            expected = f"{len(heads)} numbers or -"
+            raise FormatError(f"{file} line {number}", repr(row), expected) from error
+        for head, log in logs.items():
+            log.append(values.get(head))
+    return logs
