@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import signal
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from refboot.arrays import extra
-from refboot.cli.interrupt import at_the_next_step
 from refboot.errors import MissingExtraError, RangeError
 from refboot.routine import LayerMode
 from refboot.settings import CONV, DATASETS, DIGITS, DIGITS_CONV, NEEDS, Settings, preset
@@ -90,6 +91,31 @@ def run(chosen: argparse.Namespace) -> int:
     print(f"Saved: {training.folder}/best.h5")
     print(f"digest of the trained network: {found['digest']}")
     return 0
+
+
+@contextmanager
+def at_the_next_step() -> Iterator[Callable[[], None]]:
+    """Inside the block the first Ctrl-C is only noted; a second one interrupts at once.
+
+    Yields a function to call after each step: it raises KeyboardInterrupt if Ctrl-C was noted.
+    (Python drops a KeyboardInterrupt that is raised inside a destructor.)
+    """
+    asked = False
+
+    def note(number: int, frame: Any) -> None:
+        nonlocal asked
+        asked = True
+        signal.signal(signal.SIGINT, before)
+
+    def check() -> None:
+        if asked:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def progress() -> tuple[Track, Callable[[str], None]]:

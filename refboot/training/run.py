@@ -52,9 +52,8 @@ class Run:
         checkpoint_steps: int = 0,
         on_trouble: str = "stop",
     ) -> None:
-        self.settings = arrays.instance(
-            "settings", settings, Settings, "a refboot.settings.Settings"
-        )
+        arrays.instance("settings", settings, Settings, "a refboot.settings.Settings")
+        self.settings = settings
         resume, overwrite = arrays.flag("resume", resume), arrays.flag("overwrite", overwrite)
         self.checkpoint_steps = arrays.whole("checkpoint_steps", checkpoint_steps, 0)
         self.guard = Guard(on_trouble)
@@ -69,11 +68,6 @@ class Run:
         except BaseException:
             self.place.release()
             raise
-
-    @property
-    def finished(self) -> bool:
-        """True if every epoch is done."""
-        return self.epoch >= self.settings.epochs
 
     def run(
         self, report: Report = print, track: Track = lambda epoch, iteration, total, mode: None
@@ -92,7 +86,7 @@ class Run:
             self._broken = True
             while self.notices:
                 report(self.notices.pop(0))
-            while not self.finished:
+            while self.epoch < self.settings.epochs:
                 self.run_epoch(report, track)
             found = self.results()
             self._broken = False
@@ -102,8 +96,19 @@ class Run:
 
     def run_epoch(self, report: Report, track: Track) -> None:
         """Train, test, report, log and save one epoch, or the rest of one."""
-        begun, epoch = time.perf_counter(), self.epoch
-        self._train(track)
+        begun, epoch, total = time.perf_counter(), self.epoch, len(self.training)
+        self._data_state = self.generators["data"].bit_generator.state
+
+        def after(iteration: int, mode: LayerMode) -> None:
+            track(epoch, iteration, total, mode)
+            self.iteration = done = iteration + 1
+            if self.checkpoint_steps and done % self.checkpoint_steps == 0 and done < total:
+                self.checkpoint()
+
+        self.optimizer.lr = self.settings.lr_at(epoch)
+        start, stat = self.iteration, self.stats.training
+        parts = self.network, self.optimizer, self.training.epoch(start), self.scheduler
+        train_epoch(*parts, epoch, stat, after, self.guard, start)
         trained = time.perf_counter()
         mode = self.scheduler.mode(epoch, 0, train=False)
         with self.guard.at(epoch, self.iteration):
@@ -200,26 +205,10 @@ class Run:
         self.stats.save(self.folder)
         self.place.write_settings(self.settings.to_dict())
         self.notices = [f"Passed over: {what}" for what in found.damaged]
-        if self.finished:
-            self.notices.append(
-                f"The run in {self.folder} is finished: all {self.epoch} epochs are done"
-            )
-        else:
-            self.notices.append(f"Resumed in epoch {self.epoch}, step {self.iteration}")
-
-    def _train(self, track: Track) -> None:
-        epoch, total, start = self.epoch, len(self.training), self.iteration
-        self._data_state = self.generators["data"].bit_generator.state
-
-        def after(iteration: int, mode: LayerMode) -> None:
-            track(epoch, iteration, total, mode)
-            self.iteration = done = iteration + 1
-            if self.checkpoint_steps and done % self.checkpoint_steps == 0 and done < total:
-                self.checkpoint()
-
-        self.optimizer.lr = self.settings.lr_at(epoch)
-        parts = self.network, self.optimizer, self.training.epoch(start), self.scheduler
-        train_epoch(*parts, epoch, self.stats.training, after, self.guard, start)
+        notice = f"Resumed in epoch {self.epoch}, step {self.iteration}"
+        if self.epoch >= self.settings.epochs:
+            notice = f"The run in {self.folder} is finished: all {self.epoch} epochs are done"
+        self.notices.append(notice)
 
     def _spiking(self, mode: LayerMode, stat: LearningStat, report: Report) -> None:
         """Report and record an SNN test; save the network if it is the best so far."""
@@ -247,26 +236,20 @@ class Run:
 
     def _line(self, mode: LayerMode, seconds: float, test_seconds: float) -> dict[str, Any]:
         """The epoch's line of log.jsonl."""
-        train, test = self.stats.training, self.stats.testing
-        line: dict[str, Any] = {
-            "epoch": self.epoch,
-            "test_mode": mode.base_mode.name,
-            "train_loss": train.loss,
-            "train_accuracy": train.accuracy,
-            "test_loss": test.loss,
-            "test_accuracy": test.accuracy,
-            "grad_norms": self.network.grad_norms(),
-            "seconds": round(seconds, 3),
-            "test_seconds": round(test_seconds, 3),
-            "digest": self.digest,
-        }
+        line: dict[str, Any] = {"epoch": self.epoch, "test_mode": mode.base_mode.name}
+        for name, stat in (("train", self.stats.training), ("test", self.stats.testing)):
+            line |= {f"{name}_loss": stat.loss, f"{name}_accuracy": stat.accuracy}
+        line |= {"grad_norms": self.network.grad_norms(), "digest": self.digest}
+        line |= {"seconds": round(seconds, 3), "test_seconds": round(test_seconds, 3)}
         if mode.base_mode is Mode.SNN:
             line["curves"] = {
                 name.removesuffix(".curve.knots"): knots.tolist()
                 for name, knots in self.network.state().items()
                 if name.endswith(".curve.knots")
             }
-        return line | ({"trouble": list(self.guard.notes.values())} if self.guard.notes else {})
+        if self.guard.notes:
+            line["trouble"] = list(self.guard.notes.values())
+        return line
 
 
 def resumed_settings(folder: str | os.PathLike[str], given: Mapping[str, Any]) -> Settings:

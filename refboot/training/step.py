@@ -51,11 +51,10 @@ def train_step(
     """
     _check(network=network, mode=mode, stat=stat, guard=guard)
     if not all(callable(getattr(optimizer, name, None)) for name in ("zero_grad", "step")):
-        raise TypeMismatchError(
-            "optimizer", f"a {type(optimizer).__name__}", "an optimiser with zero_grad and step"
-        )
+        got = f"a {type(optimizer).__name__}"
+        raise TypeMismatchError("optimizer", got, "an optimiser with zero_grad and step")
     fit_guard = guard if mode.base_mode is Mode.FIT else None
-    if fit_guard is not None:
+    if fit_guard:
         fit_guard.sampled(network)
     optimizer.zero_grad()
     plan = engine.plan(network)
@@ -63,7 +62,7 @@ def train_step(
     if plan is None or found is None:
         plan, found = None, gradients(network, x, labels, mode)
     loss, rates = found
-    if fit_guard is not None:
+    if fit_guard:
         fit_guard.fitted(network, mode)
     if guard is None or guard.passes(loss, (plan or network).grad_norms()):
         optimizer.step() if plan is None else plan.update(optimizer)
@@ -140,12 +139,10 @@ def _check(**given: object) -> None:
 def _pairs(batches: Batches) -> Iterator[tuple[Floats, Ints]]:
     """The batches, each checked to be a pair (x, labels); raises TypeMismatchError."""
     if not isinstance(batches, Iterable) or isinstance(batches, (str, bytes, np.ndarray)):
-        raise TypeMismatchError(
-            "batches", f"a {type(batches).__name__}", "an iterable of pairs (x, labels)"
-        )
+        got = f"a {type(batches).__name__}"
+        raise TypeMismatchError("batches", got, "an iterable of pairs (x, labels)")
     for batch in batches:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-            raise TypeMismatchError(
-                "one of the batches", f"a {type(batch).__name__}", "a pair (x, labels)"
-            )
+            got = f"a {type(batch).__name__}"
+            raise TypeMismatchError("one of the batches", got, "a pair (x, labels)")
         yield batch[0], batch[1]
