@@ -161,12 +161,12 @@ class Run:
             raise RangeError("num_sample_iter", got, "fewer, so that a fit follows")
         self.network = build(settings, network_rng)
         self.digest = self.network.digest()
-        self.optimizer = Adam(self.network.parameters(), lr=settings.lr)
+        self.optimizer: Adam = Adam(self.network.parameters(), lr=settings.lr)
         self.scheduler: Scheduler = Scheduler(
             settings.num_sample_iter, settings.sample_period, settings.crossover_epochs
         )
         self.stats: LearningStats = LearningStats()
-        self.generators = {"network": network_rng, "data": data_rng}
+        self.generators: dict[str, np.random.Generator] = {"network": network_rng, "data": data_rng}
         self._data_state = data_rng.bit_generator.state
 
     def _begin(self, overwrite: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -136,7 +136,7 @@ def _check(**given: object) -> None:
             arrays.instance(name, value, *KINDS[name])
 
 
-def _pairs(batches: Batches) -> Iterator[tuple[Floats, Ints]]:
+def _pairs(batches: Iterable[Any]) -> Iterator[tuple[Floats, Ints]]:
     """The batches, each checked to be a pair (x, labels); raises TypeMismatchError."""
     if not isinstance(batches, Iterable) or isinstance(batches, (str, bytes, np.ndarray)):
         got = f"a {type(batches).__name__}"
