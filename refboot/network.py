@@ -135,7 +135,7 @@ class Network:
         """The first 16 hex digits of the SHA-256 of `state`, in sorted order of names.
 
         Each array is its name in UTF-8, a zero byte, its sizes as decimal numbers joined by "x", a
-        zero byte, and its values as little-endian bytes in C order.
+        zero byte, and its values as little-endian bytes in C order. Spec: TRN-15.
         """
         found = hashlib.sha256()
         for name, array in sorted(self.state().items()):

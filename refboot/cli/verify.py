@@ -32,6 +32,8 @@ def add(commands: Any) -> None:
     option("--clause", action="append", default=[], metavar="ID", help=text)
     text = "only this case, or the cases that match this pattern; can be repeated"
     option("--case", action="append", default=[], metavar="ID", help=text)
+    text = "ask for every bit: the claim 'reproducible' of the spec"
+    option("--reproducible", action="store_true", help=text)
     text = "folder of the vectors (default: those of the package)"
     option("--vectors", metavar="DIR", help=text)
     text = "lines 'CASE REASON': the known failures of the backend"
@@ -47,10 +49,11 @@ def run(chosen: argparse.Namespace) -> int:
     try:
         backend = asked(chosen)
         known = vectors.read(chosen.vectors)
-        cases = verify.chosen(known, chosen.level, chosen.clause, chosen.case)
+        bits = chosen.reproducible
+        cases = verify.chosen(known, chosen.level, chosen.clause, chosen.case, bits)
         file = chosen.expected_failures
         expected = verify.read_expected(file, known) if file else {}
-        found = verify.verify(backend, cases, expected)
+        found = verify.verify(backend, cases, expected, known, bits)
         words = report.FORMS[chosen.report](found) + "\n"
         if chosen.output:
             Path(chosen.output).write_text(words, encoding="utf-8")

@@ -64,6 +64,8 @@ def beyond(expected: np.ndarray, got: np.ndarray, tolerance: Tolerance) -> np.nd
                 else np.abs(expected - got) > allowed(expected, tolerance)
             )
         else:
+            if expected.dtype == np.float32 and got.dtype == np.float64:
+                got = got.astype(np.float32)  # a float32 answer in a wider type
             e, g = expected.astype(np.float64), got.astype(np.float64)
             apart = ~((e == g) | (np.isnan(e) & np.isnan(g)))
             if tolerance.kind != "exact":

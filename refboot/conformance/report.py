@@ -36,9 +36,12 @@ def text(report: Report) -> str:
             )
         )
     conforms = ", ".join(map(str, report.conforms)) or "none"
-    lines.append(
-        f"{len(report.having(PASSED))} of {len(report.results)} cases passed; every case passed up to level: {conforms}"
-    )
+    passed = f"{len(report.having(PASSED))} of {len(report.results)} cases passed"
+    lines.append(f"{passed}; levels of which every case ran and passed: {conforms}")
+    if report.exact:
+        lines.append(
+            f"Reproducible, every bit of every case: {'yes' if report.reproducible else 'no'}"
+        )
     return "\n".join(lines)
 
 
@@ -100,7 +103,12 @@ def as_json(report: Report) -> str:
         }
         for found in report.diagnoses
     ]
-    head = {"backend": report.backend, "conforms": report.conforms, "exit_code": report.exit_code}
+    head = {
+        "backend": report.backend,
+        "conforms": report.conforms,
+        "reproducible": report.reproducible,
+        "exit_code": report.exit_code,
+    }
     return json.dumps(head | {"diagnoses": diagnoses, "results": results}, indent=1)
 
 

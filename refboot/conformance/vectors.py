@@ -96,6 +96,7 @@ def index_text(cases: list[Case], spec_version: str) -> str:
             "inputs": [_written(v) for v in op.inputs],
             "outputs": [_written(v) for v in op.outputs],
         }
+        | ({"optional": True} if op.optional else {})
         for name, op in OPERATIONS.items()
     }
     mistakes = {mutant.name: {"clause": mutant.clause, "text": mutant.text} for mutant in MUTANTS}

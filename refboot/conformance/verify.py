@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from refboot.conformance.backend import Answer, Backend
-from refboot.conformance.case import Case
+from refboot.conformance.case import EXACT, Case
 from refboot.conformance.compare import Difference, difference
 from refboot.conformance.diagnosis import Diagnosis, diagnose
 from refboot.errors import FormatError, RangeError
@@ -37,11 +38,16 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
-    """What came of all cases, and the mutants that give the answers of the failed ones."""
+    """What came of all cases, and the mutants that give the answers of the failed ones.
+
+    `known` counts the cases that the vectors hold, by level; `exact` is true if every bit was asked.
+    """
 
     backend: str
     results: tuple[Result, ...]
     diagnoses: tuple[Diagnosis, ...]
+    known: Mapping[int, int]
+    exact: bool = False
 
     def having(self, *statuses: str) -> list[Result]:
         """The results with one of these statuses."""
@@ -49,20 +55,20 @@ class Report:
 
     @property
     def conforms(self) -> list[int]:
-        """The levels of which every case that was run passed, and so did every one below; 5 stands
-        on 1 alone.
+        """The levels whose cases all ran and passed, as did those of every level below; 5 stands on
+        1 alone.
         """
-        whole = {
-            level: all(r.status == PASSED for r in self.results if r.case.level == level)
-            for level in self.levels
-        }
-        return [
-            level
-            for level in self.levels
-            if all(
-                whole.get(below, False) for below in ([1, 5] if level == 5 else range(1, level + 1))
-            )
-        ]
+        passed = Counter(r.case.level for r in self.having(PASSED) if not r.case.operation.optional)
+        whole = {level for level, count in self.known.items() if passed[level] == count}
+        below = {level: {1, 5} if level == 5 else set(range(1, level + 1)) for level in whole}
+        return sorted(level for level in whole if below[level] <= whole)
+
+    @property
+    def reproducible(self) -> bool:
+        """True if every case was asked in every bit, and all passed."""
+        mandatory = sum(not r.case.operation.optional for r in self.results)
+        whole = sum(self.known.values()) == mandatory < len(self.results)
+        return self.exact and whole and len(self.having(PASSED)) == len(self.results)
 
     @property
     def levels(self) -> list[int]:
@@ -78,17 +84,29 @@ class Report:
 
 
 def verify(
-    backend: Backend, cases: Iterable[Case], expected: Mapping[str, str] | None = None
+    backend: Backend,
+    cases: Iterable[Case],
+    expected: Mapping[str, str] | None = None,
+    known: Iterable[Case] | None = None,
+    exact: bool = False,
 ) -> Report:
     """Ask `backend` all `cases`; `expected` names those that it should fail (patterns like
     `fit-*`), each with a reason.
+
+    `known` are all cases there are (by default `cases`): a level of which some were left out is not
+    claimed. `exact` asks for every bit: the claim "reproducible".
     """
+    cases = [replace(case, tolerance=EXACT) if exact else case for case in cases]
+    counts = Counter(
+        case.level for case in (cases if known is None else known) if not case.operation.optional
+    )
     results = tuple(
         judged(case, backend.answer(case), reason_for(case, expected or {})) for case in cases
     )
     failed = {r.case.id: (r.case, r.answer) for r in results if r.status in (FAILED, EXPECTED)}
     passed = [r.case for r in results if r.status in (PASSED, UNEXPECTED)]
-    return Report(backend.name, results, tuple(diagnose(failed, passed)) if failed else ())
+    diagnoses = tuple(diagnose(failed, passed)) if failed else ()
+    return Report(backend.name, results, diagnoses, counts, exact)
 
 
 def judged(case: Case, answer: Answer, reason: str | None) -> Result:
@@ -125,10 +143,16 @@ def fault(case: Case, answer: Answer) -> tuple[str, Difference | None]:
 
 
 def chosen(
-    cases: list[Case], levels: list[int], clauses: list[str], names: list[str]
+    cases: list[Case],
+    levels: list[int],
+    clauses: list[str],
+    names: list[str],
+    optional: bool = False,
 ) -> list[Case]:
     """The cases of the levels, clauses and ids (patterns) asked for; an empty list asks for all.
-    Raises RangeError for an id in none.
+
+    Cases that only the claim "reproducible" needs are left out unless `optional` or named. Raises
+    RangeError for an id in none.
     """
     for name in names:
         if not any(fnmatchcase(case.id, name) for case in cases):
@@ -143,6 +167,7 @@ def chosen(
         if (not levels or case.level in levels)
         and (not clauses or set(clauses) & set(case.clauses))
         and (not names or any(fnmatchcase(case.id, name) for name in names))
+        and (optional or clauses or names or not case.operation.optional)
     ]
 
 

@@ -3,7 +3,7 @@ product and each addition by itself to float32.
 
 A plain double loop in C without fused multiply-add is this rule. In NumPy the summed axis is a
 Python loop, because NumPy's own sums and products state no order. A term that is zero may be left
-out: a sum that starts at +0 is never -0. Spec: NUM-11.
+out: a sum that starts at +0 is never -0. Spec: NUM-11, NUM-12.
 """
 
 from __future__ import annotations

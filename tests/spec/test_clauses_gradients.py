@@ -15,7 +15,7 @@ from refboot.neuron.cuba import Neuron
 from refboot.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 from refboot.ops import Ops
 from refboot.optim import Parameter
-from refboot.reference import rates
+from refboot.reference.draws import uniform
 from refboot.reference.fixed_point import to_real, to_state
 from refboot.routine import Mode
 from refboot.synapse import Dense
@@ -252,7 +252,7 @@ def test_gradient_of_the_shift_goes_back(rng: Rng):
 def test_gradient_of_dropout_is_its_mask(rng: Rng):
     """GRD-14, NRM-9, NRM-10: one draw per sample and neuron."""
     drop, g = Dropout(0.3, np.random.default_rng(5)), normal(rng, 4, 5, 6)
-    draws = np.random.default_rng(5).random((4, 5))
+    draws = uniform(np.random.default_rng(5), 0, 1, (4, 5))
     factor = np.where(draws >= 0.3, np.float32(1) / np.float32(1 - 0.3), np.float32(0))[..., None]
     assert drop.forward(g, True).tolist() == (g * factor).tolist()
     assert drop.backward(g).tolist() == (g * factor).tolist()

@@ -2,6 +2,7 @@
 step.
 """
 
+import hashlib
 import math
 from itertools import product
 
@@ -16,8 +17,9 @@ from refboot.network import Network
 from refboot.neuron import Dropout
 from refboot.ops import Ops
 from refboot.optim import SGD, Adam, Parameter
-from refboot.reference import fit
-from refboot.reference.synapse import row_norm
+from refboot.reference import elementary, fit
+from refboot.reference.draws import permutation, uniform, words
+from refboot.reference.sampling import half
 from refboot.routine import LayerMode, Mode, Scheduler
 from refboot.settings import Settings
 from refboot.stats import LearningStat
@@ -88,7 +90,8 @@ def test_dropout_acts_on_spikes_and_on_rates(rng: Rng):
     for mode, given in ((Mode.SNN, x), (Mode.ANN, x[..., :1])):
         whole = block.forward(given, mode)
         block.neuron.drop = Dropout(0.5, np.random.default_rng(3))
-        mask = np.where(np.random.default_rng(3).random((3, 4)) >= 0.5, 2, 0)[..., None]
+        drawn = uniform(np.random.default_rng(3), 0, 1, (3, 4))
+        mask = np.where(drawn >= 0.5, 2, 0)[..., None]
         assert block.forward(given, mode).tolist() == (whole * mask).tolist()
         block.training = False
         assert block.forward(given, mode).tolist() == whole.tolist()
@@ -347,29 +350,58 @@ def test_initial_weights_and_the_order_of_draws():
 
 def test_draws_of_a_pass_come_block_by_block(rng: Rng):
     """TRN-8: the half of a block's fit, then its mask, then the next block."""
-    drawn: list[tuple[str, int]] = []
-
-    class Watched(np.random.Generator):
-        """A generator that says how many words were drawn."""
-
-        def __init__(self, name):
-            super().__init__(np.random.PCG64(0))
-            self.name = name
-
-        @property
-        def bit_generator(self):
-            return self
-
-        def random_raw(self, count):
-            drawn.append((self.name, count))
-            return super().bit_generator.random_raw(count)
-
+    own, twin = (np.random.Generator(np.random.PCG64(0)) for _ in range(2))
     blocks = [dense(rng), dense(rng, 4, 4)]
-    for name, block in zip("ab", blocks, strict=True):
-        block.neuron.drop = Dropout(0.5, np.random.default_rng(0))
-        block.neuron.drop.rng = block.f.rng = Watched(name)
-    Network(blocks, (6,), T).forward(np.ones((2, 6)), LayerMode(0, Mode.FIT))
-    assert drawn == [("a", 0), ("a", 8), ("b", 0), ("b", 8)]  # no points; a mask of 2 x 4
+    for block in blocks:
+        block.neuron.drop, block.f.rng = Dropout(0.5, own), own
+    network, x = Network(blocks, (6,), T), np.ones((3, 6), np.float32)
+    network.eval()  # no masks yet
+    network.forward(x, LayerMode(0, Mode.SAMPLE))
+    network.train()
+    points = [block.f.points.copy() for block in blocks]
+    network.forward(x, LayerMode(0, Mode.FIT))
+    for block, before in zip(blocks, points, strict=True):
+        assert block.f.points.tolist() == before[:, half(twin, 12)].tolist()
+        uniform(twin, 0, 1, (3, 4))
+    assert own.bit_generator.random_raw() == twin.bit_generator.random_raw()
+
+
+def test_draws_are_made_of_raw_words():
+    """NUM-15, written out once more in Python's whole numbers."""
+
+    def seeded() -> Rng:
+        return np.random.Generator(np.random.PCG64(np.random.SeedSequence(11)))
+
+    raw = [int(word) for word in np.random.PCG64(np.random.SeedSequence(11)).random_raw(40)]
+    assert [int(word) for word in words(seeded(), 40)] == raw
+    assert uniform(seeded(), -1, 3, 40).tolist() == [-1 + 4 * ((w >> 11) / 2**53) for w in raw]
+    assert permutation(seeded(), 40).tolist() == sorted(range(40), key=lambda i: raw[i])
+    stay = [raw[0] >> i & 1 for i in range(40)]
+    for word in raw[1:]:
+        surplus = sum(stay) - 20
+        if surplus and stay[word % 40] == (surplus > 0):
+            stay[word % 40] ^= 1
+    assert half(seeded(), 40).tolist() == [bool(s) for s in stay]
+
+
+def test_subnormal_numbers_are_kept():
+    """NUM-14: nothing in this process flushes them to zero."""
+    assert elementary.check_subnormals()
+
+
+def test_digest_is_of_names_sizes_and_bytes(rng: Rng):
+    """TRN-15: any change of a value, and only that, changes the digest."""
+    network = Network([dense(rng), cuba.Affine(NEURON, 4, 2, rng=rng)], (6,), T)
+    total = hashlib.sha256()
+    for name in sorted(state := network.state()):
+        sizes = "x".join(str(n) for n in state[name].shape)
+        total.update(name.encode() + b"\0" + sizes.encode() + b"\0" + state[name].tobytes())
+    first = network.digest()
+    assert first == total.hexdigest()[:16]
+    network.forward(np.ones((3, 6), np.float32), LayerMode(0, Mode.ANN))
+    assert network.digest() == first
+    network.parameters()[0].data[0, 0] += np.float32(1e-3)
+    assert network.digest() != first
 
 
 @pytest.mark.parametrize("requires_grad", [False, True])

@@ -68,6 +68,7 @@ def leaks() -> Iterator[Case]:
     yield ask("leaky-back", "leaky_backward", "GRD-2 GRD-3 GRD-15", grad=grad, decay=i8([123]))
     yield ask("leaky-back-channels", "leaky_backward", "GRD-2 LIF-3", grad=grad, decay=DECAYS)
     yield ask("leaky-back-one-step", "leaky_backward", "GRD-2", grad=grad[..., :1], decay=DECAYS)
+    grad, y = draw.real(2, 6, 12, low=-0.2), draw.whole(2, 6, 12, low=-2000, high=8000)
     yield ask("decay-gradient", "leaky_decay_backward", "GRD-4", ulps(8), gx=grad, y=y, shared=True)
     yield ask(
         "decay-gradient-channels",
@@ -168,6 +169,16 @@ def weights() -> Iterator[Case]:
     )
     v, g, gw = draw.real(6, 10), draw.real(6, low=-3, high=3), draw.real(6, 10)
     yield ask("weight-norm-back", "weight_norm_backward", "GRD-7", ulps(16), grad=gw, v=v, g=g)
+    still = v * f4([1, 0, 1, 1, 0, 1])[:, None]
+    yield ask(
+        "weight-norm-back-zero-row",
+        "weight_norm_backward",
+        "GRD-7",
+        ulps(16),
+        grad=gw,
+        v=still,
+        g=g,
+    )
     near = Tolerance("absolute", 1e-6)  # the gradient for v is zero, a difference of equals
     yield ask(
         "weight-norm-back-one-input",

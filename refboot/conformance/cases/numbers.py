@@ -27,6 +27,8 @@ def cases() -> Iterator[Case]:
     yield from weights()
     yield from thresholds_and_decays()
     yield from states()
+    yield from functions()
+    yield from draws()
 
 
 def weights() -> Iterator[Case]:
@@ -154,3 +156,27 @@ def states() -> Iterator[Case]:
         g=None,
         mask=None,
     )
+
+
+def functions() -> Iterator[Case]:
+    """The polynomials and the powers, in every bit."""
+    draw = Draw(3)
+    edges = f4(0, -1e-8, -0.34657359, -0.3465736, -1, -86.99999, -87, -87.00001, -1e4)
+    yield ask("exp-edges", "exp_negative", "NUM-13", x=edges)
+    yield ask("exp-random", "exp_negative", "NUM-13", x=draw.real(200, low=-90, high=0))
+    edges = f4(0, 2**-126, 0.5, 0.70710677, 0.7071068, 0.99999994, 1, 1.0000001, 2, 10, 3e38)
+    yield ask("log-edges", "log", "NUM-13", x=edges)
+    yield ask("log-random", "log", "NUM-13", x=draw.real(200, low=0, high=100))
+    for base, exponent in ((0.9, 1), (0.9, 7), (0.999, 1000), (0.999, 187_500), (0.5, 0)):
+        yield ask(f"power-{exponent}", "power", "NUM-13", base=base, exponent=exponent)
+
+
+def draws() -> Iterator[Case]:
+    """Draws from a seed, in every bit."""
+    for seed in (0, 7):
+        yield ask(f"words-{seed}", "draw_words", "NUM-15", seed=seed, count=20)
+    bounds = {"low": -0.125, "high": 0.125}
+    yield ask("uniform", "draw_uniform", "NUM-15", seed=7, count=50, **bounds)
+    yield ask("permutation", "draw_permutation", "NUM-15", seed=7, count=50)
+    for count in (1, 2, 63, 64, 65, 200):
+        yield ask(f"half-of-{count}", "draw_half", "NUM-15 SAM-4", seed=count, count=count)

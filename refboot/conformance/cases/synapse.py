@@ -68,6 +68,8 @@ def learned() -> Iterator[Case]:
     yield ask(
         "weight-norm-one-input", "weight_norm_forward", "SYN-5", ulps(4), v=v[:, :1].copy(), g=g
     )
+    still = v * f4([1, 0, 1, 1, 0])[:, None]
+    yield ask("weight-norm-zero-row", "weight_norm_forward", "SYN-5", ulps(4), v=still, g=g)
     mask = draw.spikes(5, 12, rate=0.5)
     ties = ((draw.whole(5, 12, low=-140, high=140) + 0.5) / 32).astype(np.float32)
     yield ask("synapse-plain", "dense_synapse", "SYN-4 NUM-2", x=s, v=v, g=None, mask=None)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from refboot.conformance.case import Case, Tolerance
+from refboot.conformance.case import EXACT, Case, Tolerance
 from refboot.conformance.cases.ask import Draw, ask, f4, i8, ulps
 
 SIZE, BATCH, CLASSES = 8, 6, 3
@@ -123,6 +124,13 @@ def traces() -> Iterator[Case]:
     yield trace("hybrid", "TRN-12 MOD-10 MOD-11 MOD-12 GRD-12", 73, crossover_epochs=i8([1, 2]))
     yield trace("delayed", "TRN-12 MOD-7", 74, delay_shift=True)
     yield trace("all-spiking", "TRN-12 MOD-1", 75, num_sample_iter=8, sample_period=1)
+    for name, seed, change in (
+        ("sgd", 71, {}),
+        ("adam", 72, {"optimizer": "adam", "lr": 0.01}),
+        ("hybrid", 73, {"crossover_epochs": i8([1, 2])}),
+    ):
+        run = trace(name, "TRN-15 NUM-11 NUM-12", seed, **change)
+        yield replace(run, id=f"state-{name}", op="training_state", tolerance=EXACT)
 
 
 def trace(name: str, clauses: str, seed: int, **change: Any) -> Case:

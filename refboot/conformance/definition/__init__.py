@@ -1,108 +1,38 @@
-"""Every operation of the table computed by the definition: the backend that the vectors are made
-from, and that mutants change.
+"""Every operation of the table, computed by refboot.reference: what the vectors are made from, and
+what the mutants change.
+
+Layers and a whole training run are put together here from the operations alone, without refboot's
+objects, so that vectors and package check each other.
 """
 
-from refboot.conformance.definition.blocks import (
-    affine_block,
-    dense_block,
-    dense_sample,
-    dense_synapse,
-    dense_synapse_backward,
-    exchange_dense,
-    exchange_input,
-    input_block,
-    input_drive,
-    input_synapse,
-    input_synapse_backward,
-    integer_drive,
-)
-from refboot.conformance.definition.neurons import neuron_backward, neuron_forward
-from refboot.conformance.definition.norms import (
-    batch_norm,
-    batch_norm_backward,
-    exchange_norm,
-    norm_exponent,
-    normed_rates,
-    normed_sample,
-)
-from refboot.conformance.definition.parts import (
-    curve_backward,
-    delay_backward,
-    delay_forward,
-    dropout_backward,
-    dropout_forward,
-    fit_curve,
-    flatten,
-    hold,
-    keep_half,
-    keep_newest,
-    load_curve,
-    mean_rate,
-    mean_rate_backward,
-    sample_points,
-    schedule,
-)
-from refboot.conformance.definition.spatial import conv_synapse, pool_synapse
-from refboot.conformance.definition.trace import (
-    cross_entropy,
-    initial_weight,
-    predict,
-    training_trace,
-)
-from refboot.reference import *  # noqa: F403
-from refboot.reference.fixed_point import (
-    decay_mantissa,
-    shift_to_zero,
-    threshold_mantissa,
-    to_real,
-    to_state,
+from refboot import reference
+from refboot.conformance.definition import chance, layers, norms, rates, synapses, trace
+from refboot.reference import elementary, fixed_point, sampling
+from refboot.reference import rates as steps
+
+PARTS = (
+    layers,
+    synapses,
+    norms,
+    rates,
+    trace,
+    chance,
+    reference,
+    fixed_point,
+    elementary,
+    sampling,
+    steps,
 )
 
-__all__ = [
-    "affine_block",
-    "batch_norm",
-    "batch_norm_backward",
-    "conv_synapse",
-    "cross_entropy",
-    "curve_backward",
-    "decay_mantissa",
-    "delay_backward",
-    "delay_forward",
-    "dense_block",
-    "dense_sample",
-    "dense_synapse",
-    "dense_synapse_backward",
-    "dropout_backward",
-    "dropout_forward",
-    "exchange_dense",
-    "exchange_input",
-    "exchange_norm",
-    "fit_curve",
-    "flatten",
-    "hold",
-    "initial_weight",
-    "input_block",
-    "input_drive",
-    "input_synapse",
-    "input_synapse_backward",
-    "integer_drive",
-    "keep_half",
-    "keep_newest",
-    "load_curve",
-    "mean_rate",
-    "mean_rate_backward",
-    "neuron_backward",
-    "neuron_forward",
-    "norm_exponent",
-    "normed_rates",
-    "normed_sample",
-    "pool_synapse",
-    "predict",
-    "sample_points",
-    "schedule",
-    "shift_to_zero",
-    "threshold_mantissa",
-    "to_real",
-    "to_state",
-    "training_trace",
-]
+
+class Definition:
+    """The operations by their names in the table; each is looked up when it is called."""
+
+    def __getattr__(self, name: str) -> object:
+        for part in PARTS:
+            if name in vars(part):
+                return vars(part)[name]
+        raise AttributeError(name)
+
+
+definition = Definition()

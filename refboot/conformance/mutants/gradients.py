@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from refboot.conformance.definition import blocks, parts
+from refboot import reference
+from refboot.conformance.definition import layers
 from refboot.conformance.mutants.mutant import Mutant
-from refboot.reference import fixed_point, leaky, spike, synapse
+from refboot.reference import fixed_point, leaky, rates, spike, synapse
 
 Array = np.ndarray
 quantize_backward, leaky_backward = fixed_point.quantize_8bit_backward, leaky.leaky_backward
@@ -16,7 +17,7 @@ dense_backward, norm_backward, input_backward = (
     synapse.weight_norm_backward,
     synapse.input_backward,
 )
-dense = blocks.dense
+dense = layers.dense
 
 
 def unrounded_clip(grad: Array, x: Array) -> Array:
@@ -67,7 +68,7 @@ def stops_at_spikes(
 def one_step_leak(grad: Array, decay: Array) -> Array:
     """The leak's gradient over one step only."""
     keep = leaky.per_channel(1 - decay / 4096, grad.ndim - 1)[..., None]
-    return grad + keep * parts.delay_backward(grad)
+    return grad + keep * rates.delay_backward(grad)
 
 
 def no_leak(grad: Array, decay: Array) -> Array:
@@ -111,15 +112,15 @@ def dense_as(*, masked: bool = True, real_weight: bool = False):  # type: ignore
 
     def forward(
         x: Array, v: Array, g: Array | None, mask: Array | None = None
-    ) -> tuple[Array, blocks.Backward]:
+    ) -> tuple[Array, layers.Backward]:
         z, _ = dense(x, v, g, mask)
-        full = blocks.full_weight(v, g, mask)
+        full = layers.full_weight(v, g, mask)
 
         def backward(grad: Array) -> tuple[Array, ...]:
-            gx, gw = dense_backward(grad, x, full if real_weight else blocks.quantised(full))
+            gx, gw = dense_backward(grad, x, full if real_weight else reference.quantize_8bit(full))
             gw = quantize_backward(gw, full)
             gw = gw * mask if masked and mask is not None else gw
-            return (gx, gw, blocks.NONE) if g is None else (gx, *norm_backward(gw, v, g))
+            return (gx, gw, layers.NONE) if g is None else (gx, *norm_backward(gw, v, g))
 
         return z, backward
 
@@ -322,7 +323,7 @@ MUTANTS = [
         "delay gradient shifted forward",
         "GRD-13",
         "shifted as the spikes were",
-        {"delay_backward": parts.delay_forward},
+        {"delay_backward": rates.delay_forward},
     ),
     Mutant(
         "dropout gradient not masked",

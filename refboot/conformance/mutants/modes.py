@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from refboot.conformance.definition import blocks, parts, trace
-from refboot.conformance.definition.neurons import Cell
+from refboot.conformance.definition import layers, rates, synapses, trace
+from refboot.conformance.definition.layers import Cell
 from refboot.conformance.mutants.mutant import Mutant
-from refboot.reference import loss, optim
-from refboot.routine import LayerMode, Mode, Scheduler
+from refboot.reference import loss, optim, schedule
+from refboot.reference import rates as bridge
+from refboot.reference.schedule import Mode
 
 Array = np.ndarray
-spikes, weights, dense_sample = blocks.spikes, trace.Net.weights, blocks.dense_sample
-base_mode, mode_of = Scheduler._base_mode, LayerMode.of
+spikes, weights, dense_sample = layers.spikes, trace.Net.weights, layers.dense_sample
+base_mode, layer_mode = schedule.base_mode, schedule.layer_mode
 cross_entropy_forward, cross_entropy_backward = (
     loss.cross_entropy_forward,
     loss.cross_entropy_backward,
 )
-sgd_step, adam_step, initial_weight = optim.sgd_step, optim.adam_step, trace.initial_weight
+sgd_step, adam_step, initial_weight = optim.sgd_step, optim.adam_step, synapses.initial_weight
 
 
 def mask_per_step(x: Array, kept: Array, p: float, training: bool) -> Array:
     """A mask that moves on by one neuron at each step."""
     masks = np.stack([np.roll(kept, t, axis=1) for t in range(x.shape[-1])], axis=-1)
-    return x * masks * parts.survivor_scale(p) if training else x
+    return x * masks * rates.survivor_scale(p) if training else x
 
 
 def unscaled(x: Array, kept: Array, p: float, training: bool) -> Array:
@@ -33,24 +36,24 @@ def unscaled(x: Array, kept: Array, p: float, training: bool) -> Array:
 
 def other_mask(x: Array, kept: Array, p: float, training: bool) -> Array:
     """The dropped kept and the kept dropped."""
-    return x * ((1 - kept) * parts.survivor_scale(p))[..., None] if training else x
+    return x * ((1 - kept) * rates.survivor_scale(p))[..., None] if training else x
 
 
 def always_drops(x: Array, kept: Array, p: float, training: bool) -> Array:
     """Dropout in evaluation, too."""
-    return x * (kept * parts.survivor_scale(p))[..., None]
+    return x * (kept * rates.survivor_scale(p))[..., None]
 
 
 def delayed_anyway(
     z: Array, of: Cell, shift: bool, kept: Array | None = None, p: float = 0
-) -> tuple[Array, blocks.Backward]:
+) -> tuple[Array, layers.Backward]:
     """The delay shift whether asked for or not."""
     return spikes(z, of, True, kept, p)
 
 
 def never_delayed(
     z: Array, of: Cell, shift: bool, kept: Array | None = None, p: float = 0
-) -> tuple[Array, blocks.Backward]:
+) -> tuple[Array, layers.Backward]:
     """No delay shift."""
     return spikes(z, of, False, kept, p)
 
@@ -71,51 +74,55 @@ def stale_weights(self: trace.Net, i: int) -> list[Array]:
     return weights(self, i) if i == 0 else known[i]
 
 
-def fit_one_early(self: Scheduler, epoch: int, iteration: int, train: bool) -> Mode:
+def fit_one_early(epoch: int, iteration: int, *rest: Any) -> Mode:
     """FIT in place of the last SAMPLE."""
-    return base_mode(self, epoch, iteration + 1, train)
+    return base_mode(epoch, iteration + 1, *rest)
 
 
-def samples_once_more(self: Scheduler, epoch: int, iteration: int, train: bool) -> Mode:
+def samples_once_more(epoch: int, iteration: int, *rest: Any) -> Mode:
     """One more SAMPLE before FIT."""
-    return base_mode(self, epoch, max(iteration - 1, 0), train)
+    return base_mode(epoch, max(iteration - 1, 0), *rest)
 
 
-def never_fits(self: Scheduler, epoch: int, iteration: int, train: bool) -> Mode:
+def never_fits(*asked: Any) -> Mode:
     """ANN where FIT should be."""
-    found = base_mode(self, epoch, iteration, train)
+    found = base_mode(*asked)
     return Mode.ANN if found is Mode.FIT else found
 
 
-def periods_from_one(self: Scheduler, epoch: int, iteration: int, train: bool) -> Mode:
+def periods_from_one(epoch: int, iteration: int, train: bool, samples: int, period: int) -> Mode:
     """Sampling in epochs 1, 1 + period, ..."""
-    return base_mode(self, epoch + self.sample_period - 1, iteration, train)
+    return base_mode(epoch + period - 1, iteration, train, samples, period)
 
 
-def evaluates_as_ann(self: Scheduler, epoch: int, iteration: int, train: bool) -> Mode:
+def evaluates_as_ann(epoch: int, iteration: int, train: bool, *plan: Any) -> Mode:
     """Evaluation never spikes."""
-    return base_mode(self, epoch, iteration, train) if train else Mode.ANN
+    return base_mode(epoch, iteration, train, *plan) if train else Mode.ANN
 
 
-def evaluates_as_snn(self: Scheduler, epoch: int, iteration: int, train: bool) -> Mode:
+def evaluates_as_snn(epoch: int, iteration: int, train: bool, *plan: Any) -> Mode:
     """Evaluation always spikes."""
-    return base_mode(self, epoch, iteration, train) if train else Mode.SNN
+    return base_mode(epoch, iteration, train, *plan) if train else Mode.SNN
 
 
-def crossover_before_sample(self: LayerMode, layer: int) -> Mode:
+def crossover_before_sample(layer: int, base: Mode, crossover: int) -> Mode:
     """Crossed layers are SNN, not SAMPLE, while the others sample."""
-    return Mode.SNN if layer < self.crossover else self.base_mode
+    return Mode.SNN if layer < crossover else base
 
 
-def crossover_from_output(self: LayerMode, layer: int) -> Mode:
+def crossover_from_output(layer: int, base: Mode, crossover: int) -> Mode:
     """The last layers cross over first."""
-    return mode_of(self, 3 - layer)
+    return layer_mode(3 - layer, base, crossover)
 
 
-def counts_repeats(self: Scheduler, epoch: int) -> int:
+def counts_repeats(samples: int, period: int, marks: Array, layers: int, *asked: Array) -> Array:
     """The crossover grows whenever it is asked for."""
-    self.__dict__["asked"] = self.__dict__.get("asked", 0) + (epoch in self.crossover_epochs)
-    return self.__dict__["asked"]
+    crossed, found = 0, []
+    for epoch, iteration, train in zip(*(a.tolist() for a in asked), strict=True):
+        crossed += epoch in marks
+        base = base_mode(epoch, iteration, bool(train), samples, period)
+        found.append([layer_mode(layer, base, crossed).value for layer in range(layers)])
+    return np.array(found)
 
 
 def summed(logits: Array, labels: Array) -> tuple[float, Array]:
@@ -263,7 +270,7 @@ MUTANTS = [
         "delay shift to earlier",
         "MOD-7",
         "spikes come one step early",
-        {"delay_forward": parts.delay_backward},
+        {"delay_forward": bridge.delay_backward},
     ),
     Mutant(
         "sampled after dropout and delay",
@@ -281,13 +288,13 @@ MUTANTS = [
         "bridge sums",
         "MOD-12",
         "the sum over time in place of the mean",
-        {"mean_rate": lambda x: x.sum(axis=-1, keepdims=True)},
+        {"mean_rate_forward": lambda x: x.sum(axis=-1, keepdims=True)},
     ),
     Mutant(
         "bridge takes the last step",
         "MOD-12",
         "the last step in place of the mean",
-        {"mean_rate": lambda x: x[..., -1:]},
+        {"mean_rate_forward": lambda x: x[..., -1:]},
     ),
     Mutant(
         "flatten by column",
@@ -315,56 +322,47 @@ MUTANTS = [
         "fit one iteration early",
         "MOD-8",
         "FIT takes the place of the last SAMPLE",
-        {"Scheduler._base_mode": fit_one_early},
+        {"base_mode": fit_one_early},
     ),
     Mutant(
-        "fit one iteration late",
-        "MOD-8",
-        "one SAMPLE too many",
-        {"Scheduler._base_mode": samples_once_more},
+        "fit one iteration late", "MOD-8", "one SAMPLE too many", {"base_mode": samples_once_more}
     ),
-    Mutant("no fit", "MOD-8", "ANN where FIT should be", {"Scheduler._base_mode": never_fits}),
+    Mutant("no fit", "MOD-8", "ANN where FIT should be", {"base_mode": never_fits}),
     Mutant(
         "periods counted from one",
         "MOD-8",
         "sampling starts in epoch 1",
-        {"Scheduler._base_mode": periods_from_one},
+        {"base_mode": periods_from_one},
     ),
     Mutant(
-        "evaluation always ANN",
-        "MOD-9",
-        "never evaluated as SNN",
-        {"Scheduler._base_mode": evaluates_as_ann},
+        "evaluation always ANN", "MOD-9", "never evaluated as SNN", {"base_mode": evaluates_as_ann}
     ),
     Mutant(
-        "evaluation always SNN",
-        "MOD-9",
-        "never evaluated as ANN",
-        {"Scheduler._base_mode": evaluates_as_snn},
+        "evaluation always SNN", "MOD-9", "never evaluated as ANN", {"base_mode": evaluates_as_snn}
     ),
     Mutant(
         "crossed layers do not sample",
         "MOD-10",
         "SNN for the first layers in SAMPLE",
-        {"LayerMode.of": crossover_before_sample},
+        {"layer_mode": crossover_before_sample},
     ),
     Mutant(
         "crossover from the output",
         "MOD-10",
         "the last layers spike first",
-        {"LayerMode.of": crossover_from_output},
+        {"layer_mode": crossover_from_output},
     ),
     Mutant(
         "crossover one epoch late",
         "MOD-11",
         "counted where epoch > landmark",
-        {"Scheduler.crossover": lambda s, epoch: sum(e < epoch for e in s.crossover_epochs)},
+        {"crossover": lambda epoch, marks: sum(e < epoch for e in marks)},
     ),
     Mutant(
         "crossover grows when asked",
         "MOD-11",
         "asking twice counts twice",
-        {"Scheduler.crossover": counts_repeats},
+        {"schedule": counts_repeats},
     ),
     Mutant(
         "loss summed",

@@ -11,8 +11,6 @@ from unittest import mock
 
 import numpy as np
 
-from refboot import routine
-
 CHANGED = ("refboot.reference", "refboot.conformance.definition")
 
 
@@ -48,14 +46,7 @@ def places(name: str) -> list[tuple[Any, str]]:
     modules = [module for key, module in sorted(sys.modules.items()) if key.startswith(CHANGED)]
     if "." in name:
         owner, _, attribute = name.partition(".")
-        return [
-            (
-                next(
-                    vars(module)[owner] for module in [routine, *modules] if owner in vars(module)
-                ),
-                attribute,
-            )
-        ]
+        return [(next(vars(m)[owner] for m in modules if owner in vars(m)), attribute)]
     original = next(
         f for m in modules if (f := vars(m).get(name)) is not None and f.__module__ == m.__name__
     )

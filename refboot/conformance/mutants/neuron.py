@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from refboot.conformance.definition import neurons
+from refboot.conformance.definition import layers
 from refboot.conformance.mutants.mutant import Mutant
 from refboot.reference import cuba, leaky, spike
 from refboot.reference.fixed_point import shift_to_zero, to_real, to_state
@@ -111,14 +111,14 @@ def cell_off_grid(
     voltage_decay: float,
     tau_grad: float = 1,
     scale_grad: float = 1,
-) -> neurons.Cell:
+) -> layers.Cell:
     """A cell whose surrogate takes the threshold as it was given."""
     found = original_cell(threshold, current_decay, voltage_decay, tau_grad, scale_grad)
-    tau, scale = neurons.surrogate(threshold, tau_grad, scale_grad)
+    tau, scale = spike.surrogate_constants(threshold, tau_grad, scale_grad)
     return found._replace(tau=tau, scale=scale)
 
 
-original_cell = neurons.cell
+original_cell = layers.cell
 
 MUTANTS = [
     Mutant(
@@ -253,19 +253,19 @@ MUTANTS = [
         "surrogate tau without threshold",
         "SPK-5",
         "tau = 100 tau_grad",
-        {"surrogate": lambda th, tau, scale: (100 * tau, 0.1 * scale)},
+        {"surrogate_constants": lambda th, tau, scale: (100 * tau, 0.1 * scale)},
     ),
     Mutant(
         "surrogate tau without 100",
         "SPK-5",
         "tau = tau_grad * threshold",
-        {"surrogate": lambda th, tau, scale: (tau * th, 0.1 * scale)},
+        {"surrogate_constants": lambda th, tau, scale: (tau * th, 0.1 * scale)},
     ),
     Mutant(
         "surrogate scale without 0.1",
         "SPK-5",
         "scale = scale_grad",
-        {"surrogate": lambda th, tau, scale: (100 * tau * th, scale)},
+        {"surrogate_constants": lambda th, tau, scale: (100 * tau * th, scale)},
     ),
     Mutant(
         "surrogate of the given threshold",

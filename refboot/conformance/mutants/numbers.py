@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from refboot.conformance.definition import blocks, neurons
+from refboot import reference
+from refboot.conformance.definition import layers, synapses
 from refboot.conformance.mutants.mutant import Mutant
-from refboot.reference import fixed_point, synapse
+from refboot.reference import draws, fixed_point, synapse
 
 Array = np.ndarray
 LOW, HIGH = -4.0, 3.96875
@@ -29,7 +30,7 @@ def wrapped(x: Array) -> Array:
 
 def decays_in_float64(
     threshold: float, current_decay: float, voltage_decay: float, *surrogate: float
-) -> neurons.Cell:
+) -> layers.Cell:
     """A neuron whose decays are rounded once, from float64."""
     i_decay, v_decay = (
         np.array([np.rint(4096 * decay)], np.int64) for decay in (current_decay, voltage_decay)
@@ -46,7 +47,7 @@ def column_norm(v: Array, g: Array) -> Array:
 
 def quantised_before(v: Array, g: Array | None, mask: Array | None = None) -> Array:
     """The weight with v quantised before the norm is taken."""
-    return original_full(blocks.quantised(v), g, mask)
+    return original_full(reference.quantize_8bit(v), g, mask)
 
 
 def without_norm(v: Array, g: Array | None, mask: Array | None = None) -> Array:
@@ -64,13 +65,13 @@ def bare_bias(x: Array, weight: Array, bias: Array) -> Array:
     return x * weight
 
 
-original_cell = neurons.cell
-original_full = blocks.full_weight
+original_cell, dense_backward, words = layers.cell, synapse.dense_backward, draws.words
+original_full = layers.full_weight
 
 
 original_norm, original_drive, fixed_decay = (
     synapse.row_norm,
-    blocks.integer_drive,
+    synapses.integer_drive,
     fixed_point.decay_mantissa,
 )
 
@@ -83,7 +84,53 @@ def cut_to_real(y: Array) -> Array:
     )
 
 
+def divided_anyway(values: Array, norm: Array) -> Array:
+    """A quotient that is NaN or infinite for a row of zeros."""
+    return values / norm
+
+
+def in_doubles(x: Array) -> Array:
+    """A sum in float64, rounded once."""
+    return x.sum(axis=0, dtype=np.float64).astype(np.float32)
+
+
+def product_in_doubles(x: Array, w: Array) -> Array:
+    """A matrix product in float64, rounded once."""
+    return (x.astype(np.float64) @ w).astype(np.float32)
+
+
+def steps_first(grad: Array, x: Array, weight: Array) -> tuple[Array, Array]:
+    """The weight's gradient summed over steps, then samples."""
+    turned = (a.transpose(2, 1, 0) for a in (grad, x))
+    return dense_backward(grad, x, weight)[0], dense_backward(*turned, weight)[1]
+
+
 MUTANTS = [
+    Mutant(
+        "sums in float64",
+        "NUM-11",
+        "sums and products are rounded once",
+        {"total": in_doubles, "product": product_in_doubles},
+    ),
+    Mutant("row of zeros divided", "SYN-5", "a row of zeros gives NaN", {"_ratio": divided_anyway}),
+    Mutant(
+        "sum over steps, then samples",
+        "NUM-12",
+        "the weight's gradient takes the steps first",
+        {"dense_backward": steps_first},
+    ),
+    Mutant(
+        "exponential of a library",
+        "NUM-13",
+        "another last bit than the polynomial's",
+        {"exp_negative": lambda x: np.exp(x.astype(np.float64)).astype(np.float32)},
+    ),
+    Mutant(
+        "draws cut to 32 bits",
+        "NUM-15",
+        "a number from the upper half of a word",
+        {"uniform": lambda rng, low, high, n: low + (high - low) * ((words(rng, n) >> 32) / 2**32)},
+    ),
     Mutant(
         "weight half up",
         "NUM-2",

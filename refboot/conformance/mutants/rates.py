@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from refboot.conformance.definition import parts
+from refboot.conformance.definition import rates
 from refboot.conformance.mutants.mutant import Mutant
 from refboot.reference import fit, pwl
 
@@ -165,7 +165,7 @@ def closed(a: Array, low: float, high: float) -> Array:
     return (a >= low) & (a <= high)
 
 
-original_anchor, pool_falling, keep_half = fit.anchor, fit.pool_falling, parts.keep_half
+original_anchor, pool_falling, keep_half = fit.anchor, fit.pool_falling, rates.keep_half
 mean, lower = (lambda x: float(x.mean())), (lambda x: float(np.sort(x)[(len(x) - 1) // 2]))
 
 
@@ -176,7 +176,7 @@ def forgotten(
     return original_fit(z, a, knots if len(a) else None, slopes, *rest)  # type: ignore[arg-type]
 
 
-original_fit = parts.fit_curve
+original_fit = rates.fit_curve
 
 MUTANTS = [
     Mutant(

@@ -228,7 +228,7 @@ MUTANTS = [
         "running variance of n - 1",
         "NRM-2",
         "n / (n - 1) in place of n / (n + 1)",
-        {"share": lambda x: (n := x.size // x.shape[1]) / (n - 1)},
+        {"shared": lambda v, x: v * np.float32((n := x.size // x.shape[1]) / (n - 1))},
     ),
     Mutant(
         "mean a constant",

@@ -1,7 +1,7 @@
-"""refboot itself as a backend: its operations, and its neurons, blocks, scheduler and training for
-what is above them.
+"""refboot itself as a backend: its operations, and its layers, scheduler and training for what is
+above them.
 
-`refboot verify refboot.conformance.own:numba` (or `:reference`) holds the package against its own
+`refboot verify refboot.conformance.own:numba` (or `:reference`) checks the package against its own
 vectors.
 """
 
@@ -11,8 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from refboot import ops
-from refboot.conformance.own import blocks, parts, spatial
-from refboot.reference import fixed_point
+from refboot.conformance.definition import chance
+from refboot.conformance.own import blocks, parts
+from refboot.reference import elementary, fixed_point, rates
 
 
 class Own:
@@ -24,12 +25,13 @@ class Own:
         self.choice = choice
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        found = next(
-            (vars(module)[name] for module in (parts, blocks, spatial) if name in vars(module)),
-            None,
-        )
-        if found is None:
-            return getattr(ops.resolve(self.choice) if name in ops.NAMES else fixed_point, name)
+        places = parts, blocks, chance, ops.resolve(self.choice), fixed_point, rates, elementary
+        for place in places:
+            found = getattr(place, name, None)
+            if found is not None:
+                break
+        else:
+            raise AttributeError(name)
 
         def run(*arguments: Any) -> Any:
             with ops.use(self.choice):

@@ -1,67 +1,57 @@
-"""refboot's neurons, synapses and samplers, asked as the table of operations asks."""
+"""refboot's neurons, synapses, norms and samplers, asked as the table of operations asks."""
 
 from __future__ import annotations
 
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
-from refboot import arrays, loss
+from refboot import arrays, loss, ops
 from refboot.ann_sampler import AnnSampler
-from refboot.block import base
-from refboot.block import cuba as block
-from refboot.conformance.own.replay import SEED, Permutations, Replay
+from refboot.block.base import checked_curve
+from refboot.block.plain import Flatten
 from refboot.network import Network
 from refboot.neuron import Dropout, cuba
+from refboot.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 from refboot.optim import Parameter
-from refboot.reference import fit, rates
+from refboot.reference import fit, fixed_point
+from refboot.reference.norm import norm_std
 from refboot.routine import LayerMode, Mode, Scheduler
-from refboot.synapse import Dense, Scalar, Weight
+from refboot.synapse import Conv, Dense, Pool, Scalar, Weight
 
 Array = np.ndarray
 NONE = np.zeros(0, np.float32)
-delay_forward, delay_backward = rates.delay_forward, rates.delay_backward
-mean_rate, mean_rate_backward = rates.mean_rate_forward, rates.mean_rate_backward
+RNG = np.random.Generator(np.random.PCG64(np.random.SeedSequence(0)))  # what it draws is replaced
 cross_entropy = loss.cross_entropy
 
 
-def make_neuron(threshold: float, i: float, v: float, **others: Any) -> cuba.Neuron:
-    """A CUBA neuron."""
-    return cuba.Neuron(threshold, i, v, **others)
+class Permutations:
+    """For `AnnSampler.soft_clear`: known permutations, one after the other."""
+
+    def __init__(self, known: Any) -> None:
+        self.known = list(known)
+
+    def permutation(self, n: int) -> Array:
+        """The next of them."""
+        return self.known.pop(0)[:n]
 
 
 def neuron_forward(
     z: Array, threshold: float, i: float, v: float, graded: bool, calls: int
 ) -> Array:
     """Spikes over several calls with persistent state."""
-    neuron = make_neuron(threshold, i, v, graded_spike=bool(graded), persistent_state=True)
-    z = arrays.floats("z", z)
-    return np.concatenate(
-        [neuron.forward(np.ascontiguousarray(piece)) for piece in np.split(z, calls, axis=-1)],
-        axis=-1,
-    )
+    neuron = cuba.Neuron(threshold, i, v, graded_spike=bool(graded), persistent_state=True)
+    pieces = np.split(arrays.floats("z", z), calls, axis=-1)
+    return np.concatenate([neuron.forward(np.ascontiguousarray(p)) for p in pieces], axis=-1)
 
 
 def neuron_backward(
-    grad: Array,
-    z: Array,
-    threshold: float,
-    i: float,
-    v: float,
-    tau: float,
-    scale: float,
-    graded: bool,
+    grad: Array, z: Array, threshold: float, i: float, v: float, *surrogate: Any
 ) -> tuple[Any, ...]:
-    """Gradients for z and for the decays."""
-    neuron = make_neuron(
-        threshold,
-        i,
-        v,
-        tau_grad=tau,
-        scale_grad=scale,
-        graded_spike=bool(graded),
-        requires_grad=True,
-    )
+    """Gradients of z and of the decays; `surrogate` is tau_grad, scale_grad, graded."""
+    tau, scale, graded = surrogate
+    neuron = cuba.Neuron(threshold, i, v, tau, scale, graded_spike=bool(graded), requires_grad=True)
     neuron.forward(z)
     return neuron.backward(grad), neuron.current_decay.grad, neuron.voltage_decay.grad
 
@@ -69,43 +59,33 @@ def neuron_backward(
 def give(weight: Weight, v: Array, g: Array | None) -> None:
     """Give a weight its parameters."""
     weight.v.data[...] = v
-    if g is not None:
-        assert weight.g is not None
+    if weight.g is not None:
         weight.g.data[...] = g
 
 
-def gradients(weight: Weight) -> tuple[Array, Array]:
-    """The gradients of a weight's v and g, empty without weight norm."""
-    assert weight.v.grad is not None
-    return weight.v.grad, NONE if weight.g is None or weight.g.grad is None else weight.g.grad
+def gradient(parameter: Parameter | None) -> Array:
+    """The gradient of a parameter, empty where there is none."""
+    return NONE if parameter is None or parameter.grad is None else parameter.grad
 
 
-def make_dense(v: Array, g: Array | None, mask: Array | None = None) -> Dense:
+def make_dense(v: Array, g: Array | None, mask: Array | None) -> Dense:
     """A dense synapse with these parameters."""
-    synapse = Dense(
-        v.shape[1],
-        v.shape[0],
-        weight_norm=g is not None,
-        mask=mask,
-        rng=np.random.default_rng(SEED),
-    )
+    synapse = Dense(v.shape[1], v.shape[0], weight_norm=g is not None, mask=mask, rng=RNG)
     give(synapse.weight, v, g)
     return synapse
 
 
-def dense_synapse(x: Array, v: Array, g: Array | None, mask: Array | None) -> Array:
+def dense_synapse(x: Array, *weight: Any) -> Array:
     """The weighted input of a dense synapse."""
-    synapse = make_dense(v, g, mask)
+    synapse = make_dense(*weight)
     return synapse.forward(arrays.floats("x", x, synapse.axes))
 
 
-def dense_synapse_backward(
-    grad: Array, x: Array, v: Array, g: Array | None, mask: Array | None
-) -> tuple[Array, ...]:
-    """Its gradients for x, v and g."""
-    synapse = make_dense(v, g, mask)
+def dense_synapse_backward(grad: Array, x: Array, *weight: Any) -> tuple[Array, ...]:
+    """Its gradients of x, v and g."""
+    synapse = make_dense(*weight)
     synapse.forward(x)
-    return synapse.backward(grad), *gradients(synapse.weight)
+    return synapse.backward(grad), gradient(synapse.weight.v), gradient(synapse.weight.g)
 
 
 def input_synapse(x: Array, weight: float | None, bias: float | None) -> Array:
@@ -116,15 +96,69 @@ def input_synapse(x: Array, weight: float | None, bias: float | None) -> Array:
 def input_synapse_backward(
     grad: Array, x: Array, weight: float | None, bias: float | None
 ) -> tuple[Any, ...]:
-    """Its gradients for x, weight and bias."""
+    """Its gradients of x, weight and bias."""
     synapse = Scalar(weight, bias)
     synapse.forward(x)
     return synapse.backward(grad), gradient(synapse.weight), gradient(synapse.bias)
 
 
-def gradient(parameter: Parameter | None) -> Array:
-    """The gradient of a parameter, empty where there is none."""
-    return NONE if parameter is None or parameter.grad is None else parameter.grad
+def conv_synapse(x: Array, v: Array, *window: Any) -> Array:
+    """The weighted input of a convolution; `window` is stride, padding, dilation, groups."""
+    synapse = Conv(v.shape[1] * window[3], len(v), v.shape[2:], *window, rng=RNG)
+    give(synapse.weight, v, None)
+    return synapse.forward(arrays.floats("x", x, synapse.axes))
+
+
+def pool_synapse(x: Array, kernel: tuple[int, int], weight_scale: float) -> Array:
+    """The weighted input of a pool."""
+    return Pool(kernel, weight_scale=weight_scale).forward(x)
+
+
+def input_drive(x: Array, weight: int, bias: int) -> Array:
+    """The drive of pixels in state units."""
+    z = Scalar(weight / 64, bias / 64).forward(x)
+    return fixed_point.to_state(z)
+
+
+def integer_drive(s: Array, weight: Array) -> Array:
+    """The drive of spikes through weight mantissas."""
+    real = (weight / np.float32(64)).astype(np.float32)
+    return fixed_point.to_state(ops.active().dense_forward(s, real))
+
+
+def batch_norm(
+    x: Array, mean: Array, variance: Array, momentum: float, scaled: bool, training: bool
+) -> tuple[Array, ...]:
+    """The normed x, and the running statistics afterwards."""
+    norm = WgtScaleBatchNorm(momentum) if scaled else MeanOnlyBatchNorm(momentum)
+    norm.build(len(mean))
+    named = norm.parameters()
+    for name, given in (("running_mean", mean), ("running_var", variance)):
+        if name in named:
+            named[name].data[...] = given
+    y = norm.forward(x, training)
+    return y, named["running_mean"].data, named["running_var"].data if scaled else variance
+
+
+def batch_norm_backward(grad: Array, x: Array, scaled: bool, training: bool) -> Array:
+    """Its gradient of x."""
+    norm = WgtScaleBatchNorm() if scaled else MeanOnlyBatchNorm()
+    norm.build(x.shape[1])
+    norm.forward(x, training)
+    return norm.backward(grad)
+
+
+def norm_exponent(variance: Array) -> Array:
+    """The exponent of a scaling norm."""
+    return np.log2(norm_std(variance)).astype(np.int64)
+
+
+def exchange_norm(running_mean: Array) -> Array:
+    """The bias mantissas of a norm."""
+    norm = MeanOnlyBatchNorm()
+    norm.build(len(running_mean))
+    norm.parameters()["running_mean"].data[...] = running_mean
+    return norm.bias
 
 
 def sample_points(z: Array, s: Array) -> tuple[Array, Array]:
@@ -151,19 +185,11 @@ def keep_half(z: Array, permutation: Array) -> Array:
 
 
 def fit_curve(
-    z: Array,
-    a: Array,
-    knots: Any,
-    slopes: Any,
-    num_centers: int,
-    low: float,
-    high: float,
-    alpha: float,
-    eps: float,
+    z: Array, a: Array, knots: Any, slopes: Any, count: int, low: float, high: float, *rest: float
 ) -> tuple[Any, ...]:
-    """The curve a sampler fits."""
-    sampler = AnnSampler(num_centers, (low, high), eps)
-    sampler.alpha = alpha
+    """The curve a sampler fits; `rest` is alpha and eps."""
+    sampler = AnnSampler(count, (low, high), rest[1])
+    sampler.alpha = rest[0]
     sampler.curve = None if knots is None else fit.Curve(knots, slopes)
     if len(z) or len(a):
         sampler.append(a[:, None], z[:, None])
@@ -179,43 +205,47 @@ def curve_backward(grad: Array, z: Array, knots: Array, slopes: Array) -> Array:
     return sampler.backward(grad)
 
 
+def load_curve(knots: Array, slopes: Array) -> tuple[Array, ...]:
+    """A stored curve, checked."""
+    return tuple(checked_curve(knots, slopes))
+
+
 def dropout_forward(x: Array, kept: Array, p: float, training: bool) -> Array:
     """Dropout with known draws."""
-    return Dropout(p, Replay(kept=kept)).forward(x, bool(training))
+    with mock.patch("refboot.neuron.dropout.uniform", return_value=kept):
+        return Dropout(p, RNG).forward(x, bool(training))
 
 
 def dropout_backward(grad: Array, kept: Array, p: float) -> Array:
     """Its gradient."""
-    dropout = Dropout(p, Replay(kept=kept))
-    dropout.forward(grad, True)
+    dropout = Dropout(p, RNG)
+    with mock.patch("refboot.neuron.dropout.uniform", return_value=kept):
+        dropout.forward(grad, True)
     return dropout.backward(grad)
+
+
+def mean_rate(x: Array) -> Array:
+    """The mean over time."""
+    return ops.active().mean_rate_forward(x)
 
 
 def flatten(x: Array) -> Array:
     """Flatten."""
-    return block.Flatten().forward(x)
+    return Flatten().forward(x)
 
 
 def hold(x: Array, steps: int, spiking: bool) -> Array:
     """What a network makes of a still input."""
-    network = Network([block.Flatten()], (x.shape[1],), steps)
+    network = Network([Flatten()], (x.shape[1],), steps)
     return network.forward(x, LayerMode(0, Mode.SNN if spiking else Mode.ANN))
 
 
-def schedule(
-    samples: int,
-    period: int,
-    crossover: Array,
-    layers: int,
-    epochs: Array,
-    iterations: Array,
-    train: Array,
-) -> Array:
-    """The modes a scheduler gives."""
+def schedule(samples: int, period: int, crossover: Array, layers: int, *asked: Array) -> Array:
+    """The modes a scheduler gives; `asked` is epochs, iterations, train."""
     scheduler = Scheduler(samples, period, crossover.tolist())
-    asked = zip(epochs.tolist(), iterations.tolist(), train.tolist(), strict=True)
     modes = [
-        scheduler.mode(epoch, iteration, bool(training)) for epoch, iteration, training in asked
+        scheduler.mode(epoch, iteration, bool(training))
+        for epoch, iteration, training in zip(*(a.tolist() for a in asked), strict=True)
     ]
     return np.array([[mode.of(layer).value for layer in range(layers)] for mode in modes])
 
@@ -227,11 +257,10 @@ def predict(logits: Array) -> Array:
 
 def initial_weight(uniform: Array, weight_scale: float) -> tuple[Array, Array]:
     """A weight as it is drawn."""
-    weight = Weight(uniform.shape, weight_scale, True, None, None, Replay(uniform=uniform))
+    known = mock.patch(
+        "refboot.synapse.dense.uniform", lambda rng, low, high, _: high * uniform.astype(np.float64)
+    )
+    with known:
+        weight = Weight(uniform.shape, weight_scale, True, None, None, RNG)
     assert weight.g is not None
     return weight.v.data, weight.g.data
-
-
-def load_curve(knots: Array, slopes: Array) -> tuple[Array, ...]:
-    """A stored curve, checked."""
-    return tuple(base.checked_curve(knots, slopes))

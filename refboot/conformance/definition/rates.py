@@ -1,24 +1,18 @@
-"""Rates, curves, samples and the schedule on plain arrays: what layers are made of beside synapse
-and neuron.
-
-Everything here computes in the float type it is given: the vectors are made from double copies of
-their inputs.
-"""
+"""Points, curves, dropout and the schedule on plain arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 
 from refboot import arrays, reference
-from refboot.block.base import checked_curve
-from refboot.errors import OrderError, RangeError
-from refboot.reference import fit
-from refboot.routine import Scheduler
+from refboot.errors import FormatError, OrderError, RangeError
+from refboot.reference import fit, sampling
+from refboot.reference import rates as steps
+from refboot.reference import schedule as plan
 
 Array = np.ndarray
-Backward = Callable[[Array], Array]
 EPS = 1e-5
 
 
@@ -30,7 +24,7 @@ def curve_forward(z: Array, knots: Array | None, slopes: Array | None) -> Array:
 
 
 def curve_backward(grad: Array, z: Array, knots: Array, slopes: Array) -> Array:
-    """ACT-4, ACT-5: gradient for the z of `curve_forward`."""
+    """ACT-4, ACT-5: gradient of `curve_forward` with respect to z."""
     return reference.pwl_backward(grad, z, knots, slopes, gradient_scale(knots), EPS)
 
 
@@ -51,27 +45,12 @@ def hold(x: Array, steps: int, spiking: bool) -> Array:
 
 def mean_rate(x: Array) -> Array:
     """MOD-12: the mean over time, as one step."""
-    return x.mean(axis=-1, keepdims=True)
-
-
-def mean_rate_backward(grad: Array, steps: int) -> Array:
-    """GRD-12: each step gets its share."""
-    return np.repeat(grad / steps, steps, axis=-1)
-
-
-def delay_forward(x: Array) -> Array:
-    """MOD-7: one step later, zero first."""
-    return np.concatenate([np.zeros_like(x[..., :1]), x[..., :-1]], axis=-1)
-
-
-def delay_backward(grad: Array) -> Array:
-    """GRD-13: one step earlier, zero last."""
-    return np.concatenate([grad[..., 1:], np.zeros_like(grad[..., :1])], axis=-1)
+    return steps.mean_rate_forward(x)
 
 
 def dropout_forward(x: Array, kept: Array, p: float, training: bool) -> Array:
-    """NRM-9, NRM-10: one mask (N, C) for all steps, survivors scaled by float32(1 / (1 - p)); x
-    itself outside training.
+    """NRM-9, NRM-10: one mask (N, C) for all steps, survivors scaled by 1 / (1 - p); x itself
+    outside training.
     """
     return x * (kept * survivor_scale(p))[..., None] if training else x
 
@@ -88,21 +67,18 @@ def survivor_scale(p: float) -> np.float32:
 
 def sample_points(z: Array, s: Array) -> tuple[Array, Array]:
     """SAM-1, SAM-2: the means over time of weighted input and spikes, in row-major order."""
-    return z.mean(axis=-1).ravel(), s.mean(axis=-1).ravel()
+    points = sampling.sample_points(s, z)
+    return points[0], points[1]
 
 
 def keep_newest(z: Array, capacity: int) -> Array:
     """SAM-3: the newest points."""
-    return z[-arrays.whole("capacity", capacity) :]
+    return sampling.newest(z[None, :0], z[None], arrays.whole("capacity", capacity))[0]
 
 
 def keep_half(z: Array, permutation: Array) -> Array:
-    """SAM-4: what is left after a fit: all but the first half (rounded down) of the permutation, in
-    order.
-    """
-    kept = np.ones(len(z), bool)
-    kept[permutation[: len(z) // 2]] = False
-    return z[kept]
+    """SAM-4: what stays after a fit: all but the first half (rounded down) of the permutation."""
+    return z[sampling.half(SimpleNamespace(permutation=lambda n: permutation[:n]), len(z))]
 
 
 def fit_curve(
@@ -114,20 +90,37 @@ def fit_curve(
     low: float = 0.1,
     high: float = 0.9,
     alpha: float = 0.1,
-    eps: float = 1e-5,
+    eps: float = EPS,
 ) -> tuple[Array, Array]:
-    """FIT-1 to FIT-12: knots and slopes fitted to the points, from the previous ones where there
-    are any. Raises RangeError, ShapeError.
+    """FIT-1 to FIT-12: knots and slopes fitted to the points, from the previous curve if any.
+
+    Raises RangeError, ShapeError.
     """
     arrays.whole("num_centers", num_centers, 1, 1024)
     if not 0 <= low < high <= 1:
         raise RangeError("low, high", (low, high), "two rising fractions")
-    arrays.check_shape("a", a, z.shape) if len(z) or len(a) else None
+    arrays.check_shape("a", a, z.shape)
     previous = None if knots is None or slopes is None else fit.Curve(knots, slopes)
     found = fit.fit_curve(
         z, a, previous, num_centers, (low, high), alpha, eps, fit.saturation, fit.band_medians
     )
     return found.knots, found.slopes
+
+
+def load_curve(knots: Array, slopes: Array) -> tuple[Array, Array]:
+    """NET-16: a stored curve, unchanged; raises FormatError unless it fits together, is finite and
+    rises.
+    """
+    if slopes.ndim != 1 or not len(slopes) or knots.shape != (len(slopes) + 1, 2):
+        raise FormatError(
+            "a fitted curve", f"of shape {knots.shape}", "knots (K, 2), slopes (K-1,)"
+        )
+    finite = np.isfinite(knots).all() and np.isfinite(slopes).all()
+    if not (finite and (np.diff(knots, axis=0) >= 0).all() and (slopes > 0).all()):
+        raise FormatError("a fitted curve", "falling or not finite", "rising knots and slopes > 0")
+    if knots[-1, 1] <= 0:
+        raise FormatError("a fitted curve", "zero everywhere", "a last rate above 0")
+    return knots, slopes
 
 
 def schedule(
@@ -139,20 +132,16 @@ def schedule(
     iterations: Array,
     train: Array,
 ) -> Array:
-    """MOD-8 to MOD-11: the mode (SNN 0, ANN 1, SAMPLE 2, FIT 3) of each layer for each asking, (n,
-    layers).
+    """MOD-8 to MOD-11: the mode (SNN 0, ANN 1, SAMPLE 2, FIT 3) of each layer for each question,
+    (S, L); raises RangeError, TypeMismatchError.
     """
-    scheduler = Scheduler(num_sample_iter, sample_period, [int(e) for e in crossover_epochs])
-    asked = [
-        scheduler.mode(int(e), int(i), bool(t))
-        for e, i, t in zip(epochs, iterations, train, strict=True)
-    ]
-    return np.array([[mode.of(layer).value for layer in range(layers)] for mode in asked])
-
-
-def load_curve(knots: Array, slopes: Array) -> tuple[Array, Array]:
-    """NET-16: a stored curve, unchanged; raises FormatError unless it fits together, is finite and
-    rises.
-    """
-    found = checked_curve(knots, slopes)
-    return found.knots, found.slopes
+    samples = arrays.whole("num_sample_iter", num_sample_iter, 0)
+    period = arrays.whole("sample_period", sample_period)
+    marks = {arrays.whole("crossover_epochs", e, 0) for e in crossover_epochs.tolist()}
+    asked = zip(epochs.tolist(), iterations.tolist(), train.tolist(), strict=True)
+    found = []
+    for epoch, iteration, training in asked:
+        count = plan.crossover(arrays.whole("epoch", epoch, 0), sorted(marks))
+        base = plan.base_mode(epoch, iteration, bool(training), samples, period)
+        found.append([plan.layer_mode(layer, base, count).value for layer in range(layers)])
+    return np.array(found, np.int64)
