@@ -15,6 +15,7 @@ from refboot.neuron.cuba import Neuron
 from refboot.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 from refboot.ops import Ops
 from refboot.optim import Parameter
+from refboot.reference import rates
 from refboot.reference.draws import uniform
 from refboot.reference.fixed_point import to_real, to_state
 from refboot.routine import Mode
@@ -243,7 +244,8 @@ def test_gradient_of_the_shift_goes_back(rng: Rng):
     """GRD-13."""
     g, x = normal(rng, 2, 3, 5), np.float32(rng.integers(0, 9, (2, 3, 5)))
     assert (
-        rates.delay_backward(g).tolist() == np.concatenate([g[..., 1:], 0 * g[..., :1]], axis=-1).tolist()
+        rates.delay_backward(g).tolist()
+        == np.concatenate([g[..., 1:], 0 * g[..., :1]], axis=-1).tolist()
     )
     whole = np.float32(rng.integers(0, 9, (2, 3, 5)))
     assert np.vdot(whole, rates.delay_forward(x)) == np.vdot(rates.delay_backward(whole), x)

@@ -20,6 +20,7 @@ from refboot.optim import SGD, Adam, Parameter
 from refboot.reference import elementary, fit
 from refboot.reference.draws import permutation, uniform, words
 from refboot.reference.sampling import half
+from refboot.reference.synapse import row_norm
 from refboot.routine import LayerMode, Mode, Scheduler
 from refboot.settings import Settings
 from refboot.stats import LearningStat
