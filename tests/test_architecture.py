@@ -26,6 +26,14 @@ MODERN_RANDOM = {
     "MT19937",
 }
 MOST_LINES, MOST_FUNCTION_LINES = 300, 40
+# The path of training and inference, on which every sum has a stated order (NUM-11).
+PATH = ("reference", "kernels", "engine", "neuron", "synapse", "block", "data", "training")
+PATH += ("ann_sampler.py", "network.py", "loss.py", "optim.py", "classifier.py", "routine.py")
+OFF_PATH = "refboot/neuron/limits.py"  # bounds for `inspect`, in float64
+SUMS = {"sum", "mean", "average", "var", "std", "dot", "vdot", "inner", "matmul", "einsum"}
+SUMS |= {"tensordot", "convolve", "correlate", "linalg"}
+LIBM = {"exp", "exp2", "expm1", "log", "log2", "log1p", "log10", "power", "float_power"}
+LIBM |= {"sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan2", "hypot", "cbrt"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Check = Callable[[str, str], list[str]]
@@ -115,6 +123,26 @@ def global_random(source: str, name: str) -> list[str]:
     return [f"{name}:{node.lineno} {ast.unparse(node)}" for node in [*imports, *bad]]
 
 
+def unordered(source: str, name: str) -> list[str]:
+    """On the path of training and inference no sum in an unstated order, and no libm."""
+    room = name.removeprefix("refboot/").split("/")[0]
+    if room not in PATH or name == OFF_PATH:
+        return []
+    called = [
+        (c, c.func.attr)
+        for c in _nodes(source, ast.Call)
+        if isinstance(c.func, ast.Attribute)
+        and (c.func.attr in SUMS or (c.func.attr in LIBM and _is_numeric(c.func.value)))
+    ]
+    products = [(b, "@") for b in _nodes(source, ast.BinOp) if isinstance(b.op, ast.MatMult)]
+    fast = [
+        (k.value, "fastmath")
+        for k in _nodes(source, ast.keyword)
+        if k.arg == "fastmath" and not _is_false(k.value)
+    ]
+    return [f"{name}:{node.lineno} {what}" for node, what in [*called, *products, *fast]]
+
+
 def undocumented(source: str, name: str) -> list[str]:
     """Modules, public classes and public functions say what they are; a Protocol speaks for its
     bare signatures.
@@ -164,6 +192,11 @@ BAD = [
     (global_random, "from numpy import random", "a.py"),
     (global_random, "rng = np.random.default_rng(1)", "a.py"),
     (global_random, "rng = np.random.default_rng()", "a.py"),
+    (unordered, "y = x @ w", "refboot/kernels/dense.py"),
+    (unordered, "y = np.dot(x, w)", "refboot/network.py"),
+    (unordered, "y = x.mean(axis=0)", "refboot/neuron/norm.py"),
+    (unordered, "y = np.exp(x)", "refboot/reference/spike.py"),
+    (unordered, "f = njit(fastmath=True)", "refboot/engine/jit.py"),
     (undocumented, "x = 1", "a.py"),
     (undocumented, "'''A.'''\ndef f():\n    return 1", "a.py"),
     (undocumented, "'''A.'''\nclass C:\n    x = 1", "a.py"),
@@ -176,6 +209,8 @@ BAD = [
     (undocumented, "'''A.'''\nclass C:\n    '''C.'''\n    def f(self): ...", "a.py"),
 ]
 GOOD = [
+    (unordered, "y = x @ w", "refboot/viz/run.py"),
+    (unordered, "y = elementary.log(total(x)) + sum(sizes)", "refboot/loss.py"),
     (long_file, "x = 1\n" * 300, "a.py"),
     (two_bases, "class A(B):\n    '''A.'''\nclass C:\n    '''C.'''\n", "a.py"),
     (long_function, "def f():\n    '''A.\n\n    B.\n    '''\n" + "    x = 1\n" * 39, "a.py"),
@@ -183,7 +218,8 @@ GOOD = [
     (unsafe, "model.eval()\nnp.load(path, allow_pickle=False)\nimport json", "a.py"),
     (
         global_random,
-        "def f(rng: np.random.Generator): return rng.random()\nr = np.random.Generator(np.random.PCG64(1))",
+        "def f(rng: np.random.Generator): return rng.random()\n"
+        "r = np.random.Generator(np.random.PCG64(1))",
         "a.py",
     ),
     (global_random, "rng = np.random.default_rng(seed)", "a.py"),
@@ -202,6 +238,7 @@ CHECKS: list[Check] = [
     drawer_name,
     unsafe,
     global_random,
+    unordered,
     undocumented,
 ]
 
@@ -280,6 +317,11 @@ def _public(body: list[ast.stmt]) -> Iterator[Function | ast.ClassDef]:
 def _is_bare(node: ast.stmt) -> bool:
     """Whether a function is a signature alone: its body is `...`."""
     return isinstance(node, Function) and [ast.unparse(line) for line in node.body] == ["..."]
+
+
+def _is_numeric(value: ast.expr) -> bool:
+    """True for a module with libm's functions."""
+    return ast.unparse(value) in {"np", "numpy", "math"}
 
 
 def _is_false(value: ast.expr) -> bool:
