@@ -1,3 +1,1 @@
-"""Pictures: each function draws on the axes it is given, or on a new figure, and returns the
-figure. Needs the extra viz.
-"""
+"""Pictures: functions that draw on given axes or a new figure and return the figure (extra viz)."""

@@ -1,6 +1,4 @@
-"""Where pictures are drawn: matplotlib's Figure alone, no global pyplot state, colours that the
-colour-blind can tell apart.
-"""
+"""Figures without pyplot's global state, in colours that the colour-blind can tell apart."""
 
 from __future__ import annotations
 
@@ -9,24 +7,16 @@ from typing import Any
 
 from refboot.arrays import extra
 
-# Okabe and Ito's colours.
-BLUE, ORANGE, GREEN, RED, PURPLE, SKY, GREY = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#CC79A7",
-    "#56B4E9",
-    "0.45",
-)
+# The colours of Okabe and Ito.
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+PURPLE, SKY, GREY = "#CC79A7", "#56B4E9", "0.45"
 CYCLE = (BLUE, ORANGE, GREEN, PURPLE, RED, SKY)
 
 
 def figure(width: float, height: float) -> Any:
     """A new empty Figure of that size in inches, with a canvas to render on."""
-    made = extra("matplotlib.figure", "viz").Figure(
-        figsize=(width, height), dpi=120, layout="constrained"
-    )
+    module = extra("matplotlib.figure", "viz")
+    made = module.Figure(figsize=(width, height), dpi=120, layout="constrained")
     extra("matplotlib.backends.backend_agg", "viz").FigureCanvasAgg(made)
     return made
 
@@ -37,7 +27,7 @@ def axes(ax: Any, width: float = 5.5, height: float = 3.6) -> Any:
 
 
 def style(ax: Any, title: str = "", xlabel: str = "", ylabel: str = "", grid: bool = True) -> Any:
-    """Name and clear up the axes; returns their figure."""
+    """Label the axes and remove what is not needed; returns their figure."""
     ax.set(xlabel=xlabel, ylabel=ylabel)
     if title:
         ax.set_title(title, fontsize=11)
@@ -45,11 +35,13 @@ def style(ax: Any, title: str = "", xlabel: str = "", ylabel: str = "", grid: bo
     ax.set_axisbelow(True)
     if grid:
         ax.grid(True, color="0.9", linewidth=0.8)
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax.figure
 
 
-def png(drawn: Any, dpi: int = 120) -> bytes:
+def png(drawn: Any) -> bytes:
     """A figure as the bytes of a PNG file."""
     target = io.BytesIO()
-    drawn.savefig(target, format="png", dpi=dpi)
+    drawn.savefig(target, format="png")
     return target.getvalue()

@@ -1,14 +1,15 @@
-"""All pictures of a run folder: how it trained, what its best network does, and how well its two
-halves agree.
+"""All pictures of a run folder: how it trained, what its best network does, how well its ANN and
+SNN agree.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,21 +25,11 @@ from refboot.routine import LayerMode, Mode
 from refboot.settings import Settings
 from refboot.stats import LearningStats
 from refboot.training import build, loaders
-from refboot.viz import alignment, canvas, curves, spikes, training
+from refboot.viz import canvas, curves, spikes, training
 
 Array = NDArray[Any]
 Panel = Callable[[Any], Any]
-SAMPLED, TESTED = 320, 500
-
-
-class Subject(NamedTuple):
-    """The best network of a run, images it was trained on, and test images with their labels."""
-
-    settings: Settings
-    network: Network
-    trained: Floats
-    tested: Floats
-    labels: Ints
+SAMPLED, TESTED = 320, 500  # images
 
 
 def plot_run(
@@ -47,154 +38,101 @@ def plot_run(
     download: bool = False,
     image: int = 0,
 ) -> list[Path]:
-    """Draw every picture of the run in `folder` into its folder `pictures`, as PNG; returns their
-    paths.
+    """Draw every picture of the run in `folder` as PNG into its folder `pictures`; their paths.
 
-    `root` and `download` say where MNIST is, `image` which test image the rasters show. Raises
-    FormatError where there is no run.
+    `root` and `download` say where MNIST is; `image` is the test image of the rasters. Raises
+    FormatError if there is no run.
     """
-    subject, log = read_subject(Path(folder), root, download), read_log(Path(folder) / "log.jsonl")
-    drawn = {**trained_pictures(Path(folder), log), **network_pictures(subject, image)}
-    target = Path(folder) / "pictures"
+    folder = files.as_path("folder", folder)
+    _, notes = state.read(folder / "best.h5")
+    settings = Settings.from_dict(notes.get("settings", {}))
+    rng = np.random.Generator(np.random.PCG64(settings.seed))
+    network = build(settings, rng)
+    state.load(network, folder / "best.h5")
+    network.eval()
+    train, test = loaders(settings, rng, root, download)
+    drawn = trained_pictures(folder, read_log(folder / "log.jsonl"))
+    drawn |= network_pictures(network, first(train, SAMPLED)[0], *first(test, TESTED), image)
+    target = folder / "pictures"
     target.mkdir(exist_ok=True)
     for name, figure in drawn.items():
         files.replace(target / f"{name}.png", canvas.png(figure))
     return [target / f"{name}.png" for name in drawn]
 
 
-def read_subject(folder: Path, root: str | os.PathLike[str] | None, download: bool) -> Subject:
-    """The best network of the run with its settings and data."""
-    _, notes = state.read(folder / "best.h5")
-    settings = Settings.from_dict(notes.get("settings", {}))
-    rng = np.random.default_rng(settings.seed)
-    network = build(settings, rng)
-    state.load(network, folder / "best.h5")
-    network.eval()
-    training, testing = loaders(settings, rng, root, download)
-    return Subject(settings, network, first(training, SAMPLED)[0], *first(testing, TESTED))
-
-
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The lines of log.jsonl; raises FormatError for anything but epochs as JSON."""
+    """The lines of log.jsonl; raises FormatError unless they are epochs as JSON."""
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
-        raise FormatError(str(path), f"unreadable ({error})", "a line of JSON an epoch") from error
-    if not lines or not all(
-        isinstance(line, dict) and {"epoch", "grad_norms"} <= line.keys() for line in lines
-    ):
+        raise FormatError(str(path), f"unreadable ({error})", "a line of JSON per epoch") from error
+    keys = {"epoch", "grad_norms"}
+    if not lines or not all(isinstance(line, dict) and keys <= line.keys() for line in lines):
         raise FormatError(str(path), f"of {len(lines)} lines", "epochs with their grad_norms")
     return lines
 
 
 def trained_pictures(folder: Path, log: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """How the run went: learning curves, gradients, and the rate curves over training where the log
-    has them.
-    """
+    """Learning curves, gradients, and the rate curves over training if the log has them."""
     stats = LearningStats()
     stats.load(folder)
     loss, accuracy = stats.plot()
     figures = {"loss": loss, "accuracy": accuracy, "gradient_flow": training.gradient_flow(log)}
     fitted = [line for line in log if line.get("curves")]
     if fitted:
-        named = {
-            name: [(line["epoch"], np.array(line["curves"][name])) for line in fitted]
-            for name in fitted[-1]["curves"]
-        }
-        figures["curves_over_training"] = panels(
-            [_history(name, fits) for name, fits in named.items()]
-        )
+        draw = []
+        for name in fitted[-1]["curves"]:
+            fits = [(line["epoch"], np.array(line["curves"][name])) for line in fitted]
+            draw.append(partial(curves.history, fits, title=name))
+        figures["curves_over_training"] = panels(draw)
     return figures
 
 
-def network_pictures(subject: Subject, image: int = 0) -> dict[str, Any]:
-    """What the best network does: samples with curves, one image's spikes, a neuron, the classes,
-    and, if fitted, ANN beside SNN.
+def network_pictures(
+    network: Network, trained: Floats, tested: Floats, labels: Ints, image: int = 0
+) -> dict[str, Any]:
+    """Points with curves, one image's spikes, one neuron and the confusion matrix of a network.
+
+    If it is fitted, also its ANN beside its SNN.
     """
-    output = mean_rate_forward(subject.network.forward(subject.tested, LayerMode(0, Mode.SNN)))[..., 0]
-    blocks = [
-        (i, b)
-        for i, b in enumerate(subject.network.blocks)
-        if isinstance(b, Block) and b.f.curve is not None
-    ]
-    names = [f"blocks.{i} ({type(b).__name__})" for i, b in enumerate(subject.network.blocks)]
-    rates = alignment.layer_rates(subject.network, subject.tested) if subject.network.fitted else []
-    beside = (
-        panels(
-            [_alignment(*each) for each in zip(names, rates, subject.network.blocks, strict=True)],
-            4.1,
-            3.8,
-        )
-        if rates
-        else None
-    )
-    return {
-        "samples": panels(
-            [_samples(names[i], block, z, a) for i, block, z, a in sampled(subject, blocks)]
-        ),
-        "confusion": training.confusion(
-            subject.labels, output.argmax(axis=1), output.shape[1], title="SNN"
-        ),
-        "raster": panels([_raster(names[i], s) for i, s in spiking(subject, image)], 4.4, 3.2),
-        "neuron": busiest(subject, image),
-    } | ({} if beside is None else {"alignment": beside})
+    output = mean_rate_forward(network.forward(tested, LayerMode(0, Mode.SNN)))[..., 0]
+    predicted, classes = output.argmax(axis=1), output.shape[1]
+    figures = {"confusion": training.confusion(labels, predicted, classes, title="SNN")}
+    named = [(f"blocks.{i} ({type(b).__name__})", b) for i, b in enumerate(network.blocks)]
+    for block in network.blocks:
+        if isinstance(block, Block):
+            block.f.clear()
+    network.forward(trained, LayerMode(0, Mode.SAMPLE))
+    x = network.over_time(tested[image : image + 1], LayerMode(0, Mode.SNN))
+    samples, rasters, units = [], [], []
+    for name, block in named:
+        trace, x = block.trace(x), block.forward(x, Mode.SNN)
+        spiking = isinstance(block, Block) and block.f.curve is not None
+        units.append("spikes per step" if spiking else "real units")
+        if isinstance(block, Block) and spiking:
+            samples.append(partial(curves.samples, block.f, title=name))
+            rasters.append(partial(spikes.raster, x[0], title=name))
+            if trace is not None:
+                figures["neuron"] = busiest(trace, block.neuron.threshold, name)
+    figures |= {"samples": panels(samples), "raster": panels(rasters, 4.4, 3.2)}
+    if network.fitted:
+        rates = zip(named, curves.layer_rates(network, tested), units, strict=True)
+        draw = [partial(curves.alignment, r, title=name, unit=unit) for (name, _), r, unit in rates]
+        figures["alignment"] = panels(draw, 4.1, 3.8)
+    return figures
 
 
-def sampled(
-    subject: Subject, blocks: list[tuple[int, Block]]
-) -> Iterator[tuple[int, Block, Array, Array]]:
-    """Mean weighted input (normed, where the neuron has a norm) and rate of every block with a
-    curve, on training images.
-    """
-    x = subject.network.over_time(subject.trained, LayerMode(0, Mode.SNN))
-    chosen = dict(blocks)
-    for number, block in enumerate(subject.network.blocks):
-        if number in chosen:
-            z, neuron = chosen[number].synapse.forward(x), chosen[number].neuron
-            mean = z.mean(axis=-1, keepdims=True)
-            mean = mean if neuron.norm is None else neuron.norm.forward(mean, training=False)
-            yield number, chosen[number], mean.ravel(), neuron.forward(z).mean(axis=-1).ravel()
-        x = block.forward(x, Mode.SNN)
-
-
-def spiking(subject: Subject, image: int) -> Iterator[tuple[int, Array]]:
-    """The spikes (C, ..., T) of every block that fires, for one test image."""
-    x = subject.network.over_time(subject.tested[image : image + 1], LayerMode(0, Mode.SNN))
-    for number, block in enumerate(subject.network.blocks):
-        x = block.forward(x, Mode.SNN)
-        if isinstance(block, Block) and block.f.curve is not None:
-            yield number, x[0]
-
-
-def busiest(subject: Subject, image: int) -> Any:
-    """Current and voltage of a neuron of the last block that fires: the one nearest to a rate of
-    one in four.
-    """
-    network = subject.network
-    x = network.over_time(subject.tested[image : image + 1], LayerMode(0, Mode.SNN))
-    traces = {}
-    for number, block in enumerate(network.blocks):
-        if isinstance(block, Block) and block.f.curve is not None:
-            traces[number] = block.neuron.trace(block.synapse.forward(x))  # type: ignore[attr-defined]
-        x = block.forward(x, Mode.SNN)
-    number, trace = max(traces.items())
+def busiest(trace: tuple[Array, Array, Array], threshold: float, title: str) -> Any:
+    """Current and voltage of the neuron whose rate is nearest to 1/4, for one test image."""
     u, v, s = (array[0].reshape(-1, array.shape[-1]) for array in trace)
     chosen = int(np.abs(s.mean(axis=-1) - 0.25).argmin())
-    threshold = network.blocks[number].neuron.threshold  # type: ignore[attr-defined]
-    return spikes.membrane(
-        u[chosen],
-        v[chosen],
-        s[chosen],
-        threshold,
-        title=f"blocks.{number}, neuron {chosen}, one test image",
-    )
+    title = f"{title}, neuron {chosen}, one test image"
+    return spikes.membrane(u[chosen], v[chosen], s[chosen], threshold, title=title)
 
 
 def panels(draw: Sequence[Panel], width: float = 4.6, height: float = 3.4) -> Any:
-    """A figure with an axes for each of `draw`, in one row up to three, then in two or more of at
-    most three.
-    """
-    columns = len(draw) if len(draw) <= 3 else min(3, -(-len(draw) // 2))
+    """A figure with axes for each of `draw`, at most three in a row."""
+    columns = min(3, len(draw))
     rows = -(-len(draw) // columns)
     figure = canvas.figure(width * columns, height * rows)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -207,30 +145,10 @@ def panels(draw: Sequence[Panel], width: float = 4.6, height: float = 3.4) -> An
 
 def first(batches: Any, count: int) -> tuple[Floats, Ints]:
     """The first `count` images of a loader (or all) and their labels."""
-    images, labels, seen = [], [], 0
+    images, labels = [], []
     for x, y in batches:
         images.append(x)
         labels.append(y)
-        seen += len(y)
-        if seen >= count:
+        if sum(map(len, labels)) >= count:
             break
     return np.concatenate(images)[:count], np.concatenate(labels)[:count]
-
-
-def _samples(name: str, block: Block, z: Array, a: Array) -> Panel:
-    return lambda ax: curves.samples(z, a, block.f, ax, name)
-
-
-def _history(name: str, fits: Sequence[tuple[int, Array]]) -> Panel:
-    return lambda ax: curves.history(fits, ax, name)
-
-
-def _alignment(name: str, rates: alignment.Rates, block: object) -> Panel:
-    spikes_out = isinstance(block, Block) and block.f.curve is not None
-    return lambda ax: alignment.alignment(
-        rates, ax, name, "spikes per step" if spikes_out else "real units"
-    )
-
-
-def _raster(name: str, s: Array) -> Panel:
-    return lambda ax: spikes.raster(s, ax, name)

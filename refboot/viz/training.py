@@ -1,6 +1,4 @@
-"""How training went: the gradients of the blocks over the epochs, and which class was taken for
-which.
-"""
+"""How training went: the gradients of the blocks over the epochs, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -17,47 +15,31 @@ from refboot.viz import canvas
 Array = NDArray[Any]
 
 
-def gradient_flow(
-    log: Sequence[Mapping[str, Any]],
-    ax: Any = None,
-    title: str = "Gradient flow, last step of each epoch",
-) -> Any:
-    """The length of each block's gradient over the epochs, from lines with `epoch` and
-    `grad_norms`; returns the figure.
+def gradient_flow(log: Sequence[Mapping[str, Any]], ax: Any = None, title: str = "") -> Any:
+    """The L2 norm of each block's gradient, from lines with `epoch` and `grad_norms`.
 
-    The axis is logarithmic; a gradient of zero is left out. Raises RangeError for an empty log.
+    The axis is logarithmic, so gradients of zero are left out. Raises RangeError for an empty log.
     """
-    names = sorted(
-        {name for line in log for name in line["grad_norms"]},
-        key=lambda name: int(name.rsplit(".", 1)[1]),
-    )
+    names = {name for line in log for name in line["grad_norms"]}
     if not names:
         raise RangeError("log", "without grad_norms", "at least one epoch with gradients")
     ax = canvas.axes(ax, 6, 3.6)
-    for number, name in enumerate(names):
-        points = [
-            (line["epoch"], line["grad_norms"][name])
-            for line in log
-            if line["grad_norms"].get(name, 0) > 0
-        ]
-        ax.plot(
-            *np.array(points).reshape(-1, 2).T,
-            color=canvas.CYCLE[number % len(canvas.CYCLE)],
-            linewidth=1.3,
-            label=name,
-        )
+    for number, name in enumerate(sorted(names, key=lambda name: int(name.rsplit(".", 1)[1]))):
+        lines = [line for line in log if line["grad_norms"].get(name, 0) > 0]
+        epochs, norms = [n["epoch"] for n in lines], [n["grad_norms"][name] for n in lines]
+        colour = canvas.CYCLE[number % len(canvas.CYCLE)]
+        ax.plot(epochs, norms, color=colour, linewidth=1.3, label=name)
     ax.set_yscale("log")
-    ax.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    return canvas.style(ax, title, "epoch", "length of the gradient")
+    title = title or "Gradients, last step of each epoch"
+    return canvas.style(ax, title, "epoch", "L2 norm of the gradient")
 
 
 def confusion(
     labels: Array, predictions: Array, classes: int, ax: Any = None, title: str = ""
 ) -> Any:
-    """How often each class (rows) was taken for each (columns), as counts on shares of the row;
-    returns the figure.
+    """How often each class (rows) was predicted as each (columns): counts, coloured by row share.
 
-    Raises TypeMismatchError, ShapeError, RangeError for what are not class numbers.
+    Raises TypeMismatchError, ShapeError or RangeError unless both are class numbers.
     """
     labels = arrays.labels("labels", labels, len(labels), classes)
     predictions = arrays.labels("predictions", predictions, len(labels), classes)
@@ -67,24 +49,12 @@ def confusion(
     ax = canvas.axes(ax, 5.6, 4.6)
     image = ax.imshow(100 * share, cmap="Blues", vmin=0, vmax=100)
     ax.figure.colorbar(image, ax=ax, label="% of the true class")
-    if classes <= 20:
-        for row, column in np.argwhere(counts):
-            colour = "white" if share[row, column] > 0.5 else "black"
-            ax.text(
-                column,
-                row,
-                str(counts[row, column]),
-                ha="center",
-                va="center",
-                fontsize=8,
-                color=colour,
-            )
-    ax.set(xticks=range(0, classes, -(-classes // 20)), yticks=range(0, classes, -(-classes // 20)))
-    accuracy = f"{100 * float(np.mean(labels == predictions)):.2f} % of {len(labels)} right"
-    return canvas.style(
-        ax,
-        f"{title}: {accuracy}" if title else accuracy,
-        "predicted class",
-        "true class",
-        grid=False,
-    )
+    for row, column in np.argwhere(counts) if classes <= 20 else ():
+        colour, text = "white" if share[row, column] > 0.5 else "black", str(counts[row, column])
+        ax.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    ticks = range(0, classes, -(-classes // 20))
+    ax.set(xticks=ticks, yticks=ticks)
+    right = 100 * np.count_nonzero(labels == predictions) / len(labels)
+    accuracy = f"{right:.2f} % of {len(labels)} right"
+    title = f"{title}: {accuracy}" if title else accuracy
+    return canvas.style(ax, title, "predicted class", "true class", grid=False)

@@ -20,7 +20,7 @@ pytest.importorskip("matplotlib", reason="the extra viz is not installed")
 
 from matplotlib.figure import Figure
 
-from refboot.viz import alignment, canvas, curves, spikes, training
+from refboot.viz import canvas, curves, spikes, training
 
 RNG_SEED = 3
 LOG = [
@@ -54,17 +54,17 @@ def every_picture(sampler: AnnSampler) -> dict[str, Any]:
     """A function of the axes for every kind of picture."""
     few = np.array([0, 1, 2, 2])
     states = np.arange(5) * 1000
-    rates = alignment.Rates(np.float32([[0, 0.5]]), np.float32([[0.25, 0.5]]))
+    rates = curves.Rates(np.float32([[0, 0.5]]), np.float32([[0.25, 0.5]]))
     return {
         "raster": lambda ax: spikes.raster(np.eye(4), ax),
         "membrane": lambda ax: spikes.membrane(
             states, states, np.float32([0, 0, 1, 0, 1]), 0.5, ax
         ),
-        "samples": lambda ax: curves.samples(sampler.z, sampler.a, sampler, ax),
+        "samples": lambda ax: curves.samples(sampler, ax),
         "history": lambda ax: curves.history([(0, sampler.centers), (5, sampler.centers)], ax),
         "gradient_flow": lambda ax: training.gradient_flow(LOG, ax),
         "confusion": lambda ax: training.confusion(few, few, 3, ax),
-        "alignment": lambda ax: alignment.alignment(rates, ax),
+        "alignment": lambda ax: curves.alignment(rates, ax),
     }
 
 
@@ -92,7 +92,8 @@ def test_a_picture_is_drawn_on_the_axes_it_is_given(sampler: AnnSampler, kind: s
 
 def test_pictures_do_without_pyplot() -> None:
     code = (
-        "import sys, numpy as np; from refboot.viz import spikes; from refboot.io.event import Event;"
+        "import sys, numpy as np; from refboot.viz import spikes;"
+        "from refboot.io.event import Event;"
         "spikes.raster(np.eye(3)).savefig(sys.argv[1]); Event([0, 1], None, [0, 0], [0, 1]).show();"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
@@ -147,10 +148,10 @@ def test_rates_of_both_halves_are_those_of_the_network(rng: np.random.Generator)
     network.eval()
     x = rng.uniform(-1, 1.5, (20, 6))
     with pytest.raises(OrderError):
-        alignment.layer_rates(network, x)
+        curves.layer_rates(network, x)
     for mode in (Mode.SAMPLE, Mode.FIT):
         network.forward(x, LayerMode(0, mode))
-    rates = alignment.layer_rates(network, x)
+    rates = curves.layer_rates(network, x)
     # As rates, the network may sum a still input in another order.
     np.testing.assert_allclose(
         rates[-1].ann, network.forward(x, LayerMode(0, Mode.ANN))[..., 0], rtol=1e-5, atol=1e-5
@@ -158,7 +159,7 @@ def test_rates_of_both_halves_are_those_of_the_network(rng: np.random.Generator)
     np.testing.assert_array_equal(
         rates[-1].snn, network.forward(x, LayerMode(0, Mode.SNN)).mean(axis=-1)
     )
-    told = alignment.alignment(rates[1]).axes[0].get_title()
+    told = curves.alignment(rates[1]).axes[0].get_title()
     assert told == f"mean |ANN - SNN| = {np.abs(rates[1].ann - rates[1].snn).mean():.4f}"
 
 

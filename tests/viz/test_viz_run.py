@@ -18,8 +18,9 @@ pytest.importorskip("matplotlib", reason="the extra viz is not installed")
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = {
-    "loss", "accuracy", "gradient_flow", "curves_over_training", "samples", "alignment", "confusion", "raster", "neuron",
-}  # fmt: skip
+    *("loss", "accuracy", "gradient_flow", "curves_over_training", "samples"),
+    *("alignment", "confusion", "raster", "neuron"),
+}
 
 
 @pytest.fixture(scope="module")
