@@ -26,6 +26,7 @@ class State:
     helpers = 0
     jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()  # for the helpers
     here = threading.local()
+    starting = threading.Lock()
 
 
 def count() -> int:
@@ -55,38 +56,55 @@ def checked(number: object) -> int:
 def over(number: int, work: Callable[[int], Any]) -> None:
     """Call work(i) for each i in [0, number), in any order, on as many threads as there are.
 
-    Returns when all are done; raises the first error then. Calls from within `work` stay on their
-    thread.
+    Returns, or raises the first error, when no thread works any more, also after Ctrl-C. Calls
+    from within `work` stay on their thread.
     """
-    helpers = min(State.count, number) - 1
-    if helpers < 1 or getattr(State.here, "busy", False):
+    wanted = min(State.count, number) - 1
+    if wanted < 1 or getattr(State.here, "busy", False):
         for i in range(number):
             work(i)
         return
-    while State.helpers < helpers:
-        threading.Thread(target=_help, args=(State.jobs,), name="refboot", daemon=True).start()
-        State.helpers += 1
     turn = iter(range(number))  # each thread takes the next
     done: SimpleQueue[BaseException | None] = SimpleQueue()
 
-    def some() -> None:
-        State.here.busy, error = True, None
+    def part() -> BaseException | None:
+        State.here.busy = True
         try:
             for i in turn:
                 work(i)
-        except BaseException as found:
-            error = found
+        except BaseException as error:
             for _ in turn:  # nobody takes more
                 pass
-        State.here.busy = False
-        done.put(error)
+            return error
+        finally:
+            State.here.busy = False
+        return None
 
+    helpers = _started(wanted)
     for _ in range(helpers):
-        State.jobs.put(some)
-    some()
-    for error in [done.get() for _ in range(helpers + 1)]:
+        State.jobs.put(lambda: done.put(part()))
+    errors = [part()]
+    while len(errors) <= helpers:
+        try:
+            errors.append(done.get())
+        except KeyboardInterrupt as interrupt:  # helpers still write to the caller's arrays
+            errors[0] = errors[0] or interrupt
+    for error in errors:
         if error is not None:
             raise error
+
+
+def _started(wanted: int) -> int:
+    """How many helpers there are, at most `wanted`: fewer if the system gives no more threads."""
+    with State.starting:
+        while State.helpers < wanted:
+            helper = threading.Thread(target=_help, args=(State.jobs,), name="refboot", daemon=True)
+            try:
+                helper.start()
+            except RuntimeError:
+                break
+            State.helpers += 1
+    return min(wanted, State.helpers)
 
 
 def _help(jobs: SimpleQueue[Callable[[], None]]) -> None:
@@ -104,6 +122,7 @@ def over_slices(size: int, work: Callable[[slice], Any], alone: bool = False) ->
 
 def _forget_helpers() -> None:
     State.helpers, State.jobs, State.here = 0, SimpleQueue(), threading.local()
+    State.starting = threading.Lock()
 
 
 _available = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
