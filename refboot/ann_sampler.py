@@ -139,7 +139,10 @@ class AnnSampler:
             raise OrderError("AnnSampler.soft_clear", "without a generator", expected)
         if not callable(getattr(rng, "permutation", None)):
             raise TypeMismatchError("rng", repr(rng), "a numpy.random.Generator")
-        self.restore(self.points[:, half(rng, self.count)])
+        kept = np.flatnonzero(half(rng, self.count))
+        for row, points in zip(() if self._ring is None else self._ring, self.points, strict=False):
+            row[: len(kept)] = points[kept]
+        self._seen, self.fresh = len(kept), 0
 
     def restore(self, points: Floats) -> None:
         """Replace the points kept by `points` (2, n), z then a, with n at most `capacity`.
