@@ -1,55 +1,56 @@
-"""Files that appear whole or not at all, and a seal by which a damaged one is told from a whole one
-before it is parsed.
-"""
+"""Files that are whole or not there, and the seal by which a damaged one is recognised."""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-import tempfile
+import secrets
 from pathlib import Path
-from typing import IO
 
 from refboot.errors import FormatError, TypeMismatchError
 
-SEAL = b"refboot sealed file 1\n"
-SEAL_BYTES = 512
-CHUNK = 1 << 20
+SEAL, SEAL_BYTES = b"refboot sealed file 1\n", 512
+# Never write through a link, never wait for a pipe; some systems lack these flags.
+NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def as_path(name: str, value: object) -> Path:
-    """`value` as a path; raises TypeMismatchError for what is none, FormatError for text that no
-    path can be.
+    """`value` as a path; raises TypeMismatchError unless it is a str or os.PathLike, FormatError
+    for text that cannot be a path.
     """
-    if not isinstance(value, (str, os.PathLike)):
+    text = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(text, str):
         raise TypeMismatchError(name, f"a {type(value).__name__}", "a path (str or os.PathLike)")
-    if "\0" in str(value) or not str(value):
-        raise FormatError(name, repr(value), "a path")
-    return Path(value)
+    try:
+        possible = bool(text) and b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        possible = False
+    if not possible:
+        raise FormatError(name, ascii(text), "a path")
+    return Path(text)
 
 
 def replace(path: str | os.PathLike[str], *parts: bytes | memoryview) -> None:
-    """Write `parts` to a temporary file beside `path`, sync it, move it into its place, and sync
-    the folder.
+    """Write `parts` to a temporary file beside `path`, sync it, move it over `path`, and sync the
+    folder.
 
-    `path` then holds the whole of it, or, where anything went wrong (the disk is full, the folder
-    read-only), what it held before. Raises FormatError.
+    `path` then holds all of it or, if anything failed (a full disk, a read-only folder), what it
+    held before. A link is replaced, not followed; permissions follow the umask. Raises FormatError.
     """
     target = as_path("path", path)
-    temporary: str | None = None
+    temporary = target.parent / f".{target.name}.{secrets.token_hex(4)}.tmp"
     try:
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{target.name}.", suffix=".tmp", dir=target.parent
-        )
-        with os.fdopen(handle, "wb") as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, target)
-        temporary = None
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK, 0o666)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                for part in parts:
+                    file.write(part)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
         sync_folder(target.parent)
     except OSError as error:
         raise FormatError(
@@ -57,17 +58,15 @@ def replace(path: str | os.PathLike[str], *parts: bytes | memoryview) -> None:
             f"not written ({error.strerror})",
             "a writable folder with room; what was there is unchanged",
         ) from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
 
 
 def append(path: str | os.PathLike[str], line: bytes) -> None:
-    """Add `line` to the file `path` and sync it; raises FormatError where that fails, and then part
-    of it may be there.
+    """Add `line` to the file `path` and sync it; raises FormatError if that fails (part of the line
+    may then be there), and for a link or a pipe.
     """
     try:
-        with open(path, "ab") as file:
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_LINK, 0o666)
+        with os.fdopen(handle, "ab") as file:
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
@@ -78,54 +77,31 @@ def append(path: str | os.PathLike[str], line: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the folder's entries on the disk, where the system can say so."""
-    if os.name != "posix":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    """Make the folder's entries durable, where the system can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def seal(content: bytes | memoryview) -> bytes:
-    """The 512 bytes put before `content`: its SHA-256 and its length, as text; HDF5 skips them as a
-    user block.
+    """The 512 bytes that refboot puts before its own files: SHA-256 and length of `content`, as
+    text. HDF5 skips them as a user block.
     """
-    text, _ = _digest(io.BytesIO(content))
+    text = f"sha256 {hashlib.sha256(content).hexdigest()}\nbytes {len(content)}\n"
     return (SEAL + text.encode()).ljust(SEAL_BYTES, b"\0")
 
 
-def check_seal(path: str | os.PathLike[str], unsealed: bytes | None = None) -> None:
-    """Raise FormatError unless the file starts with the seal of all that follows: it is whole, and
-    no bit of it has changed.
-
-    A file without a seal passes only if it starts with the bytes `unsealed`.
+def check_seal(path: str | os.PathLike[str], content: bytes) -> None:
+    """Raise FormatError unless `content`, the bytes of the file `path`, is a seal and exactly what
+    was sealed. The seal shows that a file is whole, not who wrote it.
     """
-    try:
-        with open(path, "rb") as file:
-            head = file.read(SEAL_BYTES)
-            if unsealed is not None and head.startswith(unsealed):
-                return
-            text, size = _digest(file)
-    except OSError as error:
-        raise FormatError(
-            str(path), f"unreadable ({error.strerror})", "a file sealed by refboot"
-        ) from error
-    if not head.startswith(SEAL):
-        raise FormatError(str(path), "without refboot's seal", "a file that refboot saved")
-    if head != (SEAL + text.encode()).ljust(SEAL_BYTES, b"\0"):
+    body = memoryview(content)[SEAL_BYTES:]
+    if content[:SEAL_BYTES] != seal(body):
         raise FormatError(
             str(path),
-            f"torn or changed: its {size} bytes are not those that were sealed",
+            f"torn or changed: its {len(body)} bytes are not those that were sealed",
             "the file as refboot saved it",
         )
-
-
-def _digest(file: IO[bytes]) -> tuple[str, int]:
-    """What a seal says of the rest of `file`, and how many bytes that is."""
-    total, size = hashlib.sha256(), 0
-    while chunk := file.read(CHUNK):
-        total.update(chunk)
-        size += len(chunk)
-    return f"sha256 {total.hexdigest()}\nbytes {size}\n", size

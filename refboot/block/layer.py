@@ -2,139 +2,82 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
-from refboot.arrays import Floats, Ints
+from refboot.arrays import Ints
 from refboot.errors import FormatError, TypeMismatchError
 from refboot.exchange import Geometry, LayerSpec, NeuronSpec
-from refboot.exchange.spec import DECAY_HIGH, Shape
+from refboot.exchange.spec import DECAY_HIGH, Shape, mantissas
 from refboot.neuron import Spiking, cuba
 from refboot.neuron.norm import WgtScaleBatchNorm
-from refboot.reference.fixed_point import WEIGHT_SCALE
 from refboot.reference.pool import whole_size
 from refboot.synapse import Conv, Dense, Pool, Scalar
 
 
 def describe(synapse: object, neuron: Spiking, shape: Shape, read_out: bool = False) -> LayerSpec:
-    """The layer of a synapse and a neuron for inputs of `shape`, its weights as they are used now,
-    its norm as a bias.
+    """The layer of a synapse and a neuron for inputs of `shape`: the weights as they are used now,
+    the norm as a bias and a shift.
 
-    Raises FormatError for what integers of the exchange file cannot say, TypeMismatchError for an
-    unknown kind of synapse.
+    Raises FormatError for what integers cannot express, TypeMismatchError for an unknown synapse.
     """
     if isinstance(synapse, Scalar):
         scale, offset = synapse.quantised()
-        return LayerSpec(
-            "input",
-            shape,
-            neuron_spec(neuron),
-            mantissas("weight", scale[0]),
-            mantissas("bias", offset[0]),
-        )
-    if isinstance(synapse, Dense):
-        spec = neuron if isinstance(neuron, cuba.Neuron) else None
-        layer = LayerSpec(
-            "dense",
-            synapse.output_shape(shape),
-            None if read_out and spec is None else neuron_spec(neuron),
-        )
-        layer = dataclasses.replace(
-            layer, weight=mantissas("weight", synapse.weight.quantised()), read_out=read_out
-        )
-    elif isinstance(synapse, Conv):
-        geometry = Geometry(*synapse.window, synapse.groups)
-        weight = mantissas("weight", synapse.weight.quantised())
-        layer = LayerSpec(
-            "conv", synapse.output_shape(shape), neuron_spec(neuron), weight, None, geometry
-        )
-    elif isinstance(synapse, Pool):
-        layer = pool_layer(synapse, neuron, shape)
+        both = mantissas("the weight", scale[0]), mantissas("the bias", offset[0])
+        return LayerSpec("input", shape, _neuron(neuron), *both)
+    if not isinstance(synapse, (Dense, Conv, Pool)):
+        expected = "one that an exchange file has: Scalar, Dense, Conv or Pool"
+        raise TypeMismatchError("the synapse", type(synapse).__name__, expected)
+    geometry = None
+    if isinstance(synapse, Pool):  # lava's loader has no pool, but it is a convolution
+        if whole_size((shape[1], shape[2]), synapse.window.kernel) != shape[1:]:
+            got = f"a window of {synapse.window.kernel} over {shape[1:]}"
+            raise FormatError("the pool", got, "a window that divides the picture")
+        used = np.broadcast_to(synapse.quantised(), (shape[0], 1, *synapse.window.kernel))
+        geometry = Geometry(*synapse.window, shape[0])
     else:
-        raise TypeMismatchError(
-            "the synapse",
-            type(synapse).__name__,
-            "one that an exchange file has: Scalar, Dense, Conv or Pool",
-        )
-    return layer if read_out else with_norm(layer, neuron)
+        used = synapse.weight.quantised()
+        if isinstance(synapse, Conv):
+            geometry = Geometry(*synapse.window, synapse.groups)
+    weight, bias = mantissas("the weight", used), None
+    if neuron.norm is not None and not read_out:
+        weight, bias = _with_norm(weight, neuron)
+    spec = None if read_out and not isinstance(neuron, cuba.Neuron) else _neuron(neuron)
+    kind = "dense" if geometry is None else "conv"
+    return LayerSpec(kind, synapse.output_shape(shape), spec, weight, bias, geometry, read_out)
 
 
-def pool_layer(synapse: Pool, neuron: Spiking, shape: Shape) -> LayerSpec:
-    """A pool as the convolution of each channel for itself that it is: lava's loader has no
-    pool.
+def _neuron(neuron: Spiking) -> NeuronSpec:
+    """The integers of a CUBA neuron; raises FormatError for any other, for decays that differ
+    between channels, and for a reset that is not to zero.
     """
-    if whole_size((shape[1], shape[2]), synapse.window.kernel) != shape[1:]:
-        raise FormatError(
-            "the pool",
-            f"a window of {synapse.window.kernel} over {shape[1:]}",
-            "a window that divides the picture",
-        )
-    weight = np.broadcast_to(
-        mantissas("weight", synapse.quantised()), (shape[0], 1, *synapse.window.kernel)
-    ).copy()
-    geometry = Geometry(*synapse.window, shape[0])
-    return LayerSpec(
-        "conv", synapse.output_shape(shape), neuron_spec(neuron), weight, None, geometry
-    )
-
-
-def neuron_spec(neuron: Spiking) -> NeuronSpec:
-    """The integers of a CUBA neuron; raises FormatError for any other, for decays of each channel's
-    own and for a reset not to zero.
-    """
-    params = neuron.device_params
-    if params.get("type") != "CUBA" or not isinstance(neuron, cuba.Neuron):
-        raise FormatError(
-            "the neuron", f"{type(neuron).__module__}.{type(neuron).__name__}", "a CUBA neuron"
-        )
+    if not isinstance(neuron, cuba.Neuron) or neuron.device_params.get("type") != "CUBA":
+        got = f"{type(neuron).__module__}.{type(neuron).__name__}"
+        raise FormatError("the neuron", got, "a CUBA neuron")
     if neuron.reset != "zero":
         raise FormatError("the reset of the neuron", repr(neuron.reset), "'zero'")
-    i_decay, v_decay = params["iDecay"], params["vDecay"]
-    if not isinstance(i_decay, int) or not isinstance(v_decay, int):
+    decays = neuron.device_params["iDecay"], neuron.device_params["vDecay"]
+    if not (isinstance(decays[0], int) and isinstance(decays[1], int)):
         raise FormatError("the decays of the neuron", "one for each channel", "one for the layer")
-    return NeuronSpec(i_decay, v_decay, neuron.v_th_mant, neuron.graded_spike)
+    return NeuronSpec(decays[0], decays[1], neuron.v_th_mant, neuron.graded_spike)
 
 
-def with_norm(layer: LayerSpec, neuron: Spiking) -> LayerSpec:
-    """`layer` with the bias that its norm has come to, and with its weights shifted, where the norm
-    scales.
+def _with_norm(weight: Ints, neuron: Spiking) -> tuple[Ints, Ints | None]:
+    """Weight and bias with the norm in them: minus its mean, and over its power of two. Raises
+    FormatError if that leaves the integers.
     """
     norm = neuron.norm
-    if norm is None or layer.weight is None or layer.neuron is None:
-        return layer
-    if not norm.quantised:
-        mean = norm.parameters()["running_mean"].data
-        bias = mantissas("the norm's mean", -mean)
-    else:
+    assert norm is not None
+    if norm.quantised:
         bias = norm.bias
+    else:
+        bias = mantissas("the norm's mean", -norm.parameters()["running_mean"].data)
     exponent = norm.weight_exp if isinstance(norm, WgtScaleBatchNorm) else 0
-    if exponent and layer.neuron.i_decay != DECAY_HIGH:
-        raise FormatError(
-            "the norm", "one that scales, behind a current that leaks", "a current decay of 1"
-        )
-    moved = shifted("bias", bias, exponent) if bias.any() else None
-    return dataclasses.replace(layer, weight=shifted("weight", layer.weight, exponent), bias=moved)
-
-
-def shifted(name: str, values: Ints, exponent: int) -> Ints:
-    """`values` / 2^exponent; raises FormatError where that leaves the integers."""
-    if exponent <= 0:
-        return values << -exponent
-    if (values % (1 << exponent)).any():
-        raise FormatError(
-            f"the {name} over 2^{exponent}, as its norm has it", "not whole", "integers"
-        )
-    return values >> exponent
-
-
-def mantissas(name: str, values: Floats) -> Ints:
-    """Real values as integers in units of 1/64; raises FormatError where they are none (a weight
-    without quantisation).
-    """
-    scaled = np.asarray(values, np.float64) * WEIGHT_SCALE
-    if not np.isfinite(scaled).all() or (scaled != np.rint(scaled)).any():
-        raise FormatError(
-            f"the {name}", "off the grid", f"multiples of 1/{WEIGHT_SCALE}: a quantised {name}"
-        )
-    return np.rint(scaled).astype(np.int64)
+    if exponent and neuron.device_params.get("iDecay") != DECAY_HIGH:
+        got = "one that scales, behind a current that leaks"
+        raise FormatError("the norm", got, "a current decay of 1")
+    for name, values in (("weight", weight), ("bias", bias)):
+        if exponent > 0 and (values % (1 << exponent)).any():
+            what = f"the {name} over 2^{exponent}, as its norm has it"
+            raise FormatError(what, "not whole", "integers")
+    weight, bias = ((v << -exponent) if exponent < 0 else (v >> exponent) for v in (weight, bias))
+    return weight, bias if bias.any() else None

@@ -2,7 +2,7 @@
 read and checked.
 """
 
-from refboot.exchange.fields import ExchangeWarning
+from refboot.exchange.check import ExchangeWarning
 from refboot.exchange.read import is_net, read
 from refboot.exchange.spec import READ_OUT, Geometry, LayerSpec, NetSpec, NeuronSpec
 from refboot.exchange.write import write, write_layer

@@ -1,153 +1,116 @@
-"""Single entries of an exchange file, each held to its type and range; every error names the path
+"""Single entries of an exchange file, each checked for type and range; every error names the path
 in the file.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, cast
+import math
+from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refboot import arrays
 from refboot.arrays import Ints
 from refboot.errors import FormatError
+from refboot.exchange.check import check_weight, warn
 from refboot.exchange.checksum import text
-from refboot.hdf5 import is_link, read_array, where
+from refboot.exchange.spec import Shape
+from refboot.hdf5 import read_array, where
 
 if TYPE_CHECKING:
     import h5py
 
 BIGGEST = 1 << 31
-_strict: ContextVar[bool] = ContextVar("refboot_exchange_strict", default=True)
-
-
-class ExchangeWarning(UserWarning):
-    """A file is written or read, but something in it will be changed or passed over by the one who
-    reads it.
-    """
-
-
-@contextmanager
-def strictness(strict: bool) -> Iterator[None]:
-    """Within the `with` block an unknown entry is an error (`strict`) or a warning; raises
-    TypeMismatchError.
-    """
-    token = _strict.set(arrays.flag("strict", strict))
-    try:
-        yield
-    finally:
-        _strict.reset(token)
 
 
 def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
-    """The dataset `name` of `group`; raises FormatError where it is missing, a link, or no
-    dataset.
-    """
-    return _own(group, name, "Dataset", "a dataset")
+    """The dataset `name` of `group`; raises FormatError."""
+    found = group.get(name)
+    if not hasattr(found, "dtype"):
+        got = "missing" if found is None else "a group"
+        raise FormatError(f"{where(group)}/{name}", got, "a dataset")
+    return found
 
 
 def subgroup(group: h5py.Group, name: str) -> h5py.Group:
-    """The group `name` of `group`; raises FormatError where it is missing, a link, or no group."""
-    return _own(group, name, "Group", "a group")
+    """The group `name` of `group`; raises FormatError."""
+    found = group.get(name)
+    if found is None or hasattr(found, "dtype"):
+        got = "missing" if found is None else "a dataset"
+        raise FormatError(f"{where(group)}/{name}", got, "a group")
+    return found
 
 
-def known(group: h5py.Group, names: Collection[str]) -> None:
-    """Raise FormatError for an entry of `group` that is not among `names`, or, where reading is not
-    strict, warn of it.
-    """
-    unknown = sorted(set(group) - set(names))
-    if unknown and not _strict.get():
-        warnings.warn(
-            f"{where(group)}/{unknown[0]} is unknown and passed over", ExchangeWarning, stacklevel=2
-        )
-    elif unknown:
-        raise FormatError(
-            f"{where(group)}/{unknown[0]}", "unknown", f"entries among {sorted(names)}"
-        )
+def known(group: h5py.Group, names: Collection[str], strict: bool) -> None:
+    """Raise FormatError, or unless `strict` warn, for an entry of `group` not among `names`."""
+    for name in sorted(set(group) - set(names)):
+        if strict:
+            expected = f"entries among {sorted(names)}"
+            raise FormatError(f"{where(group)}/{name}", "unknown", expected)
+        warn(f"{where(group)}/{name} is unknown and ignored")
 
 
 def word(group: h5py.Group, name: str) -> str:
-    """A text of one word, of whatever string type."""
-    found = text(dataset(group, name))
-    try:
-        return bytes(found[()]).decode("ascii")
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{where(group)}/{name}", repr(found[()]), "ASCII text") from error
+    """A text of one word, of any string type."""
+    found = bytes(text(dataset(group, name))[()])
+    if not found.isascii():
+        raise FormatError(f"{where(group)}/{name}", repr(found), "ASCII text")
+    return found.decode("ascii")
 
 
-def integers(group: h5py.Group, name: str) -> Ints:
+def integers(item: h5py.Dataset) -> Ints:
     """Integers of any shape, stored as integers or as whole floats; int64."""
-    item = dataset(group, name)
-    found = read_array(item, "iuf", "numbers")
-    good = (found > -BIGGEST) & (found < BIGGEST)
-    if found.dtype.kind == "f":
-        good &= found == np.rint(found)
+    found = read_array(item, "biuf", "numbers")
+    good = (found > -BIGGEST) & (found < BIGGEST) & (found == np.rint(found))
     if not good.all():
-        raise FormatError(
-            where(item), f"{found[~good].flat[0]} somewhere", "whole numbers below 2^31"
-        )
+        got = f"{found[~good].flat[0]} somewhere"
+        raise FormatError(where(item), got, "whole numbers below 2^31")
     return found.astype(np.int64)
 
 
-def integer(group: h5py.Group, name: str, low: int, high: int) -> int:
-    """One integer in [low, high], 0-d or of shape (1,)."""
+def few(group: h5py.Group, name: str, low: int, high: int = BIGGEST, most: int = 1) -> Shape:
+    """One to `most` integers in [low, high], 0-d or on one axis."""
     item = dataset(group, name)
-    few(item, 1)
-    value = int(integers(group, name).reshape(-1)[0])
-    if not low <= value <= high:
-        raise FormatError(where(item), value, f"in [{low}, {high}]")
-    return value
+    if item.shape is None or len(item.shape) > 1 or not 1 <= item.size <= most:
+        raise FormatError(where(item), f"of shape {item.shape}", f"1 to {most} numbers")
+    found: list[int] = integers(item).reshape(-1).tolist()
+    if not all(low <= value <= high for value in found):
+        raise FormatError(where(item), found, f"in [{low}, {high}]")
+    return tuple(found)
 
 
-def flag(group: h5py.Group, name: str) -> bool:
-    """One truth value; False where there is none."""
-    if name not in group:
-        return False
-    item = dataset(group, name)
-    few(item, 1)
-    return bool(read_array(item, "biu", "truth values").reshape(-1)[0])
+def one(group: h5py.Group, name: str, low: int, high: int = BIGGEST) -> int:
+    """One integer in [low, high]."""
+    return few(group, name, low, high)[0]
 
 
 def pair(group: h5py.Group, name: str, low: int) -> tuple[int, int]:
     """Two integers of at least `low`, or one for both."""
-    item = dataset(group, name)
-    few(item, 1, 2)
-    found = integers(group, name).reshape(-1)
-    if found.min() < low:
-        raise FormatError(where(item), found.tolist(), f"at least {low}")
-    return int(found[0]), int(found[-1])
+    found = few(group, name, low, most=2)
+    return found[0], found[-1]
 
 
-def shape(group: h5py.Group, name: str = "shape") -> tuple[int, ...]:
-    """One to three sizes of at least 1."""
-    item = dataset(group, name)
-    few(item, 1, 2, 3)
-    found = integers(group, name).reshape(-1)
-    if found.min() < 1:
-        raise FormatError(where(item), found.tolist(), "sizes of at least 1")
-    return tuple(found.tolist())
-
-
-def few(item: h5py.Dataset, *sizes: int) -> None:
-    """Raise FormatError, before anything is read, unless the dataset has one of these numbers of
-    elements, on one axis at most.
+def weight(group: h5py.Group, shape: Shape | None) -> Ints:
+    """The even mantissas of `weight` in `shape` (None: any), refused unread if their own shape is
+    another. They may be flat, or have more axes of size 1. Spec: NET-18.
     """
-    if item.shape is None or len(item.shape) > 1 or item.size not in sizes:
-        raise FormatError(
-            where(item), f"of shape {item.shape}", f"{' or '.join(map(str, sizes))} numbers"
-        )
+    item = dataset(group, "weight")
+    own: Shape = item.shape or ()
+    while shape is not None and len(own) > len(shape) and own[-1] == 1:
+        own = own[:-1]
+    flat = () if shape is None or len(shape) > 2 else (math.prod(shape),)
+    if shape is not None and own not in (shape, flat):
+        raise FormatError(where(item), f"of shape {item.shape}", f"{shape}")
+    found = integers(item)
+    check_weight(where(item), found)
+    return found if shape is None else found.reshape(shape)
 
 
-def _own(group: h5py.Group, name: str, kind: str, what: str) -> h5py.Group | h5py.Dataset:
-    if name not in group:
-        raise FormatError(f"{where(group)}/{name}", "missing", what)
-    if is_link(group, name):
-        raise FormatError(f"{where(group)}/{name}", "a link", f"{what} in the file itself")
-    found = group.get(name, getclass=True).__name__
-    if found != kind:
-        raise FormatError(f"{where(group)}/{name}", f"a {found}", what)
-    return cast("h5py.Group | h5py.Dataset", group[name])
+def bias(group: h5py.Group, outputs: int) -> Ints | None:
+    """`bias`, (outputs,), or one number for all; None if there is none."""
+    if "bias" not in group:
+        return None
+    item = dataset(group, "bias")
+    if item.size not in (1, outputs):
+        raise FormatError(where(item), f"of shape {item.shape}", f"({outputs},) or one number")
+    return np.broadcast_to(integers(item).reshape(-1), (outputs,)).copy()

@@ -1,6 +1,4 @@
-"""A network as plain integers, layer by layer: what an exchange file says, before it is written and
-after it was read.
-"""
+"""A network as plain integers, layer by layer: what an exchange file says."""
 
 from __future__ import annotations
 
@@ -8,7 +6,11 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from refboot.arrays import Ints
+import numpy as np
+
+from refboot.arrays import Floats, Ints
+from refboot.errors import FormatError
+from refboot.reference.fixed_point import WEIGHT_SCALE
 from refboot.reference.pwl import Curve
 
 Shape = tuple[int, ...]
@@ -29,8 +31,7 @@ class NeuronSpec(NamedTuple):
     graded: bool = False
 
 
-# A read-out: its current is the weighted input of the step, its voltage the sum of them all, and it
-# does not fire.
+# A read-out on the chip: it does not fire, and its voltage is the sum of its inputs.
 READ_OUT = NeuronSpec(i_decay=DECAY_HIGH, v_decay=0, v_th=THRESHOLD_HIGH)
 
 
@@ -55,9 +56,9 @@ class Geometry(NamedTuple):
 class LayerSpec:
     """One layer: `kind` input, dense, conv or flatten, and its output `shape`, (C,) or (C, H, W).
 
-    `weight` and `bias` are int64 mantissas in units of 1/64: 0-d for an input, (out, in) or (out,
-    in / groups, kh, kw) and (out,) for the others; a bias of None is zero. `read_out`: the layer
-    sums and never fires. `curve` is the fitted activation, if any.
+    `weight` and `bias` are int64 mantissas in units of 1/64: 0-d for an input, else (out, in) or
+    (out, in / groups, kh, kw), and (out,); a bias of None is zero. `read_out`: the layer sums and
+    never fires. `curve` is the fitted activation, if any.
     """
 
     kind: str
@@ -72,14 +73,24 @@ class LayerSpec:
 
     @property
     def size(self) -> int:
-        """How many neurons."""
+        """Number of neurons."""
         return math.prod(self.shape)
+
+    @property
+    def chip_neuron(self) -> NeuronSpec:
+        """The neuron as a chip runs it: a read-out's cannot fire."""
+        return READ_OUT if self.neuron is None or self.read_out else self.neuron
+
+    @property
+    def has_bias(self) -> bool:
+        """True if a layer other than the input adds a bias that is not zero."""
+        return self.kind != "input" and self.bias is not None and bool(self.bias.any())
 
 
 @dataclass(frozen=True)
 class NetSpec:
-    """Layers in order for inputs of `input_shape`; `time_steps` where the file says it, `notes`
-    (plain values) where refboot wrote it.
+    """Layers in order for inputs of `input_shape`; `time_steps` if the file says it, `notes`
+    (plain values) if refboot wrote it.
     """
 
     layers: tuple[LayerSpec, ...]
@@ -91,3 +102,19 @@ class NetSpec:
     def inputs(self) -> list[Shape]:
         """The input shape of every layer."""
         return [self.input_shape, *(layer.shape for layer in self.layers[:-1])]
+
+
+def mantissas(name: str, values: Any, step: int = 1, off: float = 0.0) -> Ints:
+    """Real values as integers in units of 1/64, multiples of `step`; raises FormatError for values
+    that are further off that grid than `off` steps.
+    """
+    scaled = np.asarray(values, np.float64) * WEIGHT_SCALE / step
+    rounded = np.rint(scaled)
+    if not np.isfinite(scaled).all() or np.abs(scaled - rounded).max(initial=0) > off:
+        raise FormatError(name, "off the grid", f"quantised: multiples of {step}/{WEIGHT_SCALE}")
+    return step * rounded.astype(np.int64)
+
+
+def real(mantissa: Ints) -> Floats:
+    """Mantissas in real units, float32."""
+    return (mantissa / WEIGHT_SCALE).astype(np.float32)

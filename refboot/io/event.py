@@ -1,21 +1,15 @@
-"""Spike events: where, when and, where graded, how much; to and from tensors and files, and to look
-at.
-"""
+"""Spike events: where, when and, if graded, how strong; to and from tensors, and as pictures."""
 
 from __future__ import annotations
 
-import io
-import os
-import zipfile
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from refboot import arrays, files
+from refboot import arrays
 from refboot.arrays import Ints
-from refboot.errors import FormatError, RangeError, ShapeError, TypeMismatchError
-from refboot.io.npz import read_npz
+from refboot.errors import RangeError, ShapeError, TypeMismatchError
 from refboot.viz import events
 
 Array = NDArray[Any]
@@ -25,7 +19,7 @@ class Event:
     """Spikes at `x`, `y` (None on a line), channel `c` and time `t` (ms), all (n,); with payloads
     `p` (n,) they are graded, else binary.
 
-    x, y and c are int64 and at least 0. Unlike lava-dl's, channels keep their numbers, even where
+    x, y and c are int64 and at least 0. Unlike in lava-dl, channels keep their numbers, even if
     channel 0 is silent. Raises TypeMismatchError, ShapeError and RangeError.
     """
 
@@ -51,7 +45,7 @@ class Event:
 
     @property
     def graded(self) -> bool:
-        """Whether the spikes have payloads."""
+        """True if the spikes have payloads."""
         return self.p is not None
 
     def __len__(self) -> int:
@@ -65,81 +59,46 @@ class Event:
         """
         sampling_time = arrays.number("sampling_time", sampling_time, 0, above=True)
         if dim is None:
-            places = [a for a in (self.c, self.y, self.x) if a is not None]
-            sizes = [int(a.max(initial=0)) + 1 for a in (*places, _bins(self.t, sampling_time))]
+            bins = np.rint(self.t / sampling_time).astype(np.int64)
+            places = [a for a in (self.c, self.y, self.x, bins) if a is not None]
+            sizes = [int(a.max(initial=0)) + 1 for a in places]
         else:
             sizes = [arrays.whole("dim", size) for size in arrays.items("dim", dim)]
             if len(sizes) != self.dim + 2:
                 raise ShapeError("dim", dim, f"{self.dim + 2} sizes")
         room = np.zeros((sizes[0], 1, *sizes[1:]) if self.dim == 1 else sizes)
-        filled: NDArray[np.float64] = self.fill_tensor(room, sampling_time).reshape(sizes)
-        return filled
+        return self.fill_tensor(room, sampling_time).reshape(sizes)
 
     def fill_tensor(
-        self,
-        empty_tensor: Array,
-        sampling_time: float = 1,
-        random_shift: np.random.Generator | None = None,
-        binning_mode: str = "OR",
+        self, empty_tensor: Array, sampling_time: float = 1, binning_mode: str = "OR"
     ) -> Array:
         """Put the spikes into `empty_tensor` (C, Y, X, T), Y = 1 on a line, in bins of
         `sampling_time` ms; it is changed and returned.
 
-        A spike falls into bin round(t / sampling_time) (half to even), one outside the tensor is
-        left out. Binary spikes weigh 1 / sampling_time; in one bin they count once with OR, each
-        with SUM. Graded ones add p / sampling_time, so that `tensor_to_event` gives back what went
-        in (lava-dl leaves p undivided, and of spikes in one bin counts the last alone).
-        `random_shift`: a generator that draws from which bin on the spikes are put in. Raises
-        ShapeError, RangeError, TypeMismatchError.
+        A spike falls into bin round(t / sampling_time) (half to even); one outside the tensor is
+        left out. Binary spikes weigh 1 / sampling_time; several in one bin count once with OR, each
+        with SUM. Graded ones add p / sampling_time, so that `tensor_to_event` inverts this (lava-dl
+        does not divide p, and of several spikes in one bin counts the last). Raises ShapeError,
+        RangeError, TypeMismatchError.
         """
         sampling_time = arrays.number("sampling_time", sampling_time, 0, above=True)
         arrays.choice("binning_mode", binning_mode, ("OR", "SUM", "or", "sum"))
-        empty_tensor = arrays.instance(
-            "empty_tensor", empty_tensor, np.ndarray, "an array (C, Y, X, T)"
-        )
+        expected = "an array (C, Y, X, T)"
+        empty_tensor = arrays.instance("empty_tensor", empty_tensor, np.ndarray, expected)
         if empty_tensor.dtype.kind not in "iuf":
             raise TypeMismatchError("empty_tensor", f"of dtype {empty_tensor.dtype}", "numbers")
         arrays.check_shape("empty_tensor", empty_tensor, ("C", "Y", "X", "T"))
-        bins = _bins(self.t, sampling_time)
-        if random_shift is not None:
-            spare = int(bins.max(initial=0)) + 1 - empty_tensor.shape[-1]
-            bins = bins - int(
-                arrays.generator("random_shift", random_shift).integers(max(spare, 0) + 1)
-            )
         y = np.zeros_like(self.x) if self.y is None else self.y
+        bins = np.rint(self.t / sampling_time).astype(np.int64)
         index = np.stack([self.c, y, self.x, bins])
         inside = ((index >= 0) & (index < np.array(empty_tensor.shape)[:, None])).all(axis=0)
-        where, weight = (
-            tuple(index[:, inside]),
-            np.ones(inside.sum()) if self.p is None else self.p[inside],
-        )
-        if self.graded or binning_mode.upper() == "SUM":
+        where = tuple(index[:, inside])
+        if self.p is not None or binning_mode.upper() == "SUM":
+            weight = np.ones(inside.sum()) if self.p is None else self.p[inside]
             np.add.at(empty_tensor, where, weight / sampling_time)
         else:
             empty_tensor[where] = 1 / sampling_time
         return empty_tensor
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write x, y, c, t and p, as far as there are, to the .npz file `path`, whole or not at
-        all.
-        """
-        named = {"x": self.x, "y": self.y, "c": self.c, "t": self.t, "p": self.p}
-        target = io.BytesIO()
-        np.savez_compressed(target, **{name: a for name, a in named.items() if a is not None})  # type: ignore[arg-type]
-        files.replace(path, target.getvalue())
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Event:
-        """The events that `save` wrote; raises FormatError for any other file, and for lengths in
-        it that are not true.
-        """
-        try:
-            found = read_npz(path, required={"x", "c", "t"}, optional={"y", "p"})
-            return cls(found["x"], found.get("y"), found["c"], found["t"], found.get("p"))
-        except (ShapeError, RangeError, TypeMismatchError, zipfile.BadZipFile) as error:
-            raise FormatError(
-                str(path), f"no file of events ({error})", "what Event.save writes"
-            ) from error
 
     def show(self, ax: Any = None) -> Any:
         """All events in one picture on the matplotlib axes `ax` (or a new figure's); returns the
@@ -160,7 +119,7 @@ def tensor_to_event(spike_tensor: object, sampling_time: float = 1) -> Event:
     """The events in a tensor (C, X, T) or (C, Y, X, T): where it is not zero, in row-major order,
     at t = bin * sampling_time ms.
 
-    The payload is value * sampling_time; where all are 1 the events are binary. Raises ShapeError,
+    The payload is value * sampling_time; if all are 1 the events are binary. Raises ShapeError,
     TypeMismatchError, RangeError.
     """
     spikes = arrays.numeric("spike_tensor", spike_tensor)
@@ -169,25 +128,17 @@ def tensor_to_event(spike_tensor: object, sampling_time: float = 1) -> Event:
         raise ShapeError("spike_tensor", f"of shape {spikes.shape}", "(C, X, T) or (C, Y, X, T)")
     sampling_time = arrays.number("sampling_time", sampling_time, 0, above=True)
     c, *places, bins = np.nonzero(spikes)
-    x, y = places[-1], places[0] if len(places) == 2 else None
+    y = places[0] if len(places) == 2 else None
     payload = spikes[np.nonzero(spikes)] * sampling_time
     binary = bool((np.abs(payload - 1) < 1e-6).all())
-    whole = float(sampling_time).is_integer()
-    t = bins * (int(sampling_time) if whole and sampling_time < 2**31 else sampling_time)
-    return Event(x, y, c, t, None if binary else payload)
-
-
-def _bins(t: Array, sampling_time: float) -> Ints:
-    return np.rint(t / sampling_time).astype(np.int64)
+    whole = float(sampling_time).is_integer() and sampling_time < 2**31
+    t = bins * (int(sampling_time) if whole else sampling_time)
+    return Event(places[-1], y, c, t, None if binary else payload)
 
 
 def _places(name: str, value: object, count: int | None) -> Ints:
     places = _values(name, value, count)
-    if (
-        (places != np.rint(places)).any()
-        or places.min(initial=0) < 0
-        or places.max(initial=0) >= 1 << 31
-    ):
+    if ((places != np.rint(places)) | (places < 0) | (places >= 1 << 31)).any():
         raise RangeError(name, "not all of them", "whole numbers from 0 to 2^31 - 1")
     return places.astype(np.int64)
 

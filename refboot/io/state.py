@@ -13,20 +13,17 @@ import numpy as np
 
 from refboot import arrays
 from refboot.errors import FormatError
-from refboot.hdf5 import read_floats, reading, walk, writing
+from refboot.hdf5 import read_floats, reading, walk, what, writing
 from refboot.network import Network
 
-FORMAT = "refboot-state"
-VERSION = 1
+FORMAT, VERSION = "refboot-state", 1
 
 
 def save(
     network: Network, path: str | os.PathLike[str], notes: Mapping[str, Any] | None = None
 ) -> None:
     """Write the state of `network` and `notes` (plain values, kept as JSON) to `path`, whole or not
-    at all. Raises FormatError.
-
-    Spec: NET-14, NET-15.
+    at all. Raises FormatError. Spec: NET-14, NET-15.
     """
     arrays.instance("network", network, Network, "a refboot.Network")
     text = json.dumps(arrays.notes("notes", notes))
@@ -38,17 +35,19 @@ def save(
 
 def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays by dotted name and the notes in a file that `save` wrote; raises FormatError for
-    another or a changed file.
+    any other file and for a changed one.
     """
     with reading(path) as file:
-        found = file.attrs.get("format"), file.attrs.get("version")
-        if found[0] != FORMAT or found[1] != VERSION:
-            raise FormatError(
-                f"{path}",
-                f"of format {found[0]}, version {found[1]}",
-                f"{FORMAT}, version {VERSION}",
-            )
-        notes = _notes(str(path), file.attrs.get("notes"))
+        if (file.attrs.get("format"), file.attrs.get("version")) != (FORMAT, VERSION):
+            expected = f"a network saved by refboot ({FORMAT}, version {VERSION})"
+            raise FormatError(str(path), what(file), expected)
+        text = file.attrs.get("notes")
+        try:
+            notes = json.loads(text)
+        except (ValueError, TypeError, RecursionError):
+            notes = None
+        if not isinstance(notes, dict):
+            raise FormatError(f"the notes of {path}", ascii(text)[:80], "a JSON object")
         return {name: read_floats(dataset) for name, dataset in walk(file)}, notes
 
 
@@ -59,14 +58,4 @@ def load(network: Network, path: str | os.PathLike[str]) -> dict[str, Any]:
     arrays.instance("network", network, Network, "a refboot.Network")
     state, notes = read(path)
     network.load_state(state)
-    return notes
-
-
-def _notes(path: str, text: object) -> dict[str, Any]:
-    try:
-        notes = json.loads(text) if isinstance(text, str) else None
-    except ValueError as error:
-        raise FormatError(f"the notes of {path}", "not JSON", "a JSON object") from error
-    if not isinstance(notes, dict):
-        raise FormatError(f"the notes of {path}", repr(text), "a JSON object")
     return notes

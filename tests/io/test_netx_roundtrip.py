@@ -14,7 +14,6 @@ from refboot.block import cuba
 from refboot.errors import FormatError, OrderError
 from refboot.exchange import ExchangeWarning, NetSpec
 from refboot.io import netx
-from refboot.io.netx.build import has_bias
 from refboot.network import Network
 from refboot.routine import LayerMode, Mode
 
@@ -104,7 +103,7 @@ def test_integers_are_those_of_snn_mode_in_every_layer_and_step(folder: Path, ca
 def test_each_layer_of_the_chip_is_a_step_later(folder: Path, case: Case) -> None:
     net = exported(case.network, folder / "f.net")
     assume(
-        not any(has_bias(layer) for layer in net.layers)
+        not any(layer.has_bias for layer in net.layers)
         and not any(layer.delay_shift for layer in net.layers)
     )
     steps, late = case.network.time_steps, 0
@@ -120,7 +119,7 @@ def test_each_layer_of_the_chip_is_a_step_later(folder: Path, case: Case) -> Non
 def test_the_chip_decides_as_snn_mode(folder: Path, case: Case) -> None:
     net = exported(case.network, folder / "g.net")
     assume(
-        not any(has_bias(layer) for layer in net.layers)
+        not any(layer.has_bias for layer in net.layers)
         and not any(layer.delay_shift for layer in net.layers)
     )
     sums = case.network.forward(case.x, LayerMode(0, Mode.SNN)).sum(axis=-1)

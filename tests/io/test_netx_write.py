@@ -13,7 +13,7 @@ import pytest
 from refboot.block import cuba
 from refboot.errors import FormatError, OrderError
 from refboot.exchange import ExchangeWarning
-from refboot.io import netx
+from refboot.io import netx, state
 from refboot.network import Network
 from refboot.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 from refboot.routine import LayerMode, Mode
@@ -87,9 +87,15 @@ def test_the_layout_is_the_one_that_netx_reads(network: Network, path: Path) -> 
         first, conv, pool, flat, dense, last = file["layer"].values()
         assert (first["weight"].shape, first["weight"][()], first["bias"][()]) == ((), 76, 32)
         assert list(first["shape"]) == [2, 6, 5]
-        assert {name: np.ravel(conv[name]).tolist() for name in ("shape", "kernelSize", "stride", "padding", "dilation", "groups")} == {
-            "shape": [4, 2, 4], "kernelSize": [3, 2], "stride": [2, 1], "padding": [0, 0], "dilation": [1, 1], "groups": [1],
-        }  # fmt: skip
+        window = {
+            "shape": [4, 2, 4],
+            "kernelSize": [3, 2],
+            "stride": [2, 1],
+            "padding": [0, 0],
+            "dilation": [1, 1],
+            "groups": [1],
+        }
+        assert {name: np.ravel(conv[name]).tolist() for name in window} == window
         assert (conv["inChannels"][()], conv["outChannels"][()], pool["groups"][()]) == (2, 4, 4)
         np.testing.assert_array_equal(pool["weight"], np.full((4, 1, 2, 2), 32))
         assert list(flat["shape"]) == [8]
@@ -119,7 +125,7 @@ def test_refboots_own_group_keeps_what_netx_has_no_place_for(network: Network, p
         own = file["refboot"].attrs
         assert (own["format"], own["version"], own["time_steps"], own["notes"]) == (
             "refboot-net",
-            1,
+            2,
             7,
             '{"epoch": 3}',
         )
@@ -149,11 +155,71 @@ def test_a_changed_attribute_breaks_the_checksum(network: Network, path: Path) -
         netx.load(path)
 
 
+CHANGES = {
+    "a delay": lambda file: file["refboot/layer/1"].attrs.update(delay_shift=True),
+    "a threshold": lambda file: file["refboot/layer/5"].attrs.update(v_th=99),
+    "a text for a truth value": lambda file: file["refboot/layer/1"].attrs.update(
+        delay_shift="False"
+    ),
+    "another type": lambda file: file["refboot/layer/5"].attrs.update(v_th=np.float64(80)),
+    "a group more": lambda file: file.create_group("refboot/layer/1/more"),
+    "a group beside": lambda file: file.create_group("more"),
+    "an attribute more": lambda file: file["layer/1/neuron"].attrs.update(more=1),
+    "an attribute of the root": lambda file: file.attrs.update(more=h5py.Empty("f4")),
+    "an attribute less": lambda file: file["refboot"].attrs.pop("time_steps"),
+    "a group less": lambda file: file.pop("simulation"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_checksum_covers_every_group_and_attribute(
+    network: Network, path: Path, name: str
+) -> None:
+    network.export_hdf5(path)
+    with h5py.File(path, "a") as file:
+        CHANGES[name](file)
+    with pytest.raises(FormatError, match="checksum"):
+        netx.load(path)
+
+
+def test_a_file_of_version_1_is_read_and_its_checksum_held(network: Network, path: Path) -> None:
+    path.write_bytes(Path(__file__).with_name("version1.net").read_bytes())
+    net = netx.read(path)
+    assert (net.notes, net.time_steps, net.layers[4].delay_shift) == ({"epoch": 3}, 7, True)
+    with h5py.File(path, "a") as file:
+        file["layer/1/weight"][0, 0, 0, 0] += 2
+    with pytest.raises(FormatError, match="checksum"):
+        netx.read(path)
+
+
+@pytest.mark.parametrize("name", ["state.h5", "graph.nir", "other.h5"])
+def test_hdf5_that_is_no_exchange_file_is_named(
+    network: Network, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    if name == "state.h5":
+        state.save(network, path)
+    else:
+        with h5py.File(path, "w") as file:
+            file["node/x" if name == "graph.nir" else "x"] = 1
+    told = {"state.h5": "of format refboot-state", "graph.nir": "a NIR graph", "other.h5": "x"}
+    with pytest.raises(FormatError, match=told[name]):
+        netx.read(path)
+    if name != "state.h5":
+        with pytest.raises(FormatError, match=told[name]):
+            state.read(path)
+    network.export_hdf5(tmp_path / "a.net")
+    with pytest.raises(
+        FormatError, match=r"is an exchange file \(\.net\), expected a network saved"
+    ):
+        state.read(tmp_path / "a.net")
+
+
 def test_another_version_is_refused(network: Network, path: Path) -> None:
     network.export_hdf5(path)
     with h5py.File(path, "a") as file:
-        file["refboot"].attrs["version"] = 2
-    with pytest.raises(FormatError, match="version 2"):
+        file["refboot"].attrs["version"] = 3
+    with pytest.raises(FormatError, match="version 3"):
         netx.load(path)
 
 

@@ -107,8 +107,6 @@ def saved(kind):
         state.save(network(), path)
     elif kind == "net":
         network().export_hdf5(path)
-    elif kind == "event":
-        a_few().save(path)
     else:
         path.write_bytes(b"\0\0\x08\x01\0\0\0\x01\x07")
     return path
@@ -338,17 +336,10 @@ CALLS = {
         event.Event,
         {"x_event": [0], "y_event": [0], "c_event": [0], "t_event": [1.0], "payload": [2.0]},
     ),
-    "Event.load": lambda: (event.Event.load, {"path": saved("event")}),
-    "Event.save": lambda: (a_few().save, {"path": folder() / "e.npz"}),
     "Event.to_tensor": lambda: (a_few().to_tensor, {"sampling_time": 1.0, "dim": (2, 2, 3)}),
     "Event.fill_tensor": lambda: (
         a_few().fill_tensor,
-        {
-            "empty_tensor": np.zeros((2, 1, 2, 3)),
-            "sampling_time": 1.0,
-            "random_shift": rng(),
-            "binning_mode": "OR",
-        },
+        {"empty_tensor": np.zeros((2, 1, 2, 3)), "sampling_time": 1.0, "binning_mode": "OR"},
     ),
     "tensor_to_event": lambda: (
         event.tensor_to_event,

@@ -4,7 +4,7 @@
 
 The first argument is a name of the table in readers.py, the others are libFuzzer's. Whatever is no
 error of refboot's stops it, and the input is kept. The library starts from a good file, in a folder
-of its own; sealed formats are sealed anew after each mutation.
+of its own, without its seal.
 """
 
 import sys
@@ -27,11 +27,10 @@ def main(name, *options):
     corpus.mkdir()
     make(path)
     content = path.read_bytes()
-    sealed = content.startswith(files.SEAL)
-    (corpus / "good").write_bytes(content[files.SEAL_BYTES :] if sealed else content)
+    (corpus / "good").write_bytes(content[files.SEAL_BYTES * content.startswith(files.SEAL) :])
 
     def read_one(data):
-        path.write_bytes((files.seal(data) if sealed else b"") + data)
+        path.write_bytes(data)
         try:
             read(path)
         except RefbootError:

@@ -6,8 +6,6 @@ import zlib
 
 from hypothesis import strategies as st
 
-from refboot import files
-
 BYTES = [0, 1, 0x7F, 0x80, 0xFF]
 WORDS = [
     b"\0" * 8,
@@ -95,12 +93,6 @@ DOING = {
     "copy": _copy,
     "swap": _swap,
 }
-
-
-def resealed(content):
-    """A sealed file whose content was damaged, with a seal that fits: what an enemy would make."""
-    body = content[files.SEAL_BYTES :]
-    return files.seal(body) + body
 
 
 def deflated(content):

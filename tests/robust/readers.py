@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from mutations import DAMAGES, damaged, deflated, resealed
+from mutations import DAMAGES, damaged, deflated
 from surgery import CUTS, operated
 
 from refboot import files
@@ -15,7 +15,6 @@ from refboot.data import read_idx
 from refboot.errors import FormatError
 from refboot.files import replace
 from refboot.io import netx, state
-from refboot.io.event import Event
 from refboot.settings import DIGITS, Settings
 from refboot.stats import LearningStats
 from refboot.training import Run, build, checkpoint
@@ -78,12 +77,6 @@ def resume(path):
 
 def make_idx(path):
     path.write_bytes(b"\0\0\x08\x03" + np.array([3, 4, 5], ">u4").tobytes() + bytes(60))
-
-
-def make_event(path):
-    rng = np.random.default_rng(0)
-    x, y, c, t = rng.integers(0, 9, (4, 20))
-    Event(x, y, c, t, rng.random(20)).save(path)
 
 
 def make_answer(path):
@@ -172,13 +165,14 @@ def bytes_damaged(finish=lambda content: content):
 
 
 def operate(path, content, cuts):
-    """Damage what the HDF5 file says; where it is sealed, by somebody who can seal."""
-    sealed = content.startswith(files.SEAL)
-    path.write_bytes(content[files.SEAL_BYTES :] if sealed else content)
+    """Damage what the HDF5 file says. A seal is taken off: what it seals, refboot wrote."""
+    path.write_bytes(content[files.SEAL_BYTES * content.startswith(files.SEAL) :])
     operated(path, cuts)
-    if sealed:
-        body = path.read_bytes()
-        path.write_bytes(files.seal(body) + body)
+
+
+def make_unsealed(path):
+    make_state(path)
+    path.write_bytes(path.read_bytes()[files.SEAL_BYTES :])
 
 
 # name: (makes a good file, reads one, draws damage and does it)
@@ -187,14 +181,11 @@ READERS = {
     "netx-lenient": (make_netx, lambda path: netx.load(path, strict=False), *bytes_damaged()),
     "netx-surgery": (make_netx, netx.load, CUTS, operate),
     "state": (make_state, load_state, *bytes_damaged()),
-    "state-resealed": (make_state, load_state, *bytes_damaged(resealed)),
+    "state-unsealed": (make_unsealed, load_state, *bytes_damaged()),
     "state-surgery": (make_state, load_state, CUTS, operate),
     "checkpoint": (make_checkpoint, resume, *bytes_damaged()),
-    "checkpoint-resealed": (make_checkpoint, resume, *bytes_damaged(resealed)),
-    "checkpoint-surgery": (make_checkpoint, resume, CUTS, operate),
     "idx": (make_idx, read_idx, *bytes_damaged()),
     "idx-gzip": (make_idx, read_idx, *bytes_damaged(deflated)),
-    "event": (make_event, Event.load, *bytes_damaged()),
     "answer": (make_answer, lambda path: parse_answer(Path(path).read_bytes()), *bytes_damaged()),
     "vectors-index": (make_vectors, read_vectors, *bytes_damaged()),
     "vectors-arrays": (make_arrays, read_arrays, *bytes_damaged()),

@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,10 +46,9 @@ def test_a_disk_that_fills_up_in_a_run_is_told_and_the_run_goes_on_when_there_is
     before = checkpoint.newest(place).notes["epoch"]
     told = train(place, *SMALL, "--resume", preexec_fn=limited(size * 3 // 4))
     assert told.returncode == 1
-    assert (
-        told.stderr
-        == f"refboot: {place / '.checkpoint.h5.new'} is not written (File too large), expected a writable folder with room; "
-        + ("what was there is unchanged\n")
+    assert told.stderr == (
+        f"refboot: {place / '.checkpoint.h5.new'} is not written (File too large), "
+        "expected a writable folder with room; what was there is unchanged\n"
     )
     assert checkpoint.newest(place).notes["epoch"] == before
     assert leftovers(place) == []
@@ -58,16 +56,45 @@ def test_a_disk_that_fills_up_in_a_run_is_told_and_the_run_goes_on_when_there_is
     assert_same_end(folder, place)
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_log_that_cannot_be_written_is_told(tmp_path):
+def test_a_log_that_cannot_be_written_is_told(tmp_path, monkeypatch):
     run = Run(Settings(**TINY), tmp_path)
-    (tmp_path / "log.jsonl").unlink()
-    (tmp_path / "log.jsonl").symlink_to("/dev/full")
-    with pytest.raises(FormatError, match=r"log\.jsonl is not written \(No space left on device\)"):
-        run.run(lambda line: None)
+    log, sync = tmp_path / "log.jsonl", os.fsync
+
+    def full(handle):
+        if log.exists() and os.path.samestat(os.fstat(handle), log.stat()):
+            raise OSError(28, "No space left on device")
+        sync(handle)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(FormatError, match=r"log\.jsonl is not written \(No space left"):
+            run.run(lambda line: None)
     assert checkpoint.newest(tmp_path).notes["epoch"] == 0
-    (tmp_path / "log.jsonl").unlink()
     Run(Settings(**TINY), tmp_path, resume=True).run(lambda line: None)
+
+
+def test_nothing_is_written_through_a_link_or_into_a_pipe(tmp_path):
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / "link").symlink_to(tmp_path / "precious")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "pipe"):
+        with pytest.raises(FormatError, match="not written"):
+            files.append(tmp_path / name, b"more")
+    files.replace(tmp_path / "link", b"new")
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+    assert (tmp_path / "link").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_the_umask_is_kept(mask, tmp_path):
+    before = os.umask(mask)
+    try:
+        files.replace(tmp_path / "file", b"")
+        files.append(tmp_path / "log", b"")
+    finally:
+        os.umask(before)
+    for name in ("file", "log"):
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o666 & ~mask
 
 
 @pytest.mark.parametrize("what", ["state", "checkpoint"])

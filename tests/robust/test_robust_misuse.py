@@ -110,7 +110,7 @@ UNCALLED = {
     "block.plain.Flatten": "takes no argument",
     "classifier.Rate": "takes no argument",
     "data.mnist.load_mnist": "called by another name: without the mirrors",
-    "exchange.fields.ExchangeWarning": "a warning",
+    "exchange.check.ExchangeWarning": "a warning",
     "exchange.spec.Geometry": RECORD,
     "exchange.spec.LayerSpec": RECORD,
     "exchange.spec.NetSpec": RECORD,
