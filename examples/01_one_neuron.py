@@ -1,5 +1,6 @@
-"""One CUBA-LIF neuron, step by step: integers on a grid, a strict threshold, a reset. Run: python
-examples/01_one_neuron.py
+"""One CUBA-LIF neuron, step by step: integers on a grid, a strict threshold, a reset.
+
+Run: python examples/01_one_neuron.py
 """
 
 import numpy as np
@@ -11,9 +12,8 @@ z = np.full((1, 1, 8), 0.7, np.float32)  # weighted input (N, C, T), constant
 trace = neuron.trace(z)
 
 print(f"on the chip: {neuron.device_params}")
-print(
-    f"threshold: {neuron.v_th_mant} / 64 = {neuron.threshold}, in state units {neuron.v_th_mant * 64}\n"
-)
+mantissa = neuron.v_th_mant
+print(f"threshold: {mantissa} / 64 = {neuron.threshold}, in state units {mantissa * 64}\n")
 print(" t   input   current u   voltage v   v / 4096   spike")
 for t in range(z.shape[-1]):
     u, v, s = trace.u[0, 0, t], trace.v[0, 0, t], trace.s[0, 0, t]

@@ -1,5 +1,6 @@
-"""Sample a spiking neuron, fit its rate curve, compare the two. Run: python
-examples/02_sample_and_fit.py
+"""Sample a spiking neuron, fit its rate curve, compare the two.
+
+Run: python examples/02_sample_and_fit.py
 """
 
 import numpy as np
@@ -13,13 +14,12 @@ sampler = AnnSampler()
 
 rng = np.random.default_rng(0)
 mean = rng.uniform(-0.5, 2, size=(64, 64, 1))
-z = (mean + rng.normal(0, 0.3, size=(64, 64, T))).astype(
-    np.float32
-)  # what a layer of 64 neurons hears from 64 samples
-sampler.append(
-    neuron.forward(z), z
-)  # SAMPLE: one point (mean input, rate) for each neuron and sample
-sampler.fit()  # FIT: medians in five bands of the rate, joined by lines
+# The weighted input of a layer of 64 neurons for 64 samples.
+z = (mean + rng.normal(0, 0.3, size=(64, 64, T))).astype(np.float32)
+# SAMPLE: one point (mean input, rate) for each neuron and sample.
+sampler.append(neuron.forward(z), z)
+# FIT: medians in five bands of the rate, joined by lines.
+sampler.fit()
 
 print("knots of the curve (weighted input z, rate a):")
 for knot in sampler.centers:

@@ -1,8 +1,7 @@
-"""A convolutional network on MNIST, 16c5-2p-32c5-2p-128-10, T = 16. Run: python
-examples/conv_mnist.py [MNIST folder]
+"""A convolutional network on MNIST, 16c5-2p-32c5-2p-128-10, T = 16.
 
-The network of `refboot train mnist --network conv`, block by block, and its training without the
-command.
+Run: python examples/conv_mnist.py [MNIST folder]
+This is the network of `refboot train mnist --network conv`, block by block, and its training loop.
 """
 
 import os
@@ -11,7 +10,7 @@ from itertools import islice
 
 import numpy as np
 
-from refboot import Mode, Network, threads
+from refboot import Mode, Network
 from refboot.block import cuba
 from refboot.data import Compose, DataLoader, Normalize, RandomAffine, ToTensor, load_mnist
 from refboot.io import save
@@ -22,10 +21,8 @@ from refboot.training import evaluate, train_epoch
 
 NEURON = {"threshold": 1.25, "current_decay": 1, "voltage_decay": 0.03}
 WEIGHT = {"weight_norm": True, "weight_scale": 2}
-POOL = {
-    "kernel_size": 2,
-    "weight_scale": 1.3,
-}  # just above the threshold: one spike in the window makes one
+# The weight is just above the threshold: one spike in the window makes the neuron spike.
+POOL = {"kernel_size": 2, "weight_scale": 1.3}
 
 
 def build(rng, time_steps=16):
@@ -85,5 +82,4 @@ def main(root=None, trained_folder="Trained", epochs=40, seed=0, limit=None):
 
 
 if __name__ == "__main__":
-    with threads.blas(1):
-        main(*sys.argv[1:])
+    main(*sys.argv[1:])

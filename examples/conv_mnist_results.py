@@ -1,8 +1,8 @@
-"""The results page of a convolutional MNIST run. Run: python examples/conv_mnist_results.py RUN
-MNIST OUT
+"""Write the results page of a convolutional MNIST run.
 
-RUN is the folder of `refboot train mnist --network conv`, MNIST that of the data, OUT the folder
-that gets results.md, the settings and the log of the run, and its pictures.
+Run: python examples/conv_mnist_results.py RUN MNIST OUT
+RUN is the folder of `refboot train mnist --network conv`, MNIST the folder of the data. OUT gets
+results.md, the settings, the log and the pictures of the run.
 """
 
 import json
@@ -12,21 +12,27 @@ from pathlib import Path
 
 from mnist_results import best_network
 
-from refboot import threads
 from refboot.viz.run import plot_run
 
 PICTURES = ("accuracy", "samples", "alignment")
 
 
 def page(log, settings, epoch, shapes, found):
-    yield f"# A convolutional network on MNIST\n\nSeed {settings.seed}; settings in settings.json. Shapes: {' '.join(map(str, shapes))}."
-    yield f"\nBest network (epoch {epoch}), 10,000 test images:\n\n| mode | accuracy (%) |\n|---|---|"
+    yield "# A convolutional network on MNIST\n"
+    yield f"Seed {settings.seed}; settings in settings.json. Shapes: {' '.join(map(str, shapes))}."
+    yield f"\nBest network (epoch {epoch}), 10,000 test images:\n"
+    yield "| mode | accuracy (%) |\n|---|---|"
     yield from (f"| {name} | {100 * accuracy:.2f} |" for name, accuracy in found.items())
-    yield "\n| epoch | mode of the test | test accuracy (%) | training accuracy (%) |\n|---|---|---|---|"
+    yield "\n| epoch | mode of the test | test accuracy (%) | training accuracy (%) |"
+    yield "|---|---|---|---|"
     for line in log:
-        yield f"| {line['epoch']} | {line['test_mode']} | {100 * line['test_accuracy']:.2f} | {100 * line['train_accuracy']:.2f} |"
+        found = " | ".join(
+            f"{100 * line[name]:.2f}" for name in ("test_accuracy", "train_accuracy")
+        )
+        yield f"| {line['epoch']} | {line['test_mode']} | {scores} |"
     train, test = (sum(line[name] for line in log) for name in ("seconds", "test_seconds"))
-    yield f"\nSeconds for {len(log)} of {settings.epochs} epochs, on two shared cores: training {train:.0f}, evaluation {test:.0f}."
+    yield f"\nSeconds for {len(log)} of {settings.epochs} epochs, on two shared cores: "
+    yield f"training {train:.0f}, evaluation {test:.0f}."
     yield from (f"\n![{name}]({name}.png)" for name in PICTURES)
 
 
@@ -44,5 +50,4 @@ def main(run, root, out):
 
 
 if __name__ == "__main__":
-    with threads.blas(1):
-        main(*sys.argv[1:])
+    main(*sys.argv[1:])

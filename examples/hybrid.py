@@ -1,9 +1,9 @@
-"""Hybrid training on a deep, short network: four hidden layers, T = 4, digits. Run: python
-examples/hybrid.py [seeds]
+"""Hybrid training of a network with four hidden layers and only T = 4 steps, on the digits.
 
-Both runs of a seed are the same up to epoch 40. Then one goes on as it was (the pure ANN phase); in
-the other one more layer, from the input on, stays spiking every five epochs, until all do. Told:
-the mean of the last three spiking test accuracies.
+Run: python examples/hybrid.py [seeds]
+Both runs of a seed are the same up to epoch 40. Then one continues in ANN mode. In the other, every
+five epochs one more layer, from the input on, becomes spiking for good, until all layers spike. The
+table shows the mean of the last three SNN test accuracies.
 """
 
 import sys
@@ -11,7 +11,6 @@ import tempfile
 
 import numpy as np
 
-from refboot import threads
 from refboot.settings import DIGITS, Settings
 from refboot.training import Run
 
@@ -37,5 +36,4 @@ def main(seeds=5):
 
 
 if __name__ == "__main__":
-    with threads.blas(1):
-        main(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:]))

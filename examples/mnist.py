@@ -1,8 +1,8 @@
-"""The tutorial's own script in refboot: MNIST, 784-512-512-10, T = 16. Run: python
-examples/mnist.py [MNIST folder]
+"""The tutorial's script in refboot: MNIST, 784-512-512-10, T = 16.
 
-As close to lava-dl's notebook as it goes. What differs: gradients are asked for by net.backward,
-whatever is random takes a generator, and a network is saved in HDF5.
+Run: python examples/mnist.py [MNIST folder]
+It follows lava-dl's notebook closely. Three things differ: net.backward computes the gradients,
+everything random takes a generator, and the network is saved as HDF5.
 """
 
 import os
@@ -11,7 +11,7 @@ import sys
 import numpy as np
 
 import refboot
-from refboot import threads
+from refboot.classifier import Rate
 from refboot.data import Compose, DataLoader, Normalize, RandomAffine, ToTensor, load_mnist
 from refboot.io import load, save
 from refboot.loss import cross_entropy
@@ -29,9 +29,8 @@ class Network(refboot.Network):
         }
         block = refboot.block.cuba
         blocks = [
-            block.Input(
-                neuron_params, weight=1, bias=0, rng=rng
-            ),  # enable affine transform at input
+            # enable affine transform at input
+            block.Input(neuron_params, weight=1, bias=0, rng=rng),
             block.Dense(neuron_params, 28 * 28, 512, weight_norm=True, weight_scale=2, rng=rng),
             block.Dense(neuron_params, 512, 512, weight_norm=True, weight_scale=2, rng=rng),
             block.Affine(neuron_params, 512, 10, weight_norm=True, weight_scale=2, rng=rng),
@@ -83,7 +82,7 @@ def main(root=None, trained_folder="Trained", epochs=100, seed=0, limit=None):
             mode = scheduler.mode(epoch, i, net.training)
 
             output = net.forward(input, mode)
-            rate = output.mean(axis=-1)
+            rate = Rate.rate(output)
 
             loss, grad = cross_entropy(rate, label)
             prediction = rate.argmax(axis=1)
@@ -93,10 +92,7 @@ def main(root=None, trained_folder="Trained", epochs=100, seed=0, limit=None):
             stats.training.correct_samples += int(np.sum(prediction == label))
 
             optimizer.zero_grad()
-            steps = output.shape[-1]
-            net.backward(
-                np.repeat(grad[..., None] / np.float32(steps), steps, axis=-1)
-            )  # the gradient of the mean
+            net.backward(Rate.rate_backward(grad, output.shape[-1]))
             optimizer.step()
         print(f"\r[Epoch {epoch:2d}/{epochs}] {stats}", end="")
 
@@ -107,7 +103,7 @@ def main(root=None, trained_folder="Trained", epochs=100, seed=0, limit=None):
             mode = scheduler.mode(epoch, i, net.training)
 
             output = net.forward(input, mode)
-            rate = output.mean(axis=-1)
+            rate = Rate.rate(output)
 
             loss, _ = cross_entropy(rate, label)
             prediction = rate.argmax(axis=1)
@@ -137,5 +133,4 @@ def main(root=None, trained_folder="Trained", epochs=100, seed=0, limit=None):
 
 
 if __name__ == "__main__":
-    with threads.blas(1):
-        main(*sys.argv[1:])
+    main(*sys.argv[1:])

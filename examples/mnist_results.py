@@ -1,8 +1,8 @@
-"""The results page of an MNIST run: table beside the tutorial's, learning curves, fits. Run: python
-examples/mnist_results.py RUN MNIST OUT
+"""Write the results page of an MNIST run: table beside the tutorial's, learning curves, fits.
 
-RUN is the folder of `refboot train mnist`, MNIST that of the data, OUT the folder that gets
-results.md, loss.png, accuracy.png, fit.png.
+Run: python examples/mnist_results.py RUN MNIST OUT
+RUN is the folder of `refboot train mnist`, MNIST the folder of the data. OUT gets results.md,
+loss.png, accuracy.png and fit.png.
 """
 
 import json
@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from refboot import threads
 from refboot.io import state
 from refboot.routine import LayerMode, Mode
 from refboot.settings import Settings
@@ -41,7 +40,8 @@ def table(log):
     yield "| epoch | SNN test accuracy (%) | tutorial (%) |\n|---|---|---|"
     for line in log:
         if line["test_mode"] == "SNN":
-            yield f"| {line['epoch']} | {100 * line['test_accuracy']:.2f} | {TUTORIAL.get(line['epoch'], float('nan')):.2f} |"
+            epoch, found = line["epoch"], 100 * line["test_accuracy"]
+            yield f"| {epoch} | {found:.2f} | {TUTORIAL.get(epoch, float('nan')):.2f} |"
     last = log[-1]
     yield f"| {last['epoch']} (ANN mode) | {100 * last['test_accuracy']:.2f} | {TUTORIAL_ANN:.2f} |"
 
@@ -64,14 +64,14 @@ def best_network(run, root, name="best.h5"):
 
 
 def fits(network, settings, root):
-    """The curve of each layer over points sampled anew from 500 test images."""
+    """The curve of each layer over points sampled from the first test batch."""
     images, _ = next(iter(evaluation_loader(settings, root)))
     network.forward(images, LayerMode(0, Mode.SAMPLE))
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     for i, (block, ax) in enumerate(
         zip(network.blocks, figure.subplots(1, len(network.blocks) - 1), strict=False)
     ):
-        curves.samples(block.f.z, block.f.a, block.f, ax)
+        curves.samples(block.f, ax)
         ax.set_title(f"layer {i} ({type(block).__name__})")
     return figure
 
@@ -93,16 +93,16 @@ def main(run, root, out):
         *table(log),
         "",
     ]
-    lines.append(
-        f"| test accuracy (%) | best scheduled SNN test (epoch {best[2]}) | last epoch ({last[2]}) |\n|---|---|---|"
-    )
+    heads = f"best scheduled SNN test (epoch {best[2]}) | last epoch ({last[2]})"
+    lines.append(f"| test accuracy (%) | {heads} |\n|---|---|---|")
     lines += [
         f"| {name} | {100 * best[3][name]:.2f} | {100 * last[3][name]:.2f} |" for name in best[3]
     ]
     seconds = sum(line["seconds"] for line in log), sum(line["test_seconds"] for line in log)
     lines += [
         "",
-        f"Seconds for {len(log)} epochs: training {seconds[0]:.0f}, evaluation {seconds[1]:.0f} (two cores, shared with other work).",
+        f"Seconds for {len(log)} epochs: training {seconds[0]:.0f}, evaluation {seconds[1]:.0f} "
+        "(two cores, shared with other work).",
     ]
     lines += [
         "",
@@ -116,5 +116,4 @@ def main(run, root, out):
 
 
 if __name__ == "__main__":
-    with threads.blas(1):
-        main(*sys.argv[1:])
+    main(*sys.argv[1:])

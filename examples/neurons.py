@@ -1,7 +1,7 @@
-"""Every neuron and reset, bootstrapped on the digits: accuracies and curves. Run: python
-examples/neurons.py [folder] [epochs]
+"""Bootstrap every neuron and reset on the digits: accuracies and curves.
 
-The folder (examples/results/neurons) gets results.md, results.json with every setting, and
+Run: python examples/neurons.py [folder] [epochs]
+The folder (default examples/results/neurons) gets results.md, results.json with every setting, and
 curves.png.
 """
 
@@ -14,13 +14,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from refboot import threads
 from refboot.io import state
 from refboot.routine import LayerMode, Mode
 from refboot.settings import DIGITS, Settings
 from refboot.training import Run
 
-# Without a reset a neuron that leaks little fires for ever once it fires, so that one leaks more.
+# Without a reset, a neuron with little leak fires for ever once it fires. That one leaks more.
 KINDS = {
     "CUBA-LIF, reset to zero": {},
     "CUBA-LIF, reset by subtraction": {"reset": "subtract"},
@@ -32,10 +31,11 @@ KINDS = {
     "integrate-and-fire, to zero": {"neuron": "if"},
     "adaptive threshold": {"neuron": "alif"},
 }
-NOTE = """Dots: neurons of the first hidden layer, 100 test images. Lines: the fitted curves. Only the neuron differs between the panels:
-sampling and the fit find each curve from spikes alone. Where a spike subtracts the threshold, rates follow the input nearly in a line.
-With reset to zero what is above the threshold is lost, hence the stair at every second step. Without a reset a neuron is almost always
-silent or always on, and its rate tells little."""
+NOTE = """Dots: neurons of the first hidden layer, 100 test images. Lines: the fitted curves. Only
+the neuron differs between the panels: sampling and the fit find each curve from spikes alone. If a
+spike subtracts the threshold, the rate is nearly linear in the input. With reset to zero, what is
+above the threshold is lost; this makes the stairs. Without a reset, a neuron is almost always
+silent or always on, and its rate says little."""
 LAYERS = ("input", "hidden 1", "hidden 2")
 
 
@@ -91,7 +91,8 @@ def draw(ax, kind, result, points):
 
 
 def table(results):
-    yield "| neuron | SNN accuracy (%) | ANN accuracy (%) | ANN - SNN | fitted curve of hidden 1: (z, spikes per step) |"
+    curve = "fitted curve of hidden 1: (z, spikes per step)"
+    yield f"| neuron | SNN accuracy (%) | ANN accuracy (%) | ANN - SNN | {curve} |"
     yield "|---|---|---|---|---|"
     for kind, result in results.items():
         snn, ann = (100 * result["accuracy"][mode] for mode in ("SNN", "ANN"))
@@ -102,8 +103,10 @@ def table(results):
 def page(results, tested):
     first = next(iter(results.values()))["settings"]
     sizes = "-".join(map(str, (64, *first["hidden"], 10)))
-    about = f"{tested} digits tested, {sizes}, T = {first['time_steps']}, {first['epochs']} epochs, seed {first['seed']}"
-    head = f"# Every neuron and reset on the digits\n\n{about}.\nMade by `python examples/neurons.py`; all settings in results.json.\n\n"
+    about = f"{tested} digits tested, {sizes}, T = {first['time_steps']}, "
+    about += f"{first['epochs']} epochs, seed {first['seed']}"
+    made = "Made by `python examples/neurons.py`; all settings in results.json."
+    head = f"# Every neuron and reset on the digits\n\n{about}.\n{made}\n\n"
     return head + "\n".join(table(results)) + f"\n\n![curves](curves.png)\n\n{NOTE}\n"
 
 
@@ -124,5 +127,4 @@ def main(out="examples/results/neurons", epochs=51):
 
 
 if __name__ == "__main__":
-    with threads.blas(1):
-        main(*sys.argv[1:])
+    main(*sys.argv[1:])

@@ -1,9 +1,8 @@
-"""The last cells of the tutorial: input pictures beside animations of the network's output, as a
-page with GIFs in a run folder.
+"""The last cells of the tutorial: input pictures beside animations of the network's output.
 
 Needs the extra viz. Run: python examples/tutorial_pictures.py [--run DIR] [--count N]
-Without a run in DIR (default runs/digits) the small digits network is trained first, which takes
-some seconds.
+The page pictures.html and its GIFs go into the run folder DIR (default runs/digits). If it has no
+run, the small digits network is trained first, which takes some seconds.
 """
 
 import argparse
@@ -33,7 +32,7 @@ PAGE = """<!DOCTYPE html>
 
 
 def best_network(folder: Path) -> tuple[Settings, Network]:
-    """The best network of the run in `folder`, which is trained if it is not there."""
+    """The best network of the run in `folder`; trains it first if it does not exist."""
     if not (folder / "best.h5").exists():
         Run(Settings(**DIGITS), folder).run()
     _, notes = state.read(folder / "best.h5")
@@ -72,9 +71,8 @@ def main() -> None:
     settings, network = best_network(chosen.run)
     images, labels = next(iter(evaluation_loader(settings, chosen.data_root)))
     output = network.forward(images[: chosen.count], LayerMode(0, Mode.SNN))
-    print(
-        f"labels {labels[: chosen.count].tolist()}, SNN says {output.mean(axis=-1).argmax(axis=1).tolist()}"
-    )
+    predicted = output.mean(axis=-1).argmax(axis=1).tolist()
+    print(f"labels {labels[: chosen.count].tolist()}, SNN predicts {predicted}")
 
     folder = chosen.run / "gifs"
     folder.mkdir(exist_ok=True)
