@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -25,17 +26,20 @@ class Curves:
         rates.curve(VALUES[None] * weight + bias, *self.parts[0], self.table, self.gains)
 
 
-def _parts(f: AnnSampler) -> tuple[object, ...]:
+def _parts(f: AnnSampler) -> tuple[Any, ...]:
     assert f.curve is not None
     knots, bases = np.ascontiguousarray(f.curve.knots.T.astype(F))
     return knots, bases, f.curve.slopes.astype(F), F(f.curve.scale), F(f.eps)
 
 
 class RateBatch:
-    """Arrays for N samples, which serve again. `part` is always a slice of the samples."""
+    """Arrays for N samples, which serve again with other `curves`.
 
-    def __init__(self, layers: Sequence[Layer], samples: int) -> None:
-        self.layers, self.samples = layers, samples
+    `part` is always a slice of the samples.
+    """
+
+    def __init__(self, layers: Sequence[Layer], samples: int, curves: Curves) -> None:
+        self.layers, self.samples, self.curves = layers, samples, curves
         sizes = [layer.inputs for layer in layers]
         self.codes = np.empty((samples, sizes[0]), np.uint8)
         self.a, self.z, self.gain, self.gz = (
@@ -45,9 +49,9 @@ class RateBatch:
         self.out, self.grad = (np.empty((samples, layers[-1].outputs), F) for _ in range(2))
         self.losses = np.empty(samples, F)
 
-    def forward(self, part: slice, x: Floats, curves: Curves) -> None:
+    def forward(self, part: slice, x: Floats) -> None:
         """The read-out, `out`, of the pictures x (n, I)."""
-        a, codes = self.a[0][part], self.codes[part]
+        a, codes, curves = self.a[0][part], self.codes[part], self.curves
         spiking.encode(x, codes)
         rates.look_up(codes, curves.table[0], curves.gains[0], a, self.gain[0][part])
         for i, layer in enumerate(self.layers[:-1], 1):

@@ -14,14 +14,12 @@ from typing import Any
 import numpy as np
 
 from refboot import threads
-from refboot.ann_sampler import AnnSampler
 from refboot.arrays import Floats, Ints
-from refboot.block.cuba import Input
-from refboot.engine.in_rates import VALUES, Curves, RateBatch
+from refboot.engine.in_rates import Curves, RateBatch
 from refboot.engine.in_spikes import Entry, SpikeBatch
 from refboot.engine.layer import UNITS, Layer, Spikes
+from refboot.engine.parts import Parts
 from refboot.kernels.optim import adam
-from refboot.network import Network
 from refboot.optim import Adam
 from refboot.reference.optim import adam_constants
 from refboot.routine import LayerMode, Mode
@@ -36,37 +34,23 @@ DRIVE = 20 * 4096  # of the input layer, at most: 4 * 4 + 4, in state units
 
 
 class Plan:
-    """Runs whole steps and tests of one network. What a call returns and the gradients it leaves
-    are the next call's to write over.
+    """Runs whole steps and tests of one network.
+
+    The gradients that a call leaves are the next call's to write over.
     """
 
-    def __init__(self, network: Network) -> None:
-        self.blocks, self.steps = list(network.blocks), network.time_steps
-        self.first: Input = network.blocks[0]  # type: ignore[assignment]
-        self.layers = [Layer(block) for block in network.blocks[1:]]  # type: ignore[arg-type]
-        self.samplers: list[AnnSampler] = [block.f for block in self.blocks[:-1]]  # type: ignore[attr-defined]
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.layers = [Layer(weight) for weight in parts.weights]
         self.strips = [
             (i, low, min(low + STRIP, layer.outputs))
             for i, layer in enumerate(self.layers)
             for low in range(0, layer.outputs, STRIP)
         ]
         self.products = sum(layer.weight.size for layer in self.layers)
-        self.batches: dict[type, RateBatch | SpikeBatch] = {}
-        self.scalars = np.zeros(2, F)
-
-    def serves(self, network: Network) -> bool:
-        """True if blocks, their parts and the shapes of their weights are those of the plan."""
-        return (
-            self.blocks == network.blocks
-            and self.steps == network.time_steps
-            and self.samplers == [block.f for block in self.blocks[:-1]]  # type: ignore[attr-defined]
-            and all(
-                layer.v is layer.block.synapse.weight.v
-                and layer.g is layer.block.synapse.weight.g
-                and layer.v.data.shape == (layer.outputs, layer.inputs)
-                for layer in self.layers
-            )
-        )
+        self.in_rates: RateBatch | None = None  # arrays of the last step
+        self.in_spikes: SpikeBatch | None = None
+        self.neurons: list[Spikes] = []
 
     def gradients(self, x: Floats, labels: Ints, mode: LayerMode) -> tuple[float, Floats] | None:
         """Forward, loss and backward for pictures x (N, ...) and labels (N,): the loss and the
@@ -75,19 +59,34 @@ class Plan:
         Sets the gradient of each parameter; SAMPLE gives the samplers their points, FIT fits
         first. None, and nothing is changed, if the plain path must do this step.
         """
-        pictures, base = self._pictures(x, mode), mode.base_mode
-        labels = np.asarray(labels)
-        if pictures is None or not self._labelled(labels, len(pictures)):
+        x, base, labels = self._pictures(x, mode), mode.base_mode, np.asarray(labels)
+        samplers = self.parts.samplers
+        if not len(x) or not self._labelled(labels, len(x)):
             return None
-        if base is Mode.FIT and any(f.rng is None for f in self.samplers):
+        if base is Mode.FIT and any(f.rng is None for f in samplers):
             return None
         if not self._quantise(base.spiking):
             return None
         if base is Mode.FIT:
-            self._fit()
-        step = self._in_spikes if base.spiking else self._in_rates
-        losses, rates = step(pictures, labels.astype(np.int64), base)
-        return float(np.add.accumulate(losses)[-1] / F(len(losses))), rates.copy()
+            threads.over(len(samplers), lambda i: samplers[i].fit())
+            for sampler in samplers:  # one draws after another
+                sampler.soft_clear()
+        batch, labels = self._batch(len(x), base.spiking), labels.astype(np.int64)
+
+        def chunk(part: slice) -> None:
+            batch.forward(part, x[part])
+            batch.backward(part, labels[part])
+            if base is Mode.SAMPLE and isinstance(batch, SpikeBatch):
+                batch.sample(part)
+
+        size, work = (CHUNK // 2, self.parts.steps) if base.spiking else (CHUNK, 1)
+        self._over_chunks(size, len(x), chunk, len(x) * work * self.products)
+        self._learn(batch, len(x) * work * self.products)
+        if base is Mode.SAMPLE and isinstance(batch, SpikeBatch):
+            for sampler, points in zip(samplers, batch.points(), strict=True):
+                sampler.append_means(*points)
+        loss = np.add.accumulate(batch.losses)[-1] / F(len(x))
+        return float(loss), batch.out.copy()
 
     def update(self, optimizer: Any) -> None:
         """`optimizer.step()`; a step of Adam is shared by the threads."""
@@ -111,54 +110,51 @@ class Plan:
         """The mean read-out (N, K) of pictures x (N, ...) in SNN or ANN mode, or None if the plain
         path must give it.
         """
-        pictures, spiking = self._pictures(x, mode), mode.base_mode is Mode.SNN
-        if pictures is None or not (spiking or mode.base_mode is Mode.ANN):
+        x, spikes = self._pictures(x, mode), mode.base_mode is Mode.SNN
+        if not len(x) or mode.base_mode not in (Mode.SNN, Mode.ANN):
             return None
-        if not self._quantise(spiking):
+        if not self._quantise(spikes):
             return None
-        rates = np.empty((len(pictures), self.layers[-1].outputs), F)
-        size = -(-len(pictures) // (8 * TESTED)) * TESTED  # of a task
-        entry, curves = (self._entry(), None) if spiking else (None, self._curves())
+        now = self._entry() if spikes else self._curves()
+        rates = np.empty((len(x), self.layers[-1].outputs), F)
 
-        def some(i: int) -> None:
-            batch: SpikeBatch | RateBatch
-            batch = (
-                SpikeBatch(self.layers, TESTED, self.steps, training=False)
-                if spiking
-                else RateBatch(self.layers, TESTED)
-            )
-            end = min((i + 1) * size, len(pictures))
-            for low in range(i * size, end, TESTED):
-                part = slice(0, min(TESTED, end - low))
-                given = pictures[low : low + part.stop]
-                if isinstance(batch, SpikeBatch):
-                    batch.forward(part, given, entry, self.neurons[1:])
-                else:
-                    batch.forward(part, given, curves)
-                rates[low : low + part.stop] = batch.out[part]
+        def some(part: slice) -> None:
+            batch: RateBatch | SpikeBatch
+            if isinstance(now, Entry):
+                batch = SpikeBatch(self.layers, TESTED, now, training=False)
+            else:
+                batch = RateBatch(self.layers, TESTED, now)
+            for low in range(part.start, part.stop, TESTED):
+                own = slice(low, min(low + TESTED, part.stop))
+                here = slice(0, own.stop - low)
+                batch.forward(here, x[own])
+                rates[own] = batch.out[here]
 
-        work = self.products * len(pictures)
-        self._over(-(-len(pictures) // size), some, work)
+        size = -(-len(x) // (8 * TESTED)) * TESTED  # of a task
+        self._over_chunks(size, len(x), some, len(x) * self.products)
         return rates
 
     def grad_norms(self) -> dict[str, float]:
         """`Network.grad_norms` after `gradients`, from sums that were made on the way."""
-        squares = {"blocks.0": self.scalars * self.scalars}
+        scalars = [p.grad[0] for p in self.parts.scalar.parameters().values() if p.grad is not None]
         sums = [np.add.accumulate(layer.squares, axis=1)[:, -1] for layer in self.layers]
-        squares |= {f"blocks.{i}": own for i, own in enumerate(sums, 1)}
+        squares = {f"blocks.{i}": own for i, own in enumerate(sums, 1)}
+        if scalars:
+            squares = {"blocks.0": np.square(scalars)} | squares
         return {name: math.sqrt(np.add.accumulate(own)[-1]) for name, own in squares.items()}
 
-    def _pictures(self, x: Floats, mode: LayerMode) -> Floats | None:
-        """x as (N, I), or None where it is nothing for the engine."""
+    def _pictures(self, x: Floats, mode: LayerMode) -> Floats:
+        """x as (N, I), without any where it is nothing for the engine."""
         inputs, base = self.layers[0].inputs, mode.base_mode
-        if not isinstance(x, np.ndarray) or x.dtype != F or not x.ndim or not len(x):
-            return None
+        none = np.empty((0, inputs), F)
+        if not isinstance(x, np.ndarray) or x.dtype != F or not x.ndim:
+            return none
         if x.size != len(x) * inputs or (mode.crossover and not base.spiking):
-            return None
-        if base is Mode.ANN and any(f.curve is None for f in self.samplers):
-            return None
+            return none
+        if base is Mode.ANN and any(f.curve is None for f in self.parts.samplers):
+            return none
         flat = np.ascontiguousarray(x.reshape(len(x), inputs))
-        return flat if np.isfinite(flat).all() else None
+        return flat if np.isfinite(flat).all() else none
 
     def _labelled(self, labels: np.ndarray, count: int) -> bool:
         """True for a class number for each of `count` samples."""
@@ -171,18 +167,20 @@ class Plan:
     def _quantise(self, spiking: bool) -> bool:
         """Quantise all weights; False where some are not finite, or states might not fit."""
         sums = [0] * len(self.strips)
+        for layer in self.layers:
+            layer.lay_out()
 
         def strip(j: int) -> None:
             i, low, high = self.strips[j]
             sums[j] = self.layers[i].quantise(low, high, spiking)
 
         self._over(len(sums), strip, self.products)
-        scalars = [p.data for p in (self.first.synapse.weight, self.first.synapse.bias) if p]
+        scalars = [p.data for p in self.parts.scalar.parameters().values()]
         if min(sums) < 0 or not np.isfinite(scalars).all():
             return False
         if not spiking:
             return True
-        self.neurons = [Spikes(block, self.steps) for block in self.blocks[:-1]]  # type: ignore[arg-type]
+        self.neurons = [Spikes(neuron, self.parts.steps) for neuron in self.parts.neurons]
         drives = [DRIVE] + [0] * len(self.layers)
         for (i, _, _), size in zip(self.strips, sums, strict=True):
             drives[i + 1] = max(drives[i + 1], size * UNITS)
@@ -190,81 +188,45 @@ class Plan:
         return max(sums) < LARGEST and fits
 
     def _entry(self) -> Entry:
-        return Entry(self.neurons[0], *self.first.synapse.quantised(), self.steps)
+        return Entry(self.neurons, self.parts.scalar, self.parts.steps)
 
     def _curves(self) -> Curves:
-        return Curves(self.samplers, *self.first.synapse.quantised())
+        return Curves(self.parts.samplers, *self.parts.scalar.quantised())
 
-    def _fit(self) -> None:
-        """Fit all curves, then drop half of the points, one sampler's draws after another's."""
-        threads.over(len(self.samplers), lambda i: self.samplers[i].fit())
-        for sampler in self.samplers:
-            sampler.soft_clear()
+    def _batch(self, samples: int, spiking: bool) -> RateBatch | SpikeBatch:
+        """Arrays for so many samples: those of the last step, if there were as many."""
+        if spiking:
+            entry, kept = self._entry(), self.in_spikes
+            if kept is None or kept.samples != samples:
+                kept = SpikeBatch(self.layers, samples, entry)
+            self.in_spikes, kept.entry = kept, entry
+            return kept
+        curves, batch = self._curves(), self.in_rates
+        if batch is None or batch.samples != samples:
+            batch = RateBatch(self.layers, samples, curves)
+        self.in_rates, batch.curves = batch, curves
+        return batch
 
-    def _in_spikes(self, x: Floats, labels: Ints, base: Mode) -> tuple[Floats, Floats]:
-        batch, neurons = self._batch(SpikeBatch, len(x)), self.neurons[1:]
-        entry, work = self._entry(), len(x) * self.steps * self.products
-
-        def chunk(part: slice) -> None:
-            batch.forward(part, x[part], entry, neurons)
-            batch.backward(part, labels[part], entry, neurons)
-            if base is Mode.SAMPLE:
-                batch.sample(part, entry)
-
-        self._over_chunks(CHUNK // 2, len(x), chunk, work)
-        self._learn(lambda *strip: batch.gradient(*strip, entry), batch.scalars, work)
-        if base is Mode.SAMPLE:
-            weight, bias = self.first.synapse.quantised()
-            mean = entry.fired.astype(F) / F(self.steps)
-            self.samplers[0].append_means(mean[batch.codes], (VALUES * weight + bias)[batch.codes])
-            for sampler, fired, z in zip(self.samplers[1:], batch.fired, batch.means, strict=True):
-                sampler.append_means(fired / F(self.steps), z)
-        return batch.losses, batch.out
-
-    def _in_rates(self, x: Floats, labels: Ints, base: Mode) -> tuple[Floats, Floats]:
-        batch, curves = self._batch(RateBatch, len(x)), self._curves()
-        work = len(x) * self.products
-
-        def chunk(part: slice) -> None:
-            batch.forward(part, x[part], curves)
-            batch.backward(part, labels[part])
-
-        self._over_chunks(CHUNK, len(x), chunk, work)
-        self._learn(batch.gradient, batch.scalars, work)
-        return batch.losses, batch.out
-
-    def _learn(
-        self, gradient: Callable[[int, int, int], None], scalars: Callable[[], Floats], work: int
-    ) -> None:
+    def _learn(self, batch: RateBatch | SpikeBatch, work: int) -> None:
         """The gradients of all parameters."""
 
         def task(j: int) -> None:
             if j == 0:
-                self._set_scalars(scalars())
+                self._learn_scalars(batch.scalars())
                 return
             i, low, high = self.strips[j - 1]
-            gradient(i, low, high)
+            batch.gradient(i, low, high)
             self.layers[i].learn(low, high)
 
         self._over(len(self.strips) + 1, task, work)
         for layer in self.layers:
-            layer.v.grad, layer.g.grad = layer.gw.T, layer.gg
+            layer.hand_over()
 
-    def _set_scalars(self, grads: Floats) -> None:
-        synapse = self.first.synapse
-        self.scalars[:] = 0
-        for i, p in enumerate((synapse.weight, synapse.bias)):
+    def _learn_scalars(self, grads: Floats) -> None:
+        scalar = self.parts.scalar
+        for p, grad in zip((scalar.weight, scalar.bias), grads, strict=True):
             if p is not None:
-                p.grad = synapse.hook.backward(grads[i : i + 1], p.data)
-                self.scalars[i] = p.grad[0]
-
-    def _batch(self, kind: type, samples: int) -> RateBatch | SpikeBatch:
-        """Arrays for so many samples: those of the last step, if there were as many."""
-        kept = self.batches.get(kind)
-        if kept is None or kept.samples != samples:
-            steps = (self.steps,) if kind is SpikeBatch else ()
-            kept = self.batches[kind] = kind(self.layers, samples, *steps)
-        return kept
+                p.grad = scalar.hook.backward(np.array([grad]), p.data)
 
     def _over_chunks(
         self, size: int, count: int, work: Callable[[slice], None], products: int
