@@ -273,16 +273,13 @@ def _rebuild(path: str | os.PathLike[str], entries: IO[bytes], file: h5py.File) 
         if kind == "group":
             file.require_group(place or "/")
             continue
-        value: Any = h5py.Empty("f4")
+        value, dtype = h5py.Empty("f4"), None
         if kind == "text":
-            value = np.full(shape, data, h5py.string_dtype()) if shape else data
+            value, dtype = np.full(shape, data, object), h5py.string_dtype()
         elif kind != "unread":
             value = np.ndarray(shape, kind, data)
         if attribute is None:
-            text = h5py.string_dtype() if kind == "text" else None
-            file.create_dataset(place, data=value, dtype=text)
-        elif kind == "text" and not shape:
-            file[place or "/"].attrs[attribute] = data.decode("utf-8", "surrogateescape")
+            file.create_dataset(place, data=value, dtype=dtype)
         else:
-            file[place or "/"].attrs.create(attribute, value)
+            file[place or "/"].attrs.create(attribute, value, dtype=dtype)
     raise FormatError(str(path), "unreadable (the answer about it is torn)", "an HDF5 file")
