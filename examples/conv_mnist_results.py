@@ -26,10 +26,8 @@ def page(log, settings, epoch, shapes, found):
     yield "\n| epoch | mode of the test | test accuracy (%) | training accuracy (%) |"
     yield "|---|---|---|---|"
     for line in log:
-        found = " | ".join(
-            f"{100 * line[name]:.2f}" for name in ("test_accuracy", "train_accuracy")
-        )
-        yield f"| {line['epoch']} | {line['test_mode']} | {scores} |"
+        tested, trained = 100 * line["test_accuracy"], 100 * line["train_accuracy"]
+        yield f"| {line['epoch']} | {line['test_mode']} | {tested:.2f} | {trained:.2f} |"
     train, test = (sum(line[name] for line in log) for name in ("seconds", "test_seconds"))
     yield f"\nSeconds for {len(log)} of {settings.epochs} epochs, on two shared cores: "
     yield f"training {train:.0f}, evaluation {test:.0f}."

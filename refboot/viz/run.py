@@ -113,7 +113,8 @@ def network_pictures(
             samples.append(partial(curves.samples, block.f, title=name))
             rasters.append(partial(spikes.raster, x[0], title=name))
             if trace is not None:
-                figures["neuron"] = busiest(trace, block.neuron.threshold, name)
+                threshold = block.neuron.threshold  # type: ignore[attr-defined]
+                figures["neuron"] = busiest(trace, threshold, name)
     figures |= {"samples": panels(samples), "raster": panels(rasters, 4.4, 3.2)}
     if network.fitted:
         rates = zip(named, curves.layer_rates(network, tested), units, strict=True)
