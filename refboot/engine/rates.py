@@ -54,7 +54,9 @@ def multiply(x, by):
 def cross_entropy(z, labels, samples, losses, grad):
     """The loss of each row of z (N, O), and the gradient of their mean over `samples`."""
     for n in range(len(z)):
-        top, total = z[n].max(), F(0)
+        top, total = z[n, 0], F(0)
+        for o in range(1, z.shape[1]):
+            top = max(top, z[n, o])
         for o in range(z.shape[1]):
             grad[n, o] = exp_negative(z[n, o] - top)
             total += grad[n, o]
