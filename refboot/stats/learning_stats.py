@@ -176,7 +176,7 @@ class LearningStats:
 
 
 def _folder(path: Folder) -> Path:
-    folder = files.as_path("path", "." if path == "" else path)
+    folder = files.as_path("path", "." if isinstance(path, str) and not path else path)
     if not folder.is_dir():
         raise FormatError("path", repr(str(path)), "an existing folder")
     return folder

@@ -55,7 +55,7 @@ def test_other_time_steps_can_be_evaluated(tmp_path, capsys):
             ["train", "mnist", "--no-augment", "--degrees", "3"],
             "--degrees is of no effect with --no-augment, expected --augment",
         ),
-        (["evaluate", "."], "a folder"),
+        (["evaluate", "."], "no regular file"),
         (["inspect", "best.h5", "--time-steps", "0"], "--time-steps"),
     ],
 )
