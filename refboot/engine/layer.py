@@ -66,11 +66,11 @@ class Layer:
             v.data = np.asfortranarray(v.data)
         return v.data.T
 
-    def quantise(self, low: int, high: int, spiking: bool) -> int:
+    def quantise(self, low: int, high: int, spiking: bool, training: bool) -> int:
         """Quantise the weights of some outputs; see weights.quantise for what it returns."""
         g = self.parameters.g
         assert g is not None
-        made = self.length, self.factor, self.weight, self.turned
+        made = self.length, self.factor, self.weight, self.turned if training else self.turned[:0]
         whole = self.whole if spiking else self.whole[:0]
         sums = weights.quantise(self.lay_out(), g.data, low, high, *made, whole, self.total)
         return int(sums)

@@ -65,7 +65,7 @@ class Plan:
             return None
         if base is Mode.FIT and any(f.rng is None for f in samplers):
             return None
-        if not self._quantise(base.spiking):
+        if not self._quantise(base.spiking, training=True):
             return None
         if base is Mode.FIT:
             threads.over(len(samplers), lambda i: samplers[i].fit())
@@ -113,7 +113,7 @@ class Plan:
         x, spikes = self._pictures(x, mode), mode.base_mode is Mode.SNN
         if not len(x) or mode.base_mode not in (Mode.SNN, Mode.ANN):
             return None
-        if not self._quantise(spikes):
+        if not self._quantise(spikes, training=False):
             return None
         now = self._entry() if spikes else self._curves()
         rates = np.empty((len(x), self.layers[-1].outputs), F)
@@ -164,7 +164,7 @@ class Plan:
             and bool(labels.min() >= 0 and labels.max() < self.layers[-1].outputs)
         )
 
-    def _quantise(self, spiking: bool) -> bool:
+    def _quantise(self, spiking: bool, training: bool) -> bool:
         """Quantise all weights; False where some are not finite, or states might not fit."""
         sums = [0] * len(self.strips)
         for layer in self.layers:
@@ -172,7 +172,7 @@ class Plan:
 
         def strip(j: int) -> None:
             i, low, high = self.strips[j]
-            sums[j] = self.layers[i].quantise(low, high, spiking)
+            sums[j] = self.layers[i].quantise(low, high, spiking, training)
 
         self._over(len(sums), strip, self.products)
         scalars = [p.data for p in self.parts.scalar.parameters().values()]

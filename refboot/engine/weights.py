@@ -18,9 +18,9 @@ UNIT = F(1 / 32)  # weights are whole numbers of it
 def quantise(v, g, low, high, length, factor, weight, turned, whole, total):
     """v * (g / length) on the grid of 1/32: `weight` (I, O), `turned` (O, I), `whole` in units.
 
-    Also the length of each v[:, o], factor = g / length, and the sum of units, `total`. `whole` may
-    be empty, then it and `total` are left out. Returns the largest sum of a neuron's |units|, or -1
-    where a number is not finite.
+    Also the length of each v[:, o], factor = g / length, and the sum of units, `total`. `turned`
+    may be empty, or `whole`, then with `total`: they are left out. Returns the largest sum of a
+    neuron's |units|, or -1 where a number is not finite.
     """
     by, size, sums, finite = factor[low:high], np.zeros(high - low, np.int32), total[low:high], True
     lengths(v, low, high, length[low:high])
@@ -36,7 +36,8 @@ def quantise(v, g, low, high, length, factor, weight, turned, whole, total):
             row, out = v[i, low:high], weight[i, low:high]
             for o in range(by.size):
                 out[o] = min(max(np.rint(row[o] * by[o] * F(32)), F(-128)), F(127)) * UNIT
-        turn(weight, first, last, low, high, turned)
+        if len(turned):
+            turn(weight, first, last, low, high, turned)
         for i in range(first, min(last, len(whole))):
             out, units = weight[i, low:high], whole[i, low:high]
             for o in range(by.size):
