@@ -66,7 +66,7 @@ def append(path: str | os.PathLike[str], line: bytes) -> None:
     """
     try:
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | NO_LINK, 0o666)
-        with os.fdopen(handle, "ab") as file:
+        with open(handle, "ab") as file:
             file.write(line)
             file.flush()
             os.fsync(file.fileno())

@@ -33,9 +33,8 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # What a foreign file may cost, for its size: bytes of content, of memory beside it, seconds.
 ROOM, ROOM_A_BYTE, MEMORY, SECONDS, BYTES_A_SECOND = 1 << 26, 8, 1 << 27, 30, 1 << 20
 PATIENCE = 20  # seconds of the clock for each second of the processor
-LARGEST = 1 << 31
+LARGEST = 1 << 34
 OTHERS = {
-    b"": ("empty", "an HDF5 file"),
     b"version https://git-lfs": ("a Git LFS pointer", "the file itself: run `git lfs pull`"),
     b"PK\x03\x04": ("a zip archive, as PyTorch and NumPy write them", "an HDF5 file"),
     b"\x80": ("a pickle, as PyTorch writes them", "an HDF5 file"),
@@ -172,15 +171,10 @@ def _regular(path: str | os.PathLike[str]) -> IO[bytes]:
             path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
         )
     except OSError as error:
-        got = (
-            "not there"
-            if isinstance(error, FileNotFoundError)
-            else f"unreadable ({error.strerror})"
-        )
-        raise FormatError(str(path), got, "an HDF5 file") from error
+        raise FormatError(str(path), f"unreadable ({error.strerror})", "an HDF5 file") from error
     found = os.fstat(handle)
     if stat.S_ISREG(found.st_mode) and found.st_size <= LARGEST:
-        return os.fdopen(handle, "rb", buffering=0)
+        return open(handle, "rb", buffering=0)
     os.close(handle)
     got = f"of {found.st_size} bytes" if stat.S_ISREG(found.st_mode) else "no regular file"
     raise FormatError(str(path), got, f"an HDF5 file of at most {LARGEST} bytes")
@@ -190,9 +184,9 @@ def _check_head(path: str | os.PathLike[str], head: bytes, sealed: bool) -> None
     """Raise FormatError unless a file without a seal begins as HDF5, and none is asked for."""
     if not head.startswith(SIGNATURE):
         for start, (got, expected) in OTHERS.items():
-            if head == start or (start and head.startswith(start)):
+            if head.startswith(start):
                 raise FormatError(str(path), got, expected)
-        raise FormatError(str(path), "no HDF5 file", "an HDF5 file")
+        raise FormatError(str(path), "no HDF5 file" if head else "empty", "an HDF5 file")
     if sealed:
         raise FormatError(str(path), "an HDF5 file without refboot's seal", "one refboot saved")
 
@@ -226,14 +220,8 @@ def _foreign(path: str | os.PathLike[str], source: IO[bytes]) -> bytes:
     room, seconds = ROOM + ROOM_A_BYTE * size, SECONDS + size // BYTES_A_SECOND
     limits = json.dumps([room, MEMORY + 3 * room + 2 * size, seconds])
     script = (pkgutil.get_data("refboot", "hdf5_child.py") or b"").decode()
-    command = [
-        _interpreter(),
-        "-S",
-        "-c",
-        script,
-        limits,
-        *(p for p in sys.path if isinstance(p, str)),
-    ]
+    places = [place for place in sys.path if isinstance(place, str)]
+    command = [_interpreter(), "-S", "-c", script, limits, *places]
     try:
         done = subprocess.run(
             command,

@@ -99,21 +99,18 @@ class Dump:
     def value(self, path: str, name: str | None, dtype: Any, shape: Any, read: Any) -> None:
         """Write an array of numbers or texts of fixed length, or a single text of any length."""
         text = h5py.check_string_dtype(dtype)
-        if text is not None and text.length is None:
-            found = read() if shape is not None and math.prod(shape) == 1 else h5py.Empty("f4")
-            if isinstance(found, np.ndarray):
-                found = found.reshape(-1)[0]
-            if isinstance(found, (str, bytes)):
-                data = (
-                    found if isinstance(found, bytes) else found.encode("utf-8", "surrogateescape")
-                )
-                return self.put(path, name, "text", shape, data)
-        elif dtype.kind in "biufS" and shape is not None:
-            found = read()
-            if not isinstance(found, h5py.Empty):
-                array = np.asarray(found, dtype)
-                return self.put(path, name, dtype.str, array.shape, array.tobytes())
-        return self.put(path, name, "unread")
+        single = text is not None and text.length is None
+        known = math.prod(shape or ()) == 1 if single else dtype.kind in "biufS"
+        found = read() if known and shape is not None else h5py.Empty("f4")
+        if isinstance(found, h5py.Empty):
+            self.put(path, name, "unread")
+        elif single:
+            found = np.asarray(found, object).reshape(-1)[0]
+            data = found.encode("utf-8", "surrogateescape") if isinstance(found, str) else found
+            self.put(path, name, "text", shape, data)
+        else:
+            array = np.asarray(found, dtype)
+            self.put(path, name, dtype.str, array.shape, array.tobytes())
 
 
 def limit(memory: int, seconds: int) -> None:

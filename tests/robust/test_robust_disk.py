@@ -8,7 +8,7 @@ import pytest
 from run_folders import SMALL, assert_same_end, leftovers, train
 
 from refboot import files
-from refboot.errors import FormatError
+from refboot.errors import FormatError, RefbootError
 from refboot.io import state
 from refboot.settings import Settings
 from refboot.training import Run, build, checkpoint
@@ -157,3 +157,14 @@ def test_a_path_below_a_file_is_no_folder(tmp_path):
         Run(Settings(**TINY), tmp_path / "file" / "run")
     with pytest.raises(FormatError, match="not written"):
         files.replace(tmp_path / "file" / "net.h5", b"")
+
+
+class Bytes(os.PathLike):
+    def __fspath__(self):
+        return b"file"
+
+
+@pytest.mark.parametrize("path", ["", "a\0b", "\ud800", b"file", Bytes(), 3, None])
+def test_what_cannot_be_a_path_is_refused(path):
+    with pytest.raises(RefbootError, match="^folder is"):
+        files.as_path("folder", path)
