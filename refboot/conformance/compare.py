@@ -32,8 +32,10 @@ class Difference:
 
     def __str__(self) -> str:
         place = ", ".join(f"{axis} {i}" for axis, i in self.where.items())
+        at = f" at {place}" if place else ""
         size = "" if self.size is None else f", difference {self.size:g} {self.unit}"
-        return f"{self.output}{f' at {place}' if place else ''}: expected {self.expected}, got {self.got}{size} ({self.count} such)"
+        values = f"expected {self.expected}, got {self.got}{size}"
+        return f"{self.output}{at}: {values} ({self.count} such)"
 
 
 def difference(case: Case, answer: dict[str, np.ndarray]) -> Difference | None:

@@ -47,7 +47,8 @@ def text(report: Report) -> str:
 
 def failure(result: Result) -> list[str]:
     """A failed case in lines: id, clauses, what is wrong first, and the inputs there."""
-    head = f"{result.status.upper()} {result.case.id} [{' '.join(result.case.clauses)}] {result.case.op}"
+    case = result.case
+    head = f"{result.status.upper()} {case.id} [{' '.join(case.clauses)}] {case.op}"
     lines = [
         head,
         f"  {result.reason}" if result.status == FAILED else f"  expected to fail: {result.reason}",
@@ -65,7 +66,8 @@ def diagnosis(report: Report) -> list[str]:
     lines = ["Your results are those of:"]
     for found in cover(list(report.diagnoses)):
         lines.append(
-            f"  {named(found)}: all of its answers in {len(found.explained)} of {failed} failed cases{against(found)}"
+            f"  {named(found)}: all of its answers in {len(found.explained)} of {failed} "
+            f"failed cases{against(found)}"
         )
         same = [
             d
@@ -87,7 +89,8 @@ def against(found: Diagnosis) -> str:
     """What speaks against a diagnosis."""
     if not found.contradicted:
         return ""
-    return f", but it would fail {len(found.contradicted)} that passed ({', '.join(found.contradicted[:3])})"
+    some = ", ".join(found.contradicted[:3])
+    return f", but it would fail {len(found.contradicted)} that passed ({some})"
 
 
 def as_json(report: Report) -> str:

@@ -24,7 +24,8 @@ def mutants(cases: list[Case]) -> str:
     }
     lines = ["# Known mistakes, and the vectors that catch them", "", MADE, ""]
     lines += [
-        f"{len(MUTANTS)} mutants of the definition, each with one mistake. A vector catches a mutant if the mutant fails it.",
+        f"{len(MUTANTS)} mutants of the definition, each with one mistake. "
+        "A vector catches a mutant if the mutant fails it.",
         "",
     ]
     lines += ["| Mistake | Clause | What it does | Caught by |", "|---|---|---|---|"]
@@ -49,7 +50,7 @@ def coverage(cases: list[Case]) -> str:
         "",
         MADE,
         "",
-        f"{len(cases)} cases, {sum(c.reject is not None for c in cases)} of which must be rejected.",
+        f"{len(cases)} cases; {sum(c.reject is not None for c in cases)} must be rejected.",
         "",
     ]
     lines += ["## Clauses", "", "| Clause | Vectors |", "|---|---|"]

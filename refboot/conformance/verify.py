@@ -40,7 +40,7 @@ class Result:
 class Report:
     """What came of all cases, and the mutants that give the answers of the failed ones.
 
-    `known` counts the cases that the vectors hold, by level; `exact` is true if every bit was asked.
+    `known` counts the cases that the vectors hold, by level; `exact`: every bit was asked.
     """
 
     backend: str

@@ -6,6 +6,7 @@ from refboot.conformance import vectors
 from refboot.conformance.case import Case
 
 STORED = vectors.read()
+MANDATORY = [case for case in STORED if not case.operation.optional]
 BY_ID = {case.id: case for case in STORED}
 
 

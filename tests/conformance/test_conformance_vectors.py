@@ -7,11 +7,12 @@ import shutil
 from pathlib import Path
 
 import h5py
+import json_schema as schema
 import numpy as np
 import pytest
 from conformance_vectors import STORED, made
 
-from refboot.conformance import remake, schema, vectors
+from refboot.conformance import remake, vectors
 from refboot.conformance.case import KINDS
 from refboot.conformance.cases.ask import Draw
 from refboot.conformance.make import answered

@@ -91,9 +91,17 @@ def dense_blocks() -> Iterator[Case]:
     yield case("ann-dropout", "MOD-4 NRM-9 NRM-10", "ANN", **kept)
     yield case("ann-bridge", "MOD-12 GRD-12", "ANN", x=spikes)
     yield ask(
-        "refused-unfitted", "dense_block", "MOD-14 ACT-7", reject="order", mode="ANN", x=rates, grad=one, v=v, g=g,
+        "refused-unfitted",
+        "dense_block",
+        "MOD-14 ACT-7",
+        reject="order",
+        mode="ANN",
+        x=rates,
+        grad=one,
+        v=v,
+        g=g,
         **(NEURON | UNFITTED | WHOLE),
-    )  # fmt: skip
+    )
 
 
 def sampling() -> Iterator[Case]:

@@ -26,8 +26,8 @@ NONE = np.zeros(0, np.float32)
 
 
 class Cell(NamedTuple):
-    """A neuron's numbers: mantissas of threshold and decays (1,), the surrogate's constants, and the
-    decays as they are stored, 4096 times the fraction, float32 (1,).
+    """A neuron's numbers: mantissas of threshold and decays (1,), the surrogate's constants, and
+    the decays as they are stored, 4096 times the fraction, float32 (1,).
     """
 
     mantissa: int
