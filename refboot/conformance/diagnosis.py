@@ -11,6 +11,8 @@ from refboot.conformance.compare import difference
 from refboot.conformance.mutants import MUTANTS, Mutant
 from refboot.conformance.strength import calls, mutated, reached, wrong
 
+RUNS = {"training_trace", "training_state"}
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -28,8 +30,11 @@ def diagnose(failed: Mapping[str, tuple[Case, Answer]], passed: list[Case]) -> l
     first.
 
     `passed` are cases that the backend passes: a mutant that fails one of them is not the whole
-    truth about the backend.
+    truth about the backend. Runs of training are looked at only if nothing smaller failed.
     """
+    smaller = {name: pair for name, pair in failed.items() if pair[0].op not in RUNS}
+    if smaller:
+        failed, passed = smaller, [case for case in passed if case.op not in RUNS]
     cases = [case for case, _ in failed.values()]
     called = {case.id: calls(case) for case in [*cases, *passed]}
     found = []

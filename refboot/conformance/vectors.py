@@ -132,6 +132,9 @@ def read(folder: str | os.PathLike[str] | None = None) -> list[Case]:
     where = vectors_folder() if folder is None else Path(folder)
     try:
         index = json.loads((where / INDEX).read_text(encoding="utf-8"))
+        if (index["format"], index["version"]) != ("refboot-vectors", 1):
+            got = f"{index['format']} {index['version']}"
+            raise FormatError(str(where / INDEX), got, "refboot-vectors 1")
         with reading(where / ARRAYS) as file:
             return [_case(file, found) for found in index["cases"]]
     except FormatError:
