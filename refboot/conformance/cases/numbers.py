@@ -175,8 +175,7 @@ def draws() -> Iterator[Case]:
     """Draws from a seed, in every bit."""
     for seed in (0, 7):
         yield ask(f"words-{seed}", "draw_words", "NUM-15", seed=seed, count=20)
-    bounds = {"low": -0.125, "high": 0.125}
-    yield ask("uniform", "draw_uniform", "NUM-15", seed=7, count=50, **bounds)
+    yield ask("uniform", "draw_uniform", "NUM-15", seed=7, count=50, low=-0.125, high=0.125)
     yield ask("permutation", "draw_permutation", "NUM-15", seed=7, count=50)
     for count in (1, 2, 63, 64, 65, 200):
         yield ask(f"half-of-{count}", "draw_half", "NUM-15 SAM-4", seed=count, count=count)

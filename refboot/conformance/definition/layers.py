@@ -52,7 +52,7 @@ def cell(
     if not mantissa:
         raise RangeError("threshold", threshold, "at least 1/64")
     current, voltage = (
-        np.float32([4096 * arrays.number("a decay", decay, 0, 1)])
+        np.array([4096 * arrays.number("a decay", decay, 0, 1)], np.float32)
         for decay in (current_decay, voltage_decay)
     )
     i_decay, v_decay = map(fixed_point.decay_mantissa, (current, voltage))
@@ -194,9 +194,9 @@ def scalar(x: Array, weight: float | None, bias: float | None) -> tuple[Array, B
     A gradient is empty if its scalar is None. Raises RangeError.
     """
     arrays.floats("x", x)
-    given = [None if value is None else np.float32([value]) for value in (weight, bias)]
+    given = [None if value is None else np.array([value], np.float32) for value in (weight, bias)]
     used = [
-        np.float32([missing]) if value is None else quantised(value)
+        np.array([missing], np.float32) if value is None else quantised(value)
         for value, missing in zip(given, (1, 0), strict=True)
     ]
     qx = reference.quantize_8bit(x)

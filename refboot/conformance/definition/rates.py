@@ -11,6 +11,7 @@ from refboot.errors import FormatError, OrderError, RangeError
 from refboot.reference import fit, sampling
 from refboot.reference import rates as steps
 from refboot.reference import schedule as plan
+from refboot.reference.pwl import Curve
 
 Array = np.ndarray
 EPS = 1e-5
@@ -30,7 +31,7 @@ def curve_backward(grad: Array, z: Array, knots: Array, slopes: Array) -> Array:
 
 def gradient_scale(knots: Array) -> float:
     """ACT-5: z over a of the last knot, 1 where that z is not positive."""
-    return fit.Curve(knots, knots[:0, 0]).scale
+    return Curve(knots, knots[:0, 0]).scale
 
 
 def flatten(x: Array) -> Array:
@@ -100,7 +101,7 @@ def fit_curve(
     if not 0 <= low < high <= 1:
         raise RangeError("low, high", (low, high), "two rising fractions")
     arrays.check_shape("a", a, z.shape)
-    previous = None if knots is None or slopes is None else fit.Curve(knots, slopes)
+    previous = None if knots is None or slopes is None else Curve(knots, slopes)
     found = fit.fit_curve(
         z, a, previous, num_centers, (low, high), alpha, eps, fit.saturation, fit.band_medians
     )

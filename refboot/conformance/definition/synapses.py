@@ -87,7 +87,9 @@ def exchange_dense(
 
 def exchange_input(weight: float, bias: float) -> tuple[Array, ...]:
     """NET-6: the integers written for an input layer: 64 times the quantised weight and bias."""
-    return tuple((64 * quantised(np.float32(value))).astype(np.int64) for value in (weight, bias))
+    return tuple(
+        (64 * quantised(np.array(value, np.float32))).astype(np.int64) for value in (weight, bias)
+    )
 
 
 def input_drive(x: Array, weight: int, bias: int) -> Array:

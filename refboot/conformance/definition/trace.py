@@ -39,7 +39,7 @@ class Net:
         self.parameters = parameters
         self.cell = of
         self.delay_shift = delay_shift
-        self.points = [(np.zeros(0, np.float32),) * 2] * 3
+        self.points: list[tuple[Array, ...]] = [(np.zeros(0, np.float32),) * 2] * 3
         self.curves: list[tuple[Array | None, Array | None]] = [(None, None)] * 3
         self.permutations = [list(permutations[:, i]) for i in range(3)]
 
@@ -68,11 +68,11 @@ class Net:
         if mode == "SAMPLE":
             new = rates.sample_points(z, spikes(z, self.cell, False)[0])
             both = zip(self.points[i], new, strict=True)
-            self.points[i] = tuple(map(np.concatenate, both))  # type: ignore[call-overload]
+            self.points[i] = tuple(map(np.concatenate, both))
         if mode == "FIT":
             self.curves[i] = rates.fit_curve(*self.points[i], *self.curves[i])
             order = self.permutations[i].pop(0)
-            self.points[i] = tuple(rates.keep_half(p, order) for p in self.points[i])  # type: ignore[call-overload]
+            self.points[i] = tuple(rates.keep_half(p, order) for p in self.points[i])
         if Mode[mode].spiking:
             return spikes(z, self.cell, self.delay_shift)
         return analog(z, *self.curves[i])
@@ -124,7 +124,7 @@ def trained(
     """TRN-6: train for one step on each x[s] (N, C), labels[s] (N,): network, modes, losses and the
     lengths of the blocks' gradients. `permutations` (fits, 3, points) say what each fit drops.
     """
-    scalars = [np.float32([value]) for value in (weight, bias)]
+    scalars = [np.array([value], np.float32) for value in (weight, bias)]
     of = cell(threshold, current_decay, voltage_decay)
     copies = (p.copy() for p in (v1, g1, v2, g2, v3, g3))
     net = Net([*scalars, *copies], of, delay_shift, permutations)
@@ -155,14 +155,14 @@ def training_trace(x: Array, *given: object) -> tuple[Array, ...]:
     """
     net, modes, losses, lengths = trained(x, *given)  # type: ignore[arg-type]
     logits, _ = net.forward(x[0], ["SNN"] * 4, int(given[14]))  # type: ignore[call-overload]
-    return modes, np.float32(losses), np.float32(lengths), logits
+    return modes, np.array(losses, np.float32), np.array(lengths, np.float32), logits
 
 
 def training_state(x: Array, *given: object) -> tuple[Array, ...]:
     """TRN-15: the parameters and curves that a run leaves, and their digest."""
     net, *_ = trained(x, *given)  # type: ignore[arg-type]
     curves = [part for curve in net.curves for part in curve]
-    return *net.parameters, *curves, digest(net.state())  # type: ignore[return-value]
+    return *net.parameters, *curves, digest(net.state())  # type: ignore[arg-type]
 
 
 def digest(state: dict[str, Array]) -> Array:

@@ -101,8 +101,8 @@ def product_in_doubles(x: Array, w: Array) -> Array:
 
 def steps_first(grad: Array, x: Array, weight: Array) -> tuple[Array, Array]:
     """The weight's gradient summed over steps, then samples."""
-    turned = (a.transpose(2, 1, 0) for a in (grad, x))
-    return dense_backward(grad, x, weight)[0], dense_backward(*turned, weight)[1]
+    turned, met = (a.transpose(2, 1, 0) for a in (grad, x))
+    return dense_backward(grad, x, weight)[0], dense_backward(turned, met, weight)[1]
 
 
 MUTANTS = [

@@ -10,6 +10,7 @@ import numpy as np
 from refboot.conformance.definition import rates
 from refboot.conformance.mutants.mutant import Mutant
 from refboot.reference import fit, pwl
+from refboot.reference.pwl import Curve
 
 Array = np.ndarray
 saturation, band_medians, blend, draw = fit.saturation, fit.band_medians, fit.blend, fit.draw
@@ -67,7 +68,7 @@ def saturation_as(
     return find
 
 
-def old_lost(medians: Array, previous: fit.Curve | None, levels: Array, alpha: float) -> Array:
+def old_lost(medians: Array, previous: Curve | None, levels: Array, alpha: float) -> Array:
     """Empty bands that forget what was in them."""
     found = [
         blend(row[None], previous, levels[i : i + 2], alpha)
@@ -84,7 +85,7 @@ def last_only(centers: Array, top: float, eps: float) -> Array:
     return original_anchor(centers, top, eps)
 
 
-def not_prolonged(centers: Array, top: float) -> fit.Curve:
+def not_prolonged(centers: Array, top: float) -> Curve:
     """A curve that begins at the first centre's z and ends at the last one's."""
     found = draw(centers, top)
     knots = found.knots.copy()
@@ -92,7 +93,7 @@ def not_prolonged(centers: Array, top: float) -> fit.Curve:
     return found._replace(knots=knots)
 
 
-def absolute_slopes(centers: Array, top: float) -> fit.Curve:
+def absolute_slopes(centers: Array, top: float) -> Curve:
     """Slopes of falling pieces made positive, the centres left where they are."""
     rise = np.diff(centers, axis=0)
     with np.errstate(all="ignore"):
@@ -100,7 +101,7 @@ def absolute_slopes(centers: Array, top: float) -> fit.Curve:
         slopes = np.concatenate([inner[:1], inner, inner[-1:]])
         first = centers[0, 0] - centers[0, 1] / slopes[0], 0.0
         last = centers[-1, 0] + (top - centers[-1, 1]) / slopes[-1], top
-    return fit.Curve(np.vstack([first, centers, last]), slopes)
+    return Curve(np.vstack([first, centers, last]), slopes)
 
 
 def beyond(z: Array, knots: Array, slopes: Array) -> Array:

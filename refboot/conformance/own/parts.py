@@ -15,8 +15,9 @@ from refboot.network import Network
 from refboot.neuron import Dropout, cuba
 from refboot.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 from refboot.optim import Parameter
-from refboot.reference import fit, fixed_point
+from refboot.reference import fixed_point
 from refboot.reference.norm import norm_std
+from refboot.reference.pwl import Curve
 from refboot.routine import LayerMode, Mode, Scheduler
 from refboot.synapse import Conv, Dense, Pool, Scalar, Weight
 
@@ -190,7 +191,7 @@ def fit_curve(
     """The curve a sampler fits; `rest` is alpha and eps."""
     sampler = AnnSampler(count, (low, high), rest[1])
     sampler.alpha = rest[0]
-    sampler.curve = None if knots is None else fit.Curve(knots, slopes)
+    sampler.curve = None if knots is None else Curve(knots, slopes)
     if len(z) or len(a):
         sampler.append(a[:, None], z[:, None])
     sampler.fit()
@@ -200,7 +201,7 @@ def fit_curve(
 def curve_backward(grad: Array, z: Array, knots: Array, slopes: Array) -> Array:
     """The gradient through a sampler's curve."""
     sampler = AnnSampler()
-    sampler.curve = fit.Curve(knots, slopes)
+    sampler.curve = Curve(knots, slopes)
     sampler.forward(z)
     return sampler.backward(grad)
 
