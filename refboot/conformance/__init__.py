@@ -1,3 +1,1 @@
-"""Golden vectors, and the kit that holds a backend against them and tells which mistake it
-makes.
-"""
+"""Golden vectors, and the kit that checks a backend with them and names the mistake it makes."""

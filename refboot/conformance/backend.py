@@ -126,7 +126,7 @@ def load(target: str) -> PythonBackend:
     except (ImportError, OSError, AttributeError, SyntaxError, ValueError) as error:
         raise FormatError(
             f"the backend {target}",
-            f"not to be had ({type(error).__name__}: {error})",
+            f"cannot be imported ({type(error).__name__}: {error})",
             "a module (and object)",
         ) from error
 

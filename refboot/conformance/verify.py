@@ -1,4 +1,4 @@
-"""A backend held against cases: what passed, what failed and where, and what was not covered."""
+"""A backend checked with cases: what passed, what failed and where, and what was not covered."""
 
 from __future__ import annotations
 

@@ -285,7 +285,7 @@ def test_backends_are_found_by_name_and_file(
     monkeypatch.chdir(tmp_path)
     assert type(load("kit_mine:a").adapter).__name__ == "A"
     for bad in ("kit_mine:b", "no_such_module:x", "none.py:x", "", ":x"):
-        with pytest.raises(FormatError, match="not to be had"):
+        with pytest.raises(FormatError, match="cannot be imported"):
             load(bad)
 
 

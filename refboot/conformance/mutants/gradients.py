@@ -163,7 +163,7 @@ MUTANTS = [
     Mutant(
         "clip decided before rounding",
         "GRD-5",
-        "the bounds are held against the unrounded weight",
+        "the bounds are compared with the unrounded weight",
         {"quantize_8bit_backward": unrounded_clip},
     ),
     Mutant(
