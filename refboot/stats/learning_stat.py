@@ -114,16 +114,6 @@ class LearningStat:
         """True if the running epoch beats `max_accuracy`; otherwise as `best_loss`."""
         return self._best()[1]
 
-    @property
-    def valid_loss_log(self) -> bool:
-        """True if any epoch logged a loss."""
-        return any(value is not None for value in self.loss_log)
-
-    @property
-    def valid_accuracy_log(self) -> bool:
-        """True if any epoch logged an accuracy."""
-        return any(value is not None for value in self.accuracy_log)
-
     def update(self) -> None:
         """Log the running epoch and update the best; its numbers stay until `reset`."""
         self._record(self.loss, self.accuracy)
