@@ -14,7 +14,10 @@ def jit(function: Callable[..., Any]) -> Any:
 
     So each operation is rounded by itself, as in the definition. Spec: NUM-10, NUM-11.
     """
-    return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    try:
+        return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    except RuntimeError:  # no folder can be written to: kept in memory only
+        return numba.njit(nogil=True, error_model="numpy")(function)
 
 
 def inlined(function: Callable[..., Any]) -> Any:

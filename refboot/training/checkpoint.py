@@ -107,7 +107,7 @@ def take(run: Run) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         for i, array in enumerate(getattr(run.optimizer, moment)):
             arrays[f"optimizer.{i}.{moment}"] = array
     for name, sampler in _samplers(run.network):
-        arrays[f"samples.{name}"] = np.stack([sampler.z, sampler.a])
+        arrays[f"samples.{name}"] = sampler.points
     notes = {
         "steps": run.optimizer.steps,
         "stats": run.stats.to_dict(),

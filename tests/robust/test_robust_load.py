@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from run_folders import ENVIRONMENT, LONG, SMALL, train
 
-from refboot.ann_sampler import CAPACITY, AnnSampler
+from refboot.ann_sampler import AnnSampler
 from refboot.routine import Mode
 from refboot.settings import Settings
 from refboot.stats import LearningStats
@@ -39,14 +39,16 @@ def test_memory_is_flat_over_a_thousand_steps(mode):
         assert all(row[1] <= 2 * 10 * 8 * 64 for row in rows)
 
 
-def test_a_samplers_buffer_has_its_size_from_the_start_and_keeps_it():
+def test_a_samplers_buffer_is_made_once_for_as_many_points_as_it_may_keep():
     sampler = AnnSampler(capacity=1000)
-    size = sampler.room.nbytes
+    assert sampler._ring is None  # a read-out never samples
+    sampler.append_means(np.ones(70, np.float32), np.ones(70, np.float32))
+    ring = sampler._ring
+    assert ring.nbytes == 8 * 1000
     for _ in range(50):
         sampler.append_means(np.ones(70, np.float32), np.ones(70, np.float32))
     assert sampler.count == 1000
-    assert sampler.room.nbytes == size
-    assert AnnSampler().room.nbytes == 8 * CAPACITY
+    assert sampler._ring is ring
 
 
 def test_a_line_of_the_log_is_bounded(tmp_path):

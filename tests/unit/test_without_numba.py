@@ -65,13 +65,12 @@ print(ops.active().__name__)
     assert without_numba(code) == ["no numba", "refboot.reference"]
 
 
-def test_every_module_but_the_kernels_and_what_is_written_in_pytorch_imports(without_numba):
+def test_every_module_but_the_kernels_and_the_engines_own_imports(without_numba):
     names = [m.name for m in pkgutil.walk_packages(refboot.__path__, "refboot.")]
     names = [
         n
         for n in names
-        if not n.startswith(("refboot.kernels", "refboot.waiting", "refboot.bench.pytorch"))
-        and not n.endswith("__main__")
+        if not n.startswith(("refboot.kernels", "refboot.engine.")) and not n.endswith("__main__")
     ]
     assert len(names) > 30
     code = f"import importlib\nfor name in {names}: importlib.import_module(name)\nprint('numba' in sys.modules)"
