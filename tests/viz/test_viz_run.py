@@ -48,7 +48,7 @@ def test_plot_makes_the_whole_set(folder: Path, capsys: pytest.CaptureFixture[st
 
 def test_plot_needs_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plot", str(tmp_path)]) == 1
-    assert "best.h5 is not there" in capsys.readouterr().err
+    assert "best.h5 is unreadable" in capsys.readouterr().err
 
 
 def test_export_inspect_and_evaluate_agree(
