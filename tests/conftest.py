@@ -26,6 +26,7 @@ def shared() -> Path:
     )
     if not folder.is_dir():
         pytest.skip(
-            f"no shared folder at {folder}: set REFBOOT_SHARED to the one with lava_vectors, lava_mnist and mnist"
+            f"no shared folder at {folder}: set REFBOOT_SHARED to the one with "
+            "lava_vectors, lava_mnist and mnist"
         )
     return folder

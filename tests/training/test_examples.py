@@ -37,7 +37,10 @@ def test_the_fitted_curve_follows_the_rate(tmp_path):
 
 
 def test_hybrid_training_runs(tmp_path):
-    code = "import hybrid; hybrid.COMMON.update(epochs=10, hidden=(16, 16)); hybrid.CROSSOVER = (5, 6); hybrid.main(1)"
+    code = (
+        "import hybrid; hybrid.COMMON.update(epochs=10, hidden=(16, 16)); "
+        "hybrid.CROSSOVER = (5, 6); hybrid.main(1)"
+    )
     told = run(["-c", code], tmp_path)
     assert "mean" in told
 

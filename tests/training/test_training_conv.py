@@ -194,7 +194,10 @@ def test_the_example_is_the_commands_network_and_runs(tmp_path, shared):
 
 
 def test_the_table_of_neurons_is_made(tmp_path):
-    code = "import neurons; neurons.KINDS = dict(list(neurons.KINDS.items())[-2:]); neurons.main('out', 1)"
+    code = (
+        "import neurons; neurons.KINDS = dict(list(neurons.KINDS.items())[-2:]); "
+        "neurons.main('out', 1)"
+    )
     pytest.importorskip("matplotlib")
     run_example(code, tmp_path)
     assert (tmp_path / "out" / "results.md").read_text().count("| adaptive threshold |") == 1
