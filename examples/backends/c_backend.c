@@ -199,7 +199,7 @@ static float *normed(const Value *v, const Value *g) {                          
     for (whole o = 0; o < v->size[0]; o++) {
         double sum = 0;
         for (whole k = 0; k < I; k++) sum += v->f[o * I + k] * v->f[o * I + k];
-        float factor = (float)g->f[o] / (float)sqrt(sum);
+        float factor = sum == 0 ? 0 : (float)g->f[o] / (float)sqrt(sum);  /* a row of zeros stays one */
         for (whole k = 0; k < I; k++) w[o * I + k] = (float)v->f[o * I + k] * factor;
     }
     return w;

@@ -42,7 +42,12 @@ def input_backward(grad, x, weight):
 
 def full_weight(v: Tensor, g: Tensor | None, mask=None) -> Tensor:
     """SYN-5, and the mask of SYN-4."""
-    w = v if g is None else v * (g / v.flatten(1).norm(dim=1)).reshape(-1, *[1] * (v.ndim - 1))
+    w = v
+    if g is not None:
+        square = (v * v).flatten(1).sum(dim=1)
+        length = torch.where(square > 0, square, 1).sqrt()  # a row of zeros has no direction
+        factor = torch.where(square > 0, g / length, 0 * g)
+        w = v * factor.reshape(-1, *[1] * (v.ndim - 1))
     return w if mask is None else w * tensor(mask)
 
 

@@ -70,8 +70,8 @@ class Net:
             both = zip(self.points[i], new, strict=True)
             self.points[i] = tuple(map(np.concatenate, both))
         if mode == "FIT":
-            (z, a), (knots, slopes) = self.points[i], self.curves[i]
-            self.curves[i] = rates.fit_curve(z, a, knots, slopes)
+            (at, heights), (knots, slopes) = self.points[i], self.curves[i]
+            self.curves[i] = rates.fit_curve(at, heights, knots, slopes)
             order = self.permutations[i].pop(0)
             self.points[i] = tuple(rates.keep_half(p, order) for p in self.points[i])
         if Mode[mode].spiking:
