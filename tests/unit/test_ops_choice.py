@@ -174,7 +174,10 @@ def test_numba_is_chosen_where_it_is_installed_and_where_asked_for(env):
 
 @with_numba
 def test_context_outranks_the_environment():
-    code = "from refboot import ops\nwith ops.use('numba') as o: print(o.__name__)\nprint(ops.active().__name__)"
+    code = (
+        "from refboot import ops\nwith ops.use('numba') as o: print(o.__name__)\n"
+        "print(ops.active().__name__)"
+    )
     assert in_process(code, REFBOOT_OPS="reference")[0].split() == [
         "refboot.kernels",
         "refboot.reference",
@@ -190,7 +193,10 @@ def test_environment_that_names_no_set_is_an_error_that_says_so():
 
 
 def test_importing_refboot_does_not_import_numba():
-    code = "import sys, refboot, refboot.network, refboot.block, refboot.ops; print('numba' in sys.modules)"
+    code = (
+        "import sys, refboot, refboot.network, refboot.block, refboot.ops; "
+        "print('numba' in sys.modules)"
+    )
     assert in_process(code)[0] == "False"
 
 

@@ -23,7 +23,9 @@ class Without:
         self.finder = finder
 
     def find_spec(self, name, path=None, target=None):
-        return None if name.partition(".")[0] in ("numba", "llvmlite") else self.finder.find_spec(name, path, target)
+        if name.partition(".")[0] in ("numba", "llvmlite"):
+            return None
+        return self.finder.find_spec(name, path, target)
 
 sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 """
@@ -73,7 +75,10 @@ def test_every_module_but_the_kernels_and_the_engines_own_imports(without_numba)
         if not n.startswith(("refboot.kernels", "refboot.engine.")) and not n.endswith("__main__")
     ]
     assert len(names) > 30
-    code = f"import importlib\nfor name in {names}: importlib.import_module(name)\nprint('numba' in sys.modules)"
+    code = (
+        f"import importlib\nfor name in {names}: importlib.import_module(name)\n"
+        "print('numba' in sys.modules)"
+    )
     assert without_numba(code) == ["False"]
 
 
