@@ -259,7 +259,8 @@ def _rebuild(path: str | os.PathLike[str], entries: IO[bytes], file: h5py.File) 
         if kind == "end":
             return
         if kind == "group":
-            file.require_group(place or "/")
+            if place:
+                file.create_group(place)
             continue
         value, dtype = h5py.Empty("f4"), None
         if kind == "text":
