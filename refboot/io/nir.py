@@ -205,9 +205,11 @@ def _read_weighted(
 
 def _read_geometry(node: Any, name: str) -> Geometry:
     """The window of a Conv2d; raises FormatError."""
-    padding = 0 if node.padding in ("valid", b"valid") else node.padding
+    padding = node.padding
     if isinstance(padding, (str, bytes)):
-        raise FormatError(f"the padding of node {name}", padding, "numbers or 'valid'")
+        if padding not in ("valid", b"valid"):
+            raise FormatError(f"the padding of node {name}", padding, "numbers or 'valid'")
+        padding = 0
     values = node.weight.shape[2:], node.stride, padding, node.dilation
     kernel, stride, padding, dilation = (
         (int(both[0]), int(both[1])) for both in (np.broadcast_to(np.ravel(v), 2) for v in values)
