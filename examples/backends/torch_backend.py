@@ -215,8 +215,9 @@ class Net:
 
 
 def training_trace(
-    x, labels, weight, bias, v1, g1, v2, g2, v3, g3, permutations, iterations, num_sample_iter, sample_period, crossover_epochs,
-    time_steps, threshold, current_decay, voltage_decay, delay_shift, optimizer, lr, momentum,
+    x, labels, weight, bias, v1, g1, v2, g2, v3, g3, permutations, iterations,
+    num_sample_iter, sample_period, crossover_epochs, time_steps, threshold,
+    current_decay, voltage_decay, delay_shift, optimizer, lr, momentum,
 ):  # fmt: skip
     net = Net(
         (weight, bias, v1, g1, v2, g2, v3, g3),

@@ -33,7 +33,8 @@ size, rest = rest.split(b"\\n", 1)
 x = np.frombuffer(rest[: 4 * int(size)], "<f4")
 assert rest[4 * int(size) :] == b"end\\n"
 y = np.clip(np.rint(x * 32) / 32, -4, 3.96875).astype("<f4")
-open(sys.argv[2], "wb").write(b"refboot-answer 1\\narray y f4 1 %d\\n" % len(y) + y.tobytes() + b"end\\n")
+head = b"refboot-answer 1\\narray y f4 1 %d\\n" % len(y)
+open(sys.argv[2], "wb").write(head + y.tobytes() + b"end\\n")
 """
 
 

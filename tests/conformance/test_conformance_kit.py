@@ -247,7 +247,8 @@ def test_rejections_need_the_right_kind() -> None:
 def test_expected_failures_are_the_adopters(tmp_path: Path) -> None:
     path = tmp_path / "known.txt"
     path.write_text(
-        "# a remark\nquantize-* NUM-2: steps of 1/64  # and a remark\nthreshold-third   NUM-4: said to fail\n"
+        "# a remark\nquantize-* NUM-2: steps of 1/64  # and a remark\n"
+        "threshold-third   NUM-4: said to fail\n"
     )
     backend = PythonBackend(Mutated(KNOWN["weight in steps of 1/64"]), "x")
     cases = [case for case in STORED if case.op in ("quantize_8bit", "threshold_mantissa")]

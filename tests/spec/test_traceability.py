@@ -134,7 +134,10 @@ def test_levels_are_those_of_the_readme() -> None:
 
 GHOST = "LIF" + "-999"
 STRANGE = "ABC" + "-1"
-CHAPTER = "### LIF-1 A\n\n*Level 1. Exact.*\n\nSo.\n\n### LIF-2 B\n\n*Level 2. 4 ulps.*\n\nToo.\n\nNo vector: it is a sample.\n"
+CHAPTER = (
+    "### LIF-1 A\n\n*Level 1. Exact.*\n\nSo.\n\n### LIF-2 B\n\n*Level 2. 4 ulps.*\n\n"
+    "Too.\n\nNo vector: it is a sample.\n"
+)
 
 
 def test_clause_without_level_is_caught() -> None:
@@ -165,7 +168,10 @@ def test_missing_docstring_is_caught() -> None:
 
 
 def test_missing_test_is_caught() -> None:
-    source = 'X = "LIF-3"\ndef test_a():\n    """LIF-1."""\n    # Spec: LIF-2\ndef helper():\n    """LIF-4."""\n'
+    source = (
+        'X = "LIF-3"\ndef test_a():\n    """LIF-1."""\n    # Spec: LIF-2\n'
+        'def helper():\n    """LIF-4."""\n'
+    )
     assert untraced(["LIF-1", "LIF-2", "LIF-3", "LIF-4"], in_tests(source)) == ["LIF-3", "LIF-4"]
 
 
