@@ -80,10 +80,8 @@ class Neuron(Spiking):
             arrays.number("tau_grad", tau_grad, 0, above=True),
             arrays.number("scale_grad", scale_grad, 0, above=True),
         )
-        self.decays = {
-            "current_decay": Decay("current_decay", current_decay, shared_param, requires_grad),
-            "voltage_decay": Decay("voltage_decay", voltage_decay, shared_param, requires_grad),
-        }
+        given = {"current_decay": current_decay, "voltage_decay": voltage_decay}
+        self.decays = {k: Decay(k, v, shared_param, requires_grad) for k, v in given.items()}
         self.norm = _own_norm(norm, current_decay)
         if dropout is not None:  # no two layers share a mask
             arrays.instance("dropout", dropout, Dropout, "a refboot.neuron.Dropout")
