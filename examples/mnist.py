@@ -15,7 +15,7 @@ from refboot.classifier import Rate
 from refboot.data import Compose, DataLoader, Normalize, RandomAffine, ToTensor, load_mnist
 from refboot.io import load, save
 from refboot.loss import cross_entropy
-from refboot.reference.rates import replicate
+from refboot.reference.modes import replicate
 
 
 class Network(refboot.Network):

@@ -6,7 +6,7 @@ import numpy as np
 
 from refboot import arrays, ops
 from refboot.arrays import Floats, Ints
-from refboot.reference import elementary, rates, sums
+from refboot.reference import modes, numbers
 
 MODES = ("probability", "softmax", "logsoftmax")
 
@@ -29,7 +29,7 @@ class Rate:
     def rate_backward(grad: Floats, steps: int) -> Floats:
         """Gradient of `rate` with respect to the spikes (N, ..., T), T = `steps`: grad / T each."""
         steps, grad = arrays.whole("steps", steps), arrays.floats("grad", grad)[..., None]
-        return rates.mean_rate_backward(grad, steps)
+        return modes.mean_rate_backward(grad, steps)
 
     @staticmethod
     def confidence(spikes: Floats, mode: str = "probability", eps: float = 1e-6) -> Floats:
@@ -42,7 +42,7 @@ class Rate:
         if arrays.choice("mode", mode, MODES) == "probability":
             return ops.active().share_forward(rate, eps)
         p = ops.active().cross_entropy_forward(rate, np.zeros(len(rate), np.int64))[1]
-        return p if mode == "softmax" else elementary.log(p)
+        return p if mode == "softmax" else numbers.log(p)
 
     @staticmethod
     def confidence_backward(
@@ -57,9 +57,9 @@ class Rate:
         else:
             p = Rate.confidence(spikes, "softmax")
             if mode == "softmax":
-                gr = p * (grad - sums.total((grad * p).T)[:, None])
+                gr = p * (grad - numbers.total((grad * p).T)[:, None])
             else:
-                gr = grad - p * sums.total(grad.T)[:, None]
+                gr = grad - p * numbers.total(grad.T)[:, None]
         return Rate.rate_backward(gr.reshape(rate.shape), np.shape(spikes)[-1])
 
     @staticmethod

@@ -7,7 +7,7 @@ import numpy as np
 from refboot import arrays, ops
 from refboot.arrays import Floats, Ints
 from refboot.errors import RangeError
-from refboot.reference.rates import mean_rate_backward
+from refboot.reference.modes import mean_rate_backward
 
 REDUCTIONS = ("sum", "mean")
 MODES = ("probability", "softmax")

@@ -18,9 +18,8 @@ from refboot.errors import FormatError, OrderError, RangeError, RefbootError, Sh
 from refboot.exchange import NetSpec
 from refboot.neuron.cuba import Trace
 from refboot.optim import Parameter
-from refboot.reference.rates import replicate
-from refboot.reference.schedule import Mode, layer_mode
-from refboot.reference.sums import total
+from refboot.reference.modes import Mode, layer_mode, replicate
+from refboot.reference.numbers import total
 from refboot.routine import LayerMode
 
 Shape = Sequence[int]

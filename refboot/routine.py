@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 
 from refboot import arrays
-from refboot.reference import schedule
-from refboot.reference.schedule import Mode
+from refboot.reference import modes
+from refboot.reference.modes import Mode
 from refboot.stats import LearningStat
 
 __all__ = ["LayerMode", "Mode", "Scheduler"]
@@ -27,7 +27,7 @@ class LayerMode:
     def of(self, layer: int) -> Mode:
         """The mode of layer number `layer`, from 0; raises TypeMismatchError, RangeError."""
         layer = arrays.whole("layer", layer, 0)
-        return schedule.layer_mode(layer, self.base_mode, self.crossover)
+        return modes.layer_mode(layer, self.base_mode, self.crossover)
 
     def __iter__(self) -> Iterator[Mode]:
         return map(self.of, count())
@@ -67,7 +67,7 @@ class Scheduler:
         lava-dl counts the same as epochs go by, but its counter also moves when asked twice. Spec:
         MOD-11.
         """
-        return schedule.crossover(arrays.whole("epoch", epoch, 0), self.crossover_epochs)
+        return modes.crossover(arrays.whole("epoch", epoch, 0), self.crossover_epochs)
 
     def mode(self, epoch: int, iteration: int, train: bool = True) -> LayerMode:
         """The modes of one iteration (both numbers from 0), in training or in evaluation.
@@ -80,7 +80,7 @@ class Scheduler:
 
     def _base_mode(self, epoch: int, iteration: int, train: bool) -> Mode:
         options = self.num_sample_iter, self.sample_period
-        return schedule.base_mode(epoch, iteration, train, *options)
+        return modes.base_mode(epoch, iteration, train, *options)
 
     def sync_snn_stat(self, stat: LearningStat) -> None:
         """Copy the sums of a spiking evaluation."""

@@ -18,9 +18,8 @@ from refboot.exchange import LayerSpec, write_layer
 from refboot.neuron import Spiking, cuba
 from refboot.neuron.cuba import Trace
 from refboot.optim import Parameter
+from refboot.reference.modes import Mode, delay_backward, delay_forward, mean_rate_backward
 from refboot.reference.pwl import Curve
-from refboot.reference.rates import delay_backward, delay_forward, mean_rate_backward
-from refboot.reference.schedule import Mode
 
 CURVE = {"curve.knots", "curve.slopes"}
 

@@ -19,7 +19,7 @@ from refboot.errors import RangeError, TypeMismatchError
 from refboot.neuron import Spiking, cuba
 from refboot.neuron.cuba import Trace
 from refboot.optim import Parameter
-from refboot.reference.fixed_point import to_state
+from refboot.reference.numbers import to_state
 from refboot.synapse import PreHook, quantize_8bit
 from refboot.synapse.window import Size
 

@@ -9,7 +9,7 @@ from refboot.arrays import Floats
 from refboot.block.base import Layer
 from refboot.errors import OrderError, RangeError
 from refboot.exchange import LayerSpec
-from refboot.reference.schedule import Mode
+from refboot.reference.modes import Mode
 
 
 class Flatten(Layer):

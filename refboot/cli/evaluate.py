@@ -12,7 +12,7 @@ from refboot.cli.train import data_options
 from refboot.errors import FormatError
 from refboot.exchange import NetSpec, is_net, read
 from refboot.io import netx
-from refboot.reference.elementary import check_subnormals
+from refboot.reference.numbers import check_subnormals
 from refboot.routine import LayerMode, Mode
 from refboot.settings import Settings
 from refboot.stats import LearningStat

@@ -25,7 +25,7 @@ RADIANS = 1.7044230976507124e-05  # in 1/1024 degree: pi / 184320
 
 
 def sine_cosine(degrees: Doubles) -> tuple[Doubles, Doubles]:
-    """Sine and cosine of angles rounded half up to 1/1024 degree, float64. Spec: TRN-15.
+    """Sine and cosine of angles rounded half up to 1/1024 degree, float64. Spec: TRN-16.
 
     The angle is reduced to [-45, 45] degrees. Taylor's polynomials to x^15 and x^16 are evaluated
     from the innermost term outwards, each operation rounded by itself.
@@ -54,7 +54,7 @@ def fixed_maps(drawn: Doubles, size: tuple[int, ...]) -> Ints:
     1/65536 pixels rounded half up. `drawn` (N, 6) float64 has for each image the angle, right and
     down as fractions of the size, the zoom, and the x-shear and y-shear. The forward map, about
     the centre (W/2, H/2), moves x by -tan(x-shear) y, then y by -tan(y-shear) x, rotates clockwise
-    and enlarges; then it moves right and down by whole pixels. Angles in degrees. Spec: TRN-15.
+    and enlarges; then it moves right and down by whole pixels. Angles in degrees. Spec: TRN-16.
     """
     angle, right, down, zoom, *shears = drawn.T
     sine, cosine = sine_cosine(angle)

@@ -24,7 +24,7 @@ class DataLoader:
     PCG64((seed, k)). So the state of `rng` at the start fixes an epoch, `rng` ends in the same
     state however far the epoch is read, and iterators do not disturb each other. Without `rng` the
     order is the dataset's. Raises TypeMismatchError or RangeError for bad arguments, and
-    TypeMismatchError if `shuffle` or a RandomAffine lacks `rng`. Spec: TRN-8, TRN-15.
+    TypeMismatchError if `shuffle` or a RandomAffine lacks `rng`. Spec: TRN-8, TRN-16.
     """
 
     def __init__(

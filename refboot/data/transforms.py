@@ -83,7 +83,7 @@ class RandomAffine:
     in the pair `scale`; x-shear, degrees in [-shear, shear] or in the first pair of `shear`;
     y-shear in its second pair. Pixels from outside the image are `fill`. Raises TypeMismatchError,
     ShapeError or RangeError for angles outside [-360, 360], translations outside [0, 1], scales
-    outside [1e-6, 1e6], shears of 90 degrees or more, and ranges that descend. Spec: TRN-15.
+    outside [1e-6, 1e6], shears of 90 degrees or more, and ranges that descend. Spec: TRN-16.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ import numpy as np
 from refboot.arrays import Floats
 from refboot.engine import weights
 from refboot.neuron.cuba import Neuron
-from refboot.reference.fixed_point import DECAY_SCALE, STATE_SCALE
+from refboot.reference.numbers import DECAY_SCALE, STATE_SCALE
 from refboot.synapse import Weight
 
 F = np.float32

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from refboot.kernels.elementary import exp_negative, log
 from refboot.kernels.jit import jit
+from refboot.kernels.numbers import exp_negative, log
 
 F = np.float32
 UNIT = F(1 / 32)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from refboot.kernels.elementary import exp_negative
 from refboot.kernels.jit import inlined, jit
+from refboot.kernels.numbers import exp_negative
 
 F = np.float32
 UNIT = F(1 / 32)

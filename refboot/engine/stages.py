@@ -19,9 +19,9 @@ from refboot.engine.in_rates import Curves, RateBatch
 from refboot.engine.in_spikes import Entry, SpikeBatch
 from refboot.engine.layer import UNITS, Layer, Spikes
 from refboot.engine.parts import Parts
-from refboot.kernels.optim import adam
+from refboot.kernels.training import adam
 from refboot.optim import Adam
-from refboot.reference.optim import adam_constants
+from refboot.reference.training import adam_constants
 from refboot.routine import LayerMode, Mode
 
 F = np.float32

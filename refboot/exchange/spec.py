@@ -10,7 +10,7 @@ import numpy as np
 
 from refboot.arrays import Floats, Ints
 from refboot.errors import FormatError
-from refboot.reference.fixed_point import WEIGHT_SCALE
+from refboot.reference.numbers import WEIGHT_SCALE
 from refboot.reference.pwl import Curve
 
 Shape = tuple[int, ...]

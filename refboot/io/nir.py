@@ -27,7 +27,7 @@ from refboot.errors import FormatError
 from refboot.exchange import Geometry, LayerSpec, NetSpec, NeuronSpec
 from refboot.exchange.check import check_weight
 from refboot.exchange.spec import DECAY_HIGH, Shape, mantissas, real
-from refboot.reference.fixed_point import WEIGHT_SCALE
+from refboot.reference.numbers import WEIGHT_SCALE
 
 ROLE = "refboot"
 CONSTANTS = ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold", "v_reset", "w_in")

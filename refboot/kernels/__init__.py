@@ -9,10 +9,9 @@ from types import FunctionType
 from refboot.kernels.conv import conv_backward, conv_forward
 from refboot.kernels.cuba import cuba_backward, cuba_forward, spike_backward
 from refboot.kernels.fit import band_medians, saturation
-from refboot.kernels.fixed_point import quantize_8bit, quantize_8bit_backward
 from refboot.kernels.leaky import leaky_backward, leaky_decay_backward, leaky_forward
 from refboot.kernels.norm import mean_rate_forward, norm_backward, norm_statistics
-from refboot.kernels.optim import adam_step, sgd_step
+from refboot.kernels.numbers import quantize_8bit, quantize_8bit_backward
 from refboot.kernels.pool import pool_backward, pool_forward
 from refboot.kernels.pwl import pwl_backward, pwl_forward
 from refboot.kernels.synapse import (
@@ -22,5 +21,6 @@ from refboot.kernels.synapse import (
     weight_norm_backward,
     weight_norm_forward,
 )
+from refboot.kernels.training import adam_step, sgd_step
 
 OPERATIONS = tuple(name for name, value in vars().items() if isinstance(value, FunctionType))

@@ -12,7 +12,7 @@ import numpy as np
 from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels.jit import jit
-from refboot.kernels.sums import add_product, add_product_of_few
+from refboot.kernels.numbers import add_product, add_product_of_few
 from refboot.reference.conv import Pair, output_size
 
 ROWS = 1 << 11  # rows of patches unfolded at once for the gradient of a weight

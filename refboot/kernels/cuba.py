@@ -10,9 +10,9 @@ import numpy as np
 
 from refboot import reference, threads
 from refboot.arrays import Floats, Ints
-from refboot.kernels.elementary import exp_negative
 from refboot.kernels.jit import inlined, jit, per_neuron, time_last, time_major
 from refboot.kernels.leaky import SMALL, keep_of
+from refboot.kernels.numbers import exp_negative
 
 F = np.float32
 LIMIT = 2.0**31 - 1

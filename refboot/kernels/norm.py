@@ -7,11 +7,11 @@ import numpy as np
 from refboot import reference, threads
 from refboot.arrays import Floats
 from refboot.kernels.jit import jit, time_last, time_major
-from refboot.kernels.sums import add_rows
+from refboot.kernels.numbers import add_rows
 
 
 def channel_total(x: Floats) -> Floats:
-    """See reference.sums.channel_total."""
+    """See reference.numbers.channel_total."""
     sums = np.zeros(x.shape[1], np.float32)
     add_rows(np.ascontiguousarray(np.moveaxis(x, 1, -1)).reshape(-1, x.shape[1]), sums)
     return sums

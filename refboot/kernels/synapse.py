@@ -7,7 +7,7 @@ import numpy as np
 from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels.jit import jit, time_last, time_major
-from refboot.kernels.sums import add_rows, product
+from refboot.kernels.numbers import add_rows, product
 
 
 def dense_forward(x: Floats, weight: Floats) -> Floats:

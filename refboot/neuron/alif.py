@@ -11,7 +11,7 @@ from refboot.arrays import Floats, Ints
 from refboot.neuron import cuba
 from refboot.neuron.cuba import State
 from refboot.neuron.decay import Decay, Range
-from refboot.reference.fixed_point import STATE_SCALE, WEIGHT_SCALE, to_real
+from refboot.reference.numbers import STATE_SCALE, WEIGHT_SCALE, to_real
 
 
 class Neuron(cuba.Neuron):

@@ -15,7 +15,7 @@ from refboot.neuron.dropout import Dropout
 from refboot.neuron.norm import MeanOnlyBatchNorm
 from refboot.neuron.spiking import Spiking
 from refboot.optim import Parameter
-from refboot.reference.fixed_point import (
+from refboot.reference.numbers import (
     STATE_SCALE,
     WEIGHT_SCALE,
     threshold_mantissa,

@@ -9,7 +9,7 @@ from refboot.arrays import Ints
 from refboot.errors import OrderError, RangeError, TypeMismatchError
 from refboot.optim import Parameter
 from refboot.reference.draws import uniform
-from refboot.reference.fixed_point import DECAY_SCALE, decay_mantissa
+from refboot.reference.numbers import DECAY_SCALE, decay_mantissa
 
 Range = float | tuple[float, float]
 

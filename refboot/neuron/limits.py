@@ -10,9 +10,9 @@ import numpy as np
 
 from refboot import arrays
 from refboot.arrays import Floats, Ints
-from refboot.reference.fixed_point import DECAY_SCALE, STATE_SCALE, to_state
 from refboot.reference.leaky import leaky_step
 from refboot.reference.loihi import LIMIT
+from refboot.reference.numbers import DECAY_SCALE, STATE_SCALE, to_state
 
 FAR = 2**40  # far beyond every limit, and safe to multiply by 4096
 

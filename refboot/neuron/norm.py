@@ -8,8 +8,8 @@ from refboot import arrays, ops
 from refboot.arrays import Floats, Ints
 from refboot.errors import OrderError, RangeError
 from refboot.optim import Parameter
-from refboot.reference.fixed_point import WEIGHT_SCALE
 from refboot.reference.norm import norm_std
+from refboot.reference.numbers import WEIGHT_SCALE
 
 
 class MeanOnlyBatchNorm:

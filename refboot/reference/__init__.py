@@ -14,12 +14,11 @@ from refboot.reference.adaptive import adaptive_forward
 from refboot.reference.conv import conv_backward, conv_forward
 from refboot.reference.cuba import cuba_backward, cuba_forward
 from refboot.reference.fit import band_medians, saturation
-from refboot.reference.fixed_point import quantize_8bit, quantize_8bit_backward
 from refboot.reference.leaky import leaky_backward, leaky_decay_backward, leaky_forward
 from refboot.reference.loihi import saturated_forward, wrapped_forward
-from refboot.reference.loss import cross_entropy_backward, cross_entropy_forward
+from refboot.reference.modes import mean_rate_forward
 from refboot.reference.norm import norm_backward, norm_forward, norm_statistics
-from refboot.reference.optim import adam_step, sgd_step
+from refboot.reference.numbers import quantize_8bit, quantize_8bit_backward
 from refboot.reference.pool import average_backward, average_forward, pool_backward, pool_forward
 from refboot.reference.pwl import pwl_backward, pwl_forward
 from refboot.reference.rate_loss import (
@@ -30,7 +29,6 @@ from refboot.reference.rate_loss import (
     share_loss_backward,
     share_loss_forward,
 )
-from refboot.reference.rates import mean_rate_forward
 from refboot.reference.spike import graded_backward, graded_forward, spike_backward, spike_forward
 from refboot.reference.synapse import (
     dense_backward,
@@ -39,6 +37,12 @@ from refboot.reference.synapse import (
     input_forward,
     weight_norm_backward,
     weight_norm_forward,
+)
+from refboot.reference.training import (
+    adam_step,
+    cross_entropy_backward,
+    cross_entropy_forward,
+    sgd_step,
 )
 
 OPERATIONS = tuple(name for name, value in vars().items() if isinstance(value, FunctionType))

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from refboot.arrays import Ints
-from refboot.reference.fixed_point import DECAY_SCALE, shift_to_zero
 from refboot.reference.leaky import per_channel
+from refboot.reference.numbers import DECAY_SCALE, shift_to_zero
 
 
 def adaptive_forward(

@@ -12,7 +12,7 @@ import itertools
 import numpy as np
 
 from refboot.arrays import Floats
-from refboot.reference.sums import product
+from refboot.reference.numbers import product
 
 Pair = tuple[int, int]
 

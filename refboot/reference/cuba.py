@@ -8,8 +8,8 @@ the spike.
 from __future__ import annotations
 
 from refboot.arrays import Floats, Ints
-from refboot.reference.fixed_point import to_real, to_state
 from refboot.reference.leaky import leaky_backward, leaky_forward
+from refboot.reference.numbers import to_real, to_state
 from refboot.reference.spike import spike_backward, spike_forward
 
 

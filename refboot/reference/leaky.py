@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from refboot.arrays import Floats, Ints
-from refboot.reference.fixed_point import DECAY_SCALE, shift_to_zero, to_real
-from refboot.reference.sums import channel_total, total
+from refboot.reference.numbers import DECAY_SCALE, channel_total, shift_to_zero, to_real, total
 
 
 def leaky_step(state: Ints, drive: Ints, decay: Ints) -> Ints:

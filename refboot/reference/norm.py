@@ -12,7 +12,7 @@ import numpy as np
 
 from refboot.arrays import Floats
 from refboot.reference.leaky import per_channel
-from refboot.reference.sums import channel_total, total
+from refboot.reference.numbers import channel_total, total
 
 Total = Callable[[Floats], Floats]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from refboot.arrays import Floats
 from refboot.reference.conv import Pair, conv_forward, conv_input_backward
-from refboot.reference.sums import total
+from refboot.reference.numbers import total
 
 
 def pool_forward(

@@ -10,8 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from refboot.arrays import Floats, Ints
-from refboot.reference.elementary import log
-from refboot.reference.sums import total
+from refboot.reference.numbers import log, total
 
 SHARE_EPS = np.float32(1e-6)
 RATE_FLOOR = np.float32(1 / 1024)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from refboot.arrays import Floats
 from refboot.reference.draws import words
-from refboot.reference.rates import mean_rate_forward
+from refboot.reference.modes import mean_rate_forward
 
 
 def sample_points(spikes: Floats, z: Floats) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from refboot.arrays import Floats, Ints
-from refboot.reference.elementary import exp_negative
+from refboot.reference.numbers import exp_negative
 
 
 def surrogate_constants(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from refboot.arrays import Floats
-from refboot.reference.sums import product, total
+from refboot.reference.numbers import product, total
 
 
 def dense_forward(x: Floats, weight: Floats) -> Floats:

@@ -13,7 +13,7 @@ from refboot import arrays, files
 from refboot.errors import FormatError, OrderError, RangeError, RefbootError
 from refboot.io import state
 from refboot.optim import Adam
-from refboot.reference.elementary import check_subnormals
+from refboot.reference.numbers import check_subnormals
 from refboot.routine import LayerMode, Mode, Scheduler
 from refboot.settings import Settings
 from refboot.stats import LearningStat, LearningStats

@@ -13,7 +13,7 @@ from refboot.arrays import Floats, Ints
 from refboot.errors import ShapeError, TypeMismatchError
 from refboot.loss import cross_entropy
 from refboot.network import Network
-from refboot.reference.rates import mean_rate_backward
+from refboot.reference.modes import mean_rate_backward
 from refboot.routine import LayerMode, Mode, Scheduler
 from refboot.stats import LearningStat
 from refboot.training.guard import Guard

@@ -14,7 +14,7 @@ from refboot.ann_sampler import AnnSampler
 from refboot.arrays import Floats, extra
 from refboot.errors import RangeError
 from refboot.network import Network
-from refboot.reference.rates import mean_rate_forward
+from refboot.reference.modes import mean_rate_forward
 from refboot.routine import LayerMode, Mode
 from refboot.viz import canvas
 

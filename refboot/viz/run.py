@@ -20,7 +20,7 @@ from refboot.block import Block
 from refboot.errors import FormatError
 from refboot.io import state
 from refboot.network import Network
-from refboot.reference.rates import mean_rate_forward
+from refboot.reference.modes import mean_rate_forward
 from refboot.routine import LayerMode, Mode
 from refboot.settings import Settings
 from refboot.stats import LearningStats

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refboot import arrays
-from refboot.reference.fixed_point import to_real
+from refboot.reference.numbers import to_real
 from refboot.viz import canvas
 
 Array = NDArray[Any]

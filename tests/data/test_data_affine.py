@@ -72,7 +72,7 @@ def test_quarter_turns_have_exact_sines(turns):
 
 
 def test_sines_have_the_same_bits_everywhere():
-    """TRN-15: the same bits as exact fractions rounded after each operation give."""
+    """TRN-16: the same bits as exact fractions rounded after each operation give."""
     degrees = np.array([0.0004, 5, 30, 44.9999, 45, 60, -17.3, 123.456, 200, 359.9])
     sine, cosine = sine_cosine(degrees)
     bits = [f"{a:x} {b:x}" for a, b in zip(sine.view(np.int64), cosine.view(np.int64), strict=True)]
@@ -80,7 +80,7 @@ def test_sines_have_the_same_bits_everywhere():
 
 
 def plain_sine_cosine(degrees):
-    """TRN-15 once more, with Python's own floats, from its text; the bits of both."""
+    """TRN-16 once more, with Python's own floats, from its text; the bits of both."""
     k = math.floor(degrees * 1024 + 0.5)
     q = (k + 46080) // 92160
     x = float(k - 92160 * q) * 1.7044230976507124e-05

@@ -1,4 +1,4 @@
-"""TRN-15 repeated in C from its text: the same maps, bit for bit."""
+"""TRN-16 repeated in C from its text: the same maps, bit for bit."""
 
 import shutil
 import subprocess
@@ -56,7 +56,7 @@ int main(void) {
 
 @pytest.mark.skipif(COMPILER is None, reason="no C compiler")
 def test_a_c_program_gives_the_same_maps(tmp_path):
-    """TRN-15."""
+    """TRN-16."""
     (tmp_path / "maps.c").write_text(PROGRAM)
     options = ["-std=c99", "-O2", "-ffp-contract=off", "maps.c", "-o", "maps", "-lm"]
     subprocess.run([COMPILER, *options], cwd=tmp_path, check=True)

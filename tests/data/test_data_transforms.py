@@ -102,7 +102,7 @@ def test_different_images_get_different_maps_and_channels_the_same(seed):
 
 @given(batches, seeds)
 def test_six_numbers_are_drawn_for_each_image_in_the_order_stated(batch, seed):
-    """TRN-15."""
+    """TRN-16."""
     rng = np.random.default_rng(seed)
     drawn = []
     for _ in batch:

@@ -14,7 +14,7 @@ from lava_vectors import Array, arrays_below, assert_equal
 from refboot import ops
 from refboot.data import Compose, Dataset, Normalize, ToTensor, load_mnist
 from refboot.network import Network
-from refboot.reference.fixed_point import WEIGHT_SCALE
+from refboot.reference.numbers import WEIGHT_SCALE
 
 NEURON = {
     "threshold": 1.25,

@@ -8,13 +8,7 @@ from lava_vectors import Case, assert_close, assert_equal, cases
 
 from refboot.neuron import cuba
 from refboot.ops import Ops
-from refboot.reference.fixed_point import (
-    STATE_SCALE,
-    WEIGHT_SCALE,
-    decay_mantissa,
-    to_real,
-    to_state,
-)
+from refboot.reference.numbers import STATE_SCALE, WEIGHT_SCALE, decay_mantissa, to_real, to_state
 
 # lava-dl's gradient of a decay is this many times the true derivative for the stored 4096 * decay.
 LAVA_DECAY_FACTOR = -4096

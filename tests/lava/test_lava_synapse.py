@@ -6,7 +6,7 @@ from lava_vectors import Case, assert_close, assert_equal, cases
 
 from refboot import synapse
 from refboot.ops import Ops
-from refboot.reference.fixed_point import WEIGHT_SCALE
+from refboot.reference.numbers import WEIGHT_SCALE
 
 
 @pytest.mark.parametrize("case", cases("quantize_8bit"), ids=str)

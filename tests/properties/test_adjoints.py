@@ -29,7 +29,7 @@ from refboot import ops
 from refboot.block.cuba import Flatten
 from refboot.loss import cross_entropy
 from refboot.neuron import Dropout
-from refboot.reference.rates import (
+from refboot.reference.modes import (
     delay_backward,
     delay_forward,
     mean_rate_backward,

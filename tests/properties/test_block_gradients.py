@@ -15,7 +15,7 @@ from small_networks import TUTORIAL
 from strategies import rising_curves, seeds
 
 from refboot import block
-from refboot.reference.rates import mean_rate_forward
+from refboot.reference.modes import mean_rate_forward
 from refboot.routine import Mode
 
 N, IN, OUT, T = 3, 5, 4, 6

@@ -32,8 +32,8 @@ import refboot
 from refboot import block, ops, reference
 from refboot.network import Network
 from refboot.neuron.cuba import Neuron
-from refboot.reference import fixed_point
-from refboot.reference.rates import delay_forward
+from refboot.reference import numbers
+from refboot.reference.modes import delay_forward
 from refboot.routine import Mode
 
 SOURCES = str(Path(refboot.__file__).parents[1])
@@ -227,8 +227,8 @@ def test_sums_of_spikes_are_exact_in_any_order_and_layout(choice, data):
 def test_sums_are_exact_up_to_the_fan_in_that_the_grid_allows(choice, t):
     rng = np.random.default_rng(1)
     fan_in = EXACT_FAN_IN - 1
-    w = fixed_point.quantize_8bit(rng.uniform(-4, 4, (2, fan_in)).astype(np.float32))
-    w[1] = fixed_point.WEIGHT_LOW  # the worst case: the largest partial sums there are
+    w = numbers.quantize_8bit(rng.uniform(-4, 4, (2, fan_in)).astype(np.float32))
+    w[1] = numbers.WEIGHT_LOW  # the worst case: the largest partial sums there are
     x = np.ones((1, fan_in, t), np.float32)
     x[0, :, 1:] = rng.random((fan_in, t - 1)) < 0.9
     exact = np.einsum("oi,nit->not", (w * 32).astype(np.int64), x.astype(np.int64)) / 32
@@ -239,9 +239,7 @@ def test_sums_are_exact_up_to_the_fan_in_that_the_grid_allows(choice, t):
 
 
 def test_that_fan_in_is_the_largest_at_which_no_partial_sum_can_be_lost():
-    units = int(
-        np.abs([fixed_point.WEIGHT_LOW, fixed_point.WEIGHT_HIGH]).max() / fixed_point.WEIGHT_STEP
-    )
+    units = int(np.abs([numbers.WEIGHT_LOW, numbers.WEIGHT_HIGH]).max() / numbers.WEIGHT_STEP)
     exact_integers = 2**24  # float32 holds every integer up to here, and not the next
     assert int(np.float32(exact_integers + 1)) != exact_integers + 1
     assert units * EXACT_FAN_IN == exact_integers

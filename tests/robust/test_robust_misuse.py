@@ -119,7 +119,7 @@ UNCALLED = {
     "neuron.spiking.Spiking": RECORD,
     "optim.Optimizer": "what is common to SGD and Adam, which are called",
     "optim.Parameter": RECORD,
-    "reference.schedule.Mode": "an enumeration",
+    "reference.modes.Mode": "an enumeration",
     "synapse.dense.PreHook": RECORD,
     "synapse.dense.Weight": INNER,
 }

@@ -15,9 +15,9 @@ from refboot.neuron.cuba import Neuron
 from refboot.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 from refboot.ops import Ops
 from refboot.optim import Parameter
-from refboot.reference import rates
+from refboot.reference import modes
 from refboot.reference.draws import uniform
-from refboot.reference.fixed_point import to_real, to_state
+from refboot.reference.numbers import to_real, to_state
 from refboot.routine import Mode
 from refboot.synapse import Dense
 
@@ -236,7 +236,7 @@ def test_bridge_spreads_the_gradient(rng: Rng, T: int):
     """GRD-12."""
     g = normal(rng, 2, 3, 1)
     assert (
-        rates.mean_rate_backward(g, T).tolist() == np.repeat(g / np.float32(T), T, axis=-1).tolist()
+        modes.mean_rate_backward(g, T).tolist() == np.repeat(g / np.float32(T), T, axis=-1).tolist()
     )
 
 
@@ -244,11 +244,11 @@ def test_gradient_of_the_shift_goes_back(rng: Rng):
     """GRD-13."""
     g, x = normal(rng, 2, 3, 5), np.float32(rng.integers(0, 9, (2, 3, 5)))
     assert (
-        rates.delay_backward(g).tolist()
+        modes.delay_backward(g).tolist()
         == np.concatenate([g[..., 1:], 0 * g[..., :1]], axis=-1).tolist()
     )
     whole = np.float32(rng.integers(0, 9, (2, 3, 5)))
-    assert np.vdot(whole, rates.delay_forward(x)) == np.vdot(rates.delay_backward(whole), x)
+    assert np.vdot(whole, modes.delay_forward(x)) == np.vdot(modes.delay_backward(whole), x)
 
 
 def test_gradient_of_dropout_is_its_mask(rng: Rng):

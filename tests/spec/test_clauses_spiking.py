@@ -11,8 +11,8 @@ from refboot import arrays
 from refboot.errors import RangeError, ShapeError, TypeMismatchError
 from refboot.neuron.cuba import Neuron, check_range
 from refboot.ops import Ops
-from refboot.reference import fixed_point as fp
-from refboot.reference.rates import mean_rate_forward
+from refboot.reference import numbers
+from refboot.reference.modes import mean_rate_forward
 
 Rng = np.random.Generator
 HALVES = (
@@ -42,12 +42,12 @@ def run(o, z, i_decay, v_decay, m, u=0, v=0):
 
 def test_grids():
     """NUM-1."""
-    assert (fp.WEIGHT_SCALE, float(fp.WEIGHT_STEP), fp.STATE_SCALE, fp.DECAY_SCALE) == (
-        64,
-        1 / 32,
-        4096,
-        4096,
-    )
+    assert (
+        numbers.WEIGHT_SCALE,
+        float(numbers.WEIGHT_STEP),
+        numbers.STATE_SCALE,
+        numbers.DECAY_SCALE,
+    ) == (64, 1 / 32, 4096, 4096)
 
 
 def test_weight_is_rounded_to_even_and_clipped(o: Ops, rng: Rng):
@@ -67,7 +67,7 @@ def test_weight_mantissa_is_even_and_in_range(o: Ops):
 def test_threshold_is_cut_off():
     """NUM-4."""
     values = [1 / 64, 1.24, 1.2499, 1.25, 63.99, 64.0, 2.0**20]
-    assert [fp.threshold_mantissa(x) for x in values] == [math.trunc(64 * x) for x in values]
+    assert [numbers.threshold_mantissa(x) for x in values] == [math.trunc(64 * x) for x in values]
     neuron = Neuron(1.24, 1, 0.03)
     assert (neuron.v_th_mant, neuron.threshold) == (79, 79 / 64)
 
@@ -75,7 +75,7 @@ def test_threshold_is_cut_off():
 def test_decay_is_clamped_and_rounded_to_even():
     """NUM-5."""
     stored = np.float32([-7, -0.5, 0.5, 1.5, 2.5, 122.88, 4095.5, 4096.4, 9000])
-    assert fp.decay_mantissa(stored).tolist() == [
+    assert numbers.decay_mantissa(stored).tolist() == [
         round(min(max(float(d), 0), 4096)) for d in stored
     ]
     assert Neuron(1.25, 1, 0.03).cx_voltage_decay.tolist() == [123]
@@ -84,13 +84,13 @@ def test_decay_is_clamped_and_rounded_to_even():
 def test_real_enters_the_state_cut_off(rng: Rng):
     """NUM-6."""
     x = np.float32(np.concatenate([rng.normal(0, 1, 200), np.arange(-9, 9) / 8192]))
-    assert fp.to_state(x).tolist() == [math.trunc(4096 * float(value)) for value in x]
+    assert numbers.to_state(x).tolist() == [math.trunc(4096 * float(value)) for value in x]
 
 
 def test_state_leaves_the_grid_rounded_once():
     """NUM-7."""
     y = np.array([0, 1, -5120, 2**24, 2**24 + 1, 2**24 + 3, -(2**40) - 1])
-    assert fp.to_real(y).tolist() == [float(np.float32(value / 4096)) for value in y.tolist()]
+    assert numbers.to_real(y).tolist() == [float(np.float32(value / 4096)) for value in y.tolist()]
 
 
 def test_shift_goes_to_zero():
@@ -99,7 +99,7 @@ def test_shift_goes_to_zero():
         sign * (base + off)
         for sign, base, off in product((1, -1), (0, 4096, 8192, 2**62), (0, 1, 4095))
     ]
-    assert fp.shift_to_zero(np.array(a)).tolist() == [plain.shift0(value) for value in a]
+    assert numbers.shift_to_zero(np.array(a)).tolist() == [plain.shift0(value) for value in a]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from refboot.network import Network
 from refboot.neuron import Dropout
 from refboot.ops import Ops
 from refboot.optim import SGD, Adam, Parameter
-from refboot.reference import elementary, fit
+from refboot.reference import fit, numbers
 from refboot.reference.draws import permutation, uniform, words
 from refboot.reference.sampling import half
 from refboot.reference.synapse import row_norm
@@ -387,7 +387,7 @@ def test_draws_are_made_of_raw_words():
 
 def test_subnormal_numbers_are_kept():
     """NUM-14: nothing in this process flushes them to zero."""
-    assert elementary.check_subnormals()
+    assert numbers.check_subnormals()
 
 
 def test_digest_is_of_names_sizes_and_bytes(rng: Rng):

@@ -54,7 +54,7 @@ def test_c_program_of_the_text_gives_the_same_bits(
         fires = step(x, u, v, 4096 - i_decay, 4096 - v_decay, 64 * m, before)
         found.append((fires, before.value))
     start = np.array([[-7]]), np.array([[41]])
-    drive = reference.fixed_point.to_state(z).reshape(1, 1, -1)
+    drive = reference.numbers.to_state(z).reshape(1, 1, -1)
     currents, last_u = reference.leaky_forward(drive, np.array([i_decay]), start[0])
     voltages, last_v = reference.leaky_forward(currents, np.array([v_decay]), start[1], 64 * m)
     assert found == [(int(voltage > 64 * m), voltage) for voltage in voltages[0, 0].tolist()]

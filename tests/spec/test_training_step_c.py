@@ -19,7 +19,7 @@ from refboot.loss import cross_entropy
 from refboot.network import Network
 from refboot.optim import Adam
 from refboot.reference.fit import Curve
-from refboot.reference.rates import mean_rate_backward
+from refboot.reference.modes import mean_rate_backward
 from refboot.routine import LayerMode, Mode
 
 SOURCE = Path(__file__).with_name("training_steps.c")

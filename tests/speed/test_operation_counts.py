@@ -5,7 +5,7 @@ states provably fit: counted and proved, never timed.
 import numpy as np
 import pytest
 
-from refboot.kernels import cuba, sums
+from refboot.kernels import cuba, numbers
 
 REST = np.zeros((1, 1), np.int64)
 
@@ -19,7 +19,7 @@ def test_a_product_of_few_adds_a_row_for_each_number_that_is_not_zero(density):
     w = rng.integers(-9, 9, (64, 32)).astype(np.float32)
     w[::7] = np.inf
     out = np.zeros((40, 32), np.float32)
-    sums.add_product_of_few(x, w, out)
+    numbers.add_product_of_few(x, w, out)
     w[::7] = 0
     np.testing.assert_array_equal(out, x @ w)
 

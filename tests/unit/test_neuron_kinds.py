@@ -11,7 +11,7 @@ from refboot.block import cuba as block
 from refboot.errors import OrderError, RangeError, TypeMismatchError
 from refboot.neuron import Dropout, alif, cuba, integrate_fire
 from refboot.neuron.limits import reach
-from refboot.reference.fixed_point import to_state
+from refboot.reference.numbers import to_state
 from refboot.routine import Mode
 
 T = 12

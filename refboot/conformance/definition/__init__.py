@@ -7,22 +7,9 @@ objects, so that vectors and package check each other.
 
 from refboot import reference
 from refboot.conformance.definition import chance, layers, norms, rates, synapses, trace
-from refboot.reference import elementary, fixed_point, sampling
-from refboot.reference import rates as steps
+from refboot.reference import modes, numbers, sampling
 
-PARTS = (
-    layers,
-    synapses,
-    norms,
-    rates,
-    trace,
-    chance,
-    reference,
-    fixed_point,
-    elementary,
-    sampling,
-    steps,
-)
+PARTS = (layers, synapses, norms, rates, trace, chance, reference, numbers, sampling, modes)
 
 
 class Definition:

@@ -14,9 +14,8 @@ import numpy as np
 from refboot import arrays, reference
 from refboot.conformance.definition import rates
 from refboot.errors import RangeError
-from refboot.reference import fixed_point, spike
-from refboot.reference import rates as steps
-from refboot.reference.schedule import Mode
+from refboot.reference import modes, numbers, spike
+from refboot.reference.modes import Mode
 
 Array = np.ndarray
 Pair = tuple[int, int]
@@ -46,7 +45,7 @@ def cell(
     scale_grad: float = 1,
 ) -> Cell:
     """NUM-4, NUM-5, SPK-5, LIF-12: a neuron's numbers; raises RangeError, TypeMismatchError."""
-    mantissa = fixed_point.threshold_mantissa(
+    mantissa = numbers.threshold_mantissa(
         arrays.number("threshold", threshold, 0, 2**20, above=True)
     )
     if not mantissa:
@@ -55,7 +54,7 @@ def cell(
         np.array([4096 * arrays.number("a decay", decay, 0, 1)], np.float32)
         for decay in (current_decay, voltage_decay)
     )
-    i_decay, v_decay = map(fixed_point.decay_mantissa, (current, voltage))
+    i_decay, v_decay = map(numbers.decay_mantissa, (current, voltage))
     constants = spike.surrogate_constants(mantissa / 64, tau_grad, scale_grad)
     return Cell(mantissa, i_decay, v_decay, *constants, (current, voltage))
 
@@ -86,7 +85,7 @@ def neuron_forward(
     for piece in np.split(z, calls, axis=-1):
         check_state(piece, u, v)
         if graded:
-            currents, u = reference.leaky_forward(fixed_point.to_state(piece), of.i_decay, u)
+            currents, u = reference.leaky_forward(numbers.to_state(piece), of.i_decay, u)
             voltages, v = reference.leaky_forward(currents, of.v_decay, v, 64 * of.mantissa)
             s = reference.graded_forward(voltages, 64 * of.mantissa)
         else:
@@ -109,10 +108,10 @@ def neuron_backward(
 ) -> tuple[Array, Array, Array]:
     """GRD-1, GRD-4: gradients with respect to z and the stored decays, (1,) each, from rest."""
     of = cell(threshold, current_decay, voltage_decay, tau_grad, scale_grad)
-    currents, _ = reference.leaky_forward(fixed_point.to_state(z), of.i_decay, rest(z))
+    currents, _ = reference.leaky_forward(numbers.to_state(z), of.i_decay, rest(z))
     voltages, _ = reference.leaky_forward(currents, of.v_decay, rest(z), 64 * of.mantissa)
     fire_back = reference.graded_backward if graded else reference.spike_backward
-    real = fixed_point.to_real(voltages)
+    real = numbers.to_real(voltages)
     gu = reference.leaky_backward(
         fire_back(grad, real, of.mantissa / 64, of.tau, of.scale), of.v_decay
     )
@@ -134,7 +133,7 @@ def spikes(
     s = s if kept is None else rates.dropout_forward(s, kept, p, True)
 
     def backward(grad: Array) -> tuple[Array, ...]:
-        grad = steps.delay_backward(grad) if shift else grad
+        grad = modes.delay_backward(grad) if shift else grad
         grad = grad if kept is None else rates.dropout_backward(grad, kept, p)
         threshold = of.mantissa / 64
         gz = reference.cuba_backward(
@@ -142,7 +141,7 @@ def spikes(
         )
         return (gz,)
 
-    return steps.delay_forward(s) if shift else s, backward
+    return modes.delay_forward(s) if shift else s, backward
 
 
 def analog(
@@ -217,12 +216,12 @@ def layer(x: Array, mode: str, synapse: Forward, activate: Forward) -> tuple[Arr
     Backward gives x's gradient first, then the synapse's others.
     """
     count, bridged = x.shape[-1], not Mode[mode].spiking
-    z, synapse_back = synapse(steps.mean_rate_forward(x) if bridged else x)
+    z, synapse_back = synapse(modes.mean_rate_forward(x) if bridged else x)
     y, back = activate(z)
 
     def backward(grad: Array) -> tuple[Array, ...]:
         gx, *others = synapse_back(*back(grad))
-        return (steps.mean_rate_backward(gx, count) if bridged else gx, *others)
+        return (modes.mean_rate_backward(gx, count) if bridged else gx, *others)
 
     return y, backward
 

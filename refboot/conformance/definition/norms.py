@@ -7,8 +7,8 @@ import numpy as np
 from refboot import reference
 from refboot.conformance.definition.layers import cell, dense, rest
 from refboot.conformance.definition.rates import curve_forward
-from refboot.reference import fixed_point, norm
-from refboot.reference.rates import mean_rate_forward
+from refboot.reference import norm, numbers
+from refboot.reference.modes import mean_rate_forward
 
 Array = np.ndarray
 ONE = np.ones(1, np.float32)
@@ -70,8 +70,8 @@ def normed_sample(
     of, (z, _) = cell(threshold, 1.0, voltage_decay), dense(x, v, None)
     mean, variance = reference.norm_statistics(z)
     mean, std = reference.quantize_8bit(mean), divisor(variance, scaled)
-    currents, _ = reference.leaky_forward(fixed_point.to_state(z), of.i_decay, rest(z))
-    drive = fixed_point.to_state(reference.norm_forward(fixed_point.to_real(currents), mean, std))
+    currents, _ = reference.leaky_forward(numbers.to_state(z), of.i_decay, rest(z))
+    drive = numbers.to_state(reference.norm_forward(numbers.to_real(currents), mean, std))
     voltages, _ = reference.leaky_forward(drive, of.v_decay, rest(z), 64 * of.mantissa)
     s = reference.spike_forward(voltages, 64 * of.mantissa)
     z_mean = reference.norm_forward(mean_rate_forward(z), mean, std)

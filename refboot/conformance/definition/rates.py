@@ -8,9 +8,7 @@ import numpy as np
 
 from refboot import arrays, reference
 from refboot.errors import FormatError, OrderError, RangeError
-from refboot.reference import fit, sampling
-from refboot.reference import rates as steps
-from refboot.reference import schedule as plan
+from refboot.reference import fit, modes, sampling
 from refboot.reference.pwl import Curve
 
 Array = np.ndarray
@@ -46,7 +44,7 @@ def hold(x: Array, steps: int, spiking: bool) -> Array:
 
 def mean_rate(x: Array) -> Array:
     """MOD-12: the mean over time, as one step."""
-    return steps.mean_rate_forward(x)
+    return modes.mean_rate_forward(x)
 
 
 def dropout_forward(x: Array, kept: Array, p: float, training: bool) -> Array:
@@ -142,7 +140,7 @@ def schedule(
     asked = zip(epochs.tolist(), iterations.tolist(), train.tolist(), strict=True)
     found = []
     for epoch, iteration, training in asked:
-        count = plan.crossover(arrays.whole("epoch", epoch, 0), sorted(marks))
-        base = plan.base_mode(epoch, iteration, bool(training), samples, period)
-        found.append([plan.layer_mode(layer, base, count).value for layer in range(layers)])
+        count = modes.crossover(arrays.whole("epoch", epoch, 0), sorted(marks))
+        base = modes.base_mode(epoch, iteration, bool(training), samples, period)
+        found.append([modes.layer_mode(layer, base, count).value for layer in range(layers)])
     return np.array(found, np.int64)

@@ -20,9 +20,8 @@ from refboot.conformance.definition.layers import (
     scalar,
     spikes,
 )
-from refboot.reference import rates as bridge
-from refboot.reference.schedule import Mode
-from refboot.reference.sums import total
+from refboot.reference.modes import Mode, mean_rate_backward
+from refboot.reference.numbers import total
 
 Array = np.ndarray
 NAMES = (("weight", "bias"), *[("synapse.weight_v", "synapse.weight_g")] * 3)
@@ -88,7 +87,7 @@ class Net:
             x, back = self.block(i, x, mode)
             backs.append(back)
         last = x.shape[-1]
-        backs.append(lambda grad: (bridge.mean_rate_backward(grad[..., None], last),))
+        backs.append(lambda grad: (mean_rate_backward(grad[..., None], last),))
         return rates.mean_rate(x)[..., 0], backs
 
     def gradients(self, grad: Array, backs: list[Backward]) -> list[Array]:

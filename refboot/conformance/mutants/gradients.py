@@ -7,10 +7,10 @@ import numpy as np
 from refboot import reference
 from refboot.conformance.definition import layers
 from refboot.conformance.mutants.mutant import Mutant
-from refboot.reference import fixed_point, leaky, rates, spike, synapse
+from refboot.reference import leaky, modes, numbers, spike, synapse
 
 Array = np.ndarray
-quantize_backward, leaky_backward = fixed_point.quantize_8bit_backward, leaky.leaky_backward
+quantize_backward, leaky_backward = numbers.quantize_8bit_backward, leaky.leaky_backward
 spike_backward, decay_backward = spike.spike_backward, leaky.leaky_decay_backward
 dense_backward, norm_backward, input_backward = (
     synapse.dense_backward,
@@ -68,7 +68,7 @@ def stops_at_spikes(
 def one_step_leak(grad: Array, decay: Array) -> Array:
     """The leak's gradient over one step only."""
     keep = leaky.per_channel(1 - decay / 4096, grad.ndim - 1)[..., None]
-    return grad + keep * rates.delay_backward(grad)
+    return grad + keep * modes.delay_backward(grad)
 
 
 def no_leak(grad: Array, decay: Array) -> Array:
@@ -323,7 +323,7 @@ MUTANTS = [
         "delay gradient shifted forward",
         "GRD-13",
         "shifted as the spikes were",
-        {"delay_backward": rates.delay_forward},
+        {"delay_backward": modes.delay_forward},
     ),
     Mutant(
         "dropout gradient not masked",

@@ -9,18 +9,17 @@ import numpy as np
 from refboot.conformance.definition import layers, rates, synapses, trace
 from refboot.conformance.definition.layers import Cell
 from refboot.conformance.mutants.mutant import Mutant
-from refboot.reference import loss, optim, schedule
-from refboot.reference import rates as bridge
-from refboot.reference.schedule import Mode
+from refboot.reference import modes, training
+from refboot.reference.modes import Mode
 
 Array = np.ndarray
 spikes, weights, dense_sample = layers.spikes, trace.Net.weights, layers.dense_sample
-base_mode, layer_mode = schedule.base_mode, schedule.layer_mode
+base_mode, layer_mode = modes.base_mode, modes.layer_mode
 cross_entropy_forward, cross_entropy_backward = (
-    loss.cross_entropy_forward,
-    loss.cross_entropy_backward,
+    training.cross_entropy_forward,
+    training.cross_entropy_backward,
 )
-sgd_step, adam_step, initial_weight = optim.sgd_step, optim.adam_step, synapses.initial_weight
+sgd_step, adam_step, initial_weight = training.sgd_step, training.adam_step, synapses.initial_weight
 
 
 def mask_per_step(x: Array, kept: Array, p: float, training: bool) -> Array:
@@ -270,7 +269,7 @@ MUTANTS = [
         "delay shift to earlier",
         "MOD-7",
         "spikes come one step early",
-        {"delay_forward": bridge.delay_backward},
+        {"delay_forward": modes.delay_backward},
     ),
     Mutant(
         "sampled after dropout and delay",

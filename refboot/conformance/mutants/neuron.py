@@ -7,7 +7,7 @@ import numpy as np
 from refboot.conformance.definition import layers
 from refboot.conformance.mutants.mutant import Mutant
 from refboot.reference import cuba, leaky, spike
-from refboot.reference.fixed_point import shift_to_zero, to_real, to_state
+from refboot.reference.numbers import shift_to_zero, to_real, to_state
 
 Array = np.ndarray
 leaky_forward, leaky_step, reset, per_channel = (

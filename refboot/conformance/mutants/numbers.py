@@ -7,7 +7,7 @@ import numpy as np
 from refboot import reference
 from refboot.conformance.definition import layers, synapses
 from refboot.conformance.mutants.mutant import Mutant
-from refboot.reference import draws, fixed_point, synapse
+from refboot.reference import draws, numbers, synapse
 
 Array = np.ndarray
 LOW, HIGH = -4.0, 3.96875
@@ -72,7 +72,7 @@ original_full = layers.full_weight
 original_norm, original_drive, fixed_decay = (
     synapse.row_norm,
     synapses.integer_drive,
-    fixed_point.decay_mantissa,
+    numbers.decay_mantissa,
 )
 
 

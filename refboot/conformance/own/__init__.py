@@ -13,7 +13,7 @@ from typing import Any
 from refboot import ops
 from refboot.conformance.definition import chance
 from refboot.conformance.own import blocks, parts
-from refboot.reference import elementary, fixed_point, rates
+from refboot.reference import modes, numbers
 
 
 class Own:
@@ -25,7 +25,7 @@ class Own:
         self.choice = choice
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        places = parts, blocks, chance, ops.resolve(self.choice), fixed_point, rates, elementary
+        places = parts, blocks, chance, ops.resolve(self.choice), numbers, modes
         for place in places:
             found = getattr(place, name, None)
             if found is not None:

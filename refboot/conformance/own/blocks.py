@@ -15,7 +15,7 @@ from refboot.exchange.check import check_layer
 from refboot.network import Network
 from refboot.neuron import Dropout
 from refboot.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
-from refboot.reference.rates import mean_rate_forward
+from refboot.reference.modes import mean_rate_forward
 from refboot.routine import LayerMode, Mode, Scheduler
 from refboot.stats import LearningStat
 from refboot.training.step import train_step

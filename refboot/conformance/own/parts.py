@@ -15,7 +15,7 @@ from refboot.network import Network
 from refboot.neuron import Dropout, cuba
 from refboot.neuron.norm import MeanOnlyBatchNorm, WgtScaleBatchNorm
 from refboot.optim import Parameter
-from refboot.reference import fixed_point
+from refboot.reference import numbers
 from refboot.reference.norm import norm_std
 from refboot.reference.pwl import Curve
 from refboot.routine import LayerMode, Mode, Scheduler
@@ -118,13 +118,13 @@ def pool_synapse(x: Array, kernel: tuple[int, int], weight_scale: float) -> Arra
 def input_drive(x: Array, weight: int, bias: int) -> Array:
     """The drive of pixels in state units."""
     z = Scalar(weight / 64, bias / 64).forward(x)
-    return fixed_point.to_state(z)
+    return numbers.to_state(z)
 
 
 def integer_drive(s: Array, weight: Array) -> Array:
     """The drive of spikes through weight mantissas."""
     real = (weight / np.float32(64)).astype(np.float32)
-    return fixed_point.to_state(ops.active().dense_forward(s, real))
+    return numbers.to_state(ops.active().dense_forward(s, real))
 
 
 def batch_norm(

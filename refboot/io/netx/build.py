@@ -15,7 +15,7 @@ from refboot.exchange import READ_OUT, LayerSpec, NetSpec, read
 from refboot.exchange.spec import DECAY_HIGH, Shape, real
 from refboot.network import Network
 from refboot.neuron.norm import MeanOnlyBatchNorm
-from refboot.reference.fixed_point import DECAY_SCALE, WEIGHT_SCALE
+from refboot.reference.numbers import DECAY_SCALE, WEIGHT_SCALE
 
 DEFAULT_STEPS = 16
 

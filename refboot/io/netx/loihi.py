@@ -15,8 +15,8 @@ from refboot.errors import RangeError, ShapeError
 from refboot.exchange import LayerSpec, NetSpec
 from refboot.exchange.spec import real
 from refboot.neuron.cuba import Trace
-from refboot.reference.fixed_point import STATE_SCALE, WEIGHT_SCALE, to_state
-from refboot.reference.rates import delay_forward
+from refboot.reference.modes import delay_forward
+from refboot.reference.numbers import STATE_SCALE, WEIGHT_SCALE, to_state
 
 UNIT = STATE_SCALE // WEIGHT_SCALE
 

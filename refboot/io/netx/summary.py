@@ -12,7 +12,7 @@ import numpy as np
 from refboot.exchange import LayerSpec, NetSpec
 from refboot.exchange.spec import real
 from refboot.neuron.limits import reach
-from refboot.reference.fixed_point import STATE_SCALE
+from refboot.reference.numbers import STATE_SCALE
 
 STATE_BYTES = 8  # u and v, 32 bits each
 INPUT_RANGE = (-4.0, 127 / 32)  # all that an input can be once it is rounded to its grid

@@ -1,4 +1,4 @@
-"""Twins of refboot.reference.sums: products of matrices, each sum in order.
+"""Twins of refboot.reference.numbers: quantisation, exponential and logarithm, products.
 
 Neighbours in a vector register are outputs, never terms of one sum. So the width of the processor's
 registers changes nothing.
@@ -12,11 +12,83 @@ from refboot import threads
 from refboot.arrays import Floats
 from refboot.kernels.jit import inlined, jit
 
+F = np.float32
+
+
+def quantize_8bit(x: Floats) -> Floats:
+    """See reference.quantize_8bit."""
+    x = np.ascontiguousarray(x)
+    out = np.empty(x.shape, np.float32)
+    _quantize(x.ravel(), out.ravel())
+    return out
+
+
+def quantize_8bit_backward(grad: Floats, x: Floats) -> Floats:
+    """See reference.quantize_8bit_backward."""
+    out = np.empty(x.shape, np.float32)
+    _backward(np.ascontiguousarray(grad).ravel(), np.ascontiguousarray(x).ravel(), out.ravel())
+    return out
+
+
+@jit
+def _quantize(x, out):
+    for i in range(x.size):
+        out[i] = min(max(np.rint(x[i] * F(32)) * F(1 / 32), F(-4)), F(3.96875)) + F(0)
+
+
+@jit
+def _backward(grad, x, out):
+    for i in range(x.size):
+        rounded = np.rint(x[i] * F(32)) * F(1 / 32)
+        inside = (rounded >= F(-4)) & (rounded <= F(3.96875))
+        out[i] = grad[i] if inside else F(0)
+
+
+@inlined
+def exp_negative(x):
+    """exp(x) for x <= 0, float32. See reference.exp_negative."""
+    inside = max(x, F(-87))
+    k = np.floor(inside * F(1.44269504) + F(0.5))
+    r = inside - k * F(0.693359375) - k * F(-2.12194440e-4)
+    p = F(1.9875691500e-4)
+    p = p * r + F(1.3981999507e-3)
+    p = p * r + F(8.3334519073e-3)
+    p = p * r + F(4.1665795894e-2)
+    p = p * r + F(1.6666665459e-1)
+    p = p * r + F(5.0000001201e-1)
+    power = np.int32(np.int32(np.int32(k) + 127) << 23).view(np.float32)  # 2^k
+    return (p * (r * r) + r + F(1)) * power if x >= F(-87) else F(0)
+
+
+@inlined
+def log(x):
+    """log(x) for a normal x > 0, float32. See reference.log."""
+    bits = F(x).view(np.int32)
+    k = np.int32(np.int32(bits >> 23) - 126)
+    fraction = np.int32(np.int32(bits & 0x007FFFFF) | 0x3F000000).view(np.float32)  # in [1/2, 1)
+    if fraction < F(0.707106781):
+        k = np.int32(k - 1)
+        fraction = fraction + fraction
+    f = fraction - F(1)
+    square = f * f
+    p = F(7.0376836292e-2)
+    p = p * f + F(-1.1514610310e-1)
+    p = p * f + F(1.1676998740e-1)
+    p = p * f + F(-1.2420140846e-1)
+    p = p * f + F(1.4249322787e-1)
+    p = p * f + F(-1.6668057665e-1)
+    p = p * f + F(2.0000714765e-1)
+    p = p * f + F(-2.4999993993e-1)
+    p = p * f + F(3.3333331174e-1)
+    y = p * f * square + F(k) * F(-2.12194440e-4) - F(0.5) * square
+    return f + y + F(k) * F(0.693359375)
+
+
 SMALL = 1 << 17  # products with fewer terms stay on one thread
 
 
 def product(x: Floats, w: Floats) -> Floats:
-    """x (R, K) times w (K, O), each sum over k in order. See reference.sums.product."""
+    """x (R, K) times w (K, O), each sum over k in order. See reference.numbers.product."""
     w = np.ascontiguousarray(w)
     out = np.zeros((len(x), w.shape[1]), np.float32)
     kernel = add_product_of_few if 3 * np.count_nonzero(x) < x.size else add_product

@@ -1,4 +1,4 @@
-"""Twins of refboot.reference.optim: each step in one pass over a parameter, in place."""
+"""Twins of refboot.reference.training: each optimiser step in one pass over a parameter, in place."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from refboot import reference
 from refboot.arrays import Floats
 from refboot.kernels.jit import inlined, jit
-from refboot.reference.optim import adam_constants
+from refboot.reference.training import adam_constants
 
 F = np.float32
 TINY = np.finfo(np.float32).tiny
