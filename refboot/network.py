@@ -239,7 +239,7 @@ def _check_own(blocks: Sequence[Layer]) -> None:
     """Raise unless each block is a Layer of its own, which remembers one forward pass."""
     owners: dict[int, int] = {}
     for i, block in enumerate(blocks):
-        arrays.instance(f"block {i}", block, Layer, "a Layer, as in refboot.block")
+        arrays.instance(f"block {i}", block, Layer, "a Layer, as in refboot.block")  # type: ignore[type-abstract]
         for part in (block, getattr(block, "neuron", None), getattr(block, "synapse", None)):
             owner = i if part is None else owners.setdefault(id(part), i)
             if owner != i:

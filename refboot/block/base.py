@@ -269,13 +269,13 @@ def checked_curve(knots: np.ndarray | None, slopes: np.ndarray | None) -> Curve:
 
     Raises FormatError.
     """
-    fits = knots is not None and slopes is not None and slopes.ndim == 1 and len(slopes) > 0
-    if not fits or knots.shape != (len(slopes) + 1, 2):
+    given = knots is not None and slopes is not None and slopes.ndim == 1 and len(slopes) > 0
+    if knots is None or slopes is None or not given or knots.shape != (len(slopes) + 1, 2):
         got = [None if a is None else a.shape for a in (knots, slopes)]
         raise FormatError("a fitted curve", f"of shapes {got}", "knots (K, 2) and slopes (K-1,)")
     finite = np.isfinite(knots).all() and np.isfinite(slopes).all()
-    rises = (np.diff(knots, axis=0) >= 0).all() and (slopes > 0).all() and knots[-1, 1] > 0
-    if not (finite and rises):
+    rises = (np.diff(knots, axis=0) >= 0).all() and (slopes > 0).all()
+    if not (finite and rises and knots[-1, 1] > 0):
         expected = "rising knots and positive slopes"
         raise FormatError("a fitted curve", "falling or not finite", expected)
     return Curve(knots.astype(np.float64), slopes.astype(np.float64))

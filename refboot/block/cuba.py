@@ -154,7 +154,7 @@ class Pool(Block):
         super().__init__(pool, make_neuron(neuron_params), pool.axes, rng, delay_shift, count_log)
 
 
-def make_neuron(params: Params) -> Spiking:
+def make_neuron(params: object) -> Spiking:
     """A CUBA neuron from a dict of neuron.cuba.Neuron's arguments, or the neuron itself.
 
     A neuron object belongs to one block: it holds the state and the parameters of that layer.

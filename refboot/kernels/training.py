@@ -1,4 +1,4 @@
-"""Twins of refboot.reference.training: each optimiser step in one pass over a parameter, in place."""
+"""Twins of refboot.reference.training: each optimiser step in one pass, in place."""
 
 from __future__ import annotations
 

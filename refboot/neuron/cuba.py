@@ -144,7 +144,8 @@ class Neuron(Spiking):
         if self._usual:
             decays = self.cx_current_decay, self.cx_voltage_decay
             spikes, voltage, u, v = ops.active().cuba_forward(z, *decays, self.limit, *state)
-            last, self._cache = (u, v), (voltage, None, None)
+            last: State = (u, v)
+            self._cache = voltage, None, None
         else:
             currents, voltages, compared, last = self._integrate(z, state, self.training)
             spikes = self._spikes(voltages, compared)
@@ -228,7 +229,8 @@ def check_range(z: Floats, *state: Ints) -> float:
 
     T^2 (|z| + |u| + |v|), in real units, must be below 2^39. Spec: LIF-10, LIF-11.
     """
-    size, *sizes = (max(float(x.max()), -float(x.min())) for x in (z, *state))
+    seen: list[np.ndarray] = [z, *state]
+    size, *sizes = (max(float(x.max()), -float(x.min())) for x in seen)
     largest = size + sum(sizes) / STATE_SCALE
     limit = 2.0**39 / z.shape[-1] ** 2
     if not largest < limit:
@@ -250,7 +252,7 @@ def _own_norm(
     """
     if norm is None:
         return None
-    made = norm() if callable(norm) else None
+    made: object = norm() if callable(norm) else None
     if not isinstance(made, MeanOnlyBatchNorm):
         expected = "the class of a norm, or what makes one (each layer needs its own)"
         raise TypeMismatchError("norm", repr(norm), expected)

@@ -1,5 +1,5 @@
-"""The four modes: which one comes when, which layers stay spiking in hybrid training, and what joins
-layers that spike to layers that run as rates.
+"""The four modes: which one comes when, which layers stay spiking in hybrid training, and what
+joins layers that spike to layers that run as rates.
 
 The bridge is what hybrid training needs: where a layer that spikes meets one that runs as rates,
 the mean over its T steps is handed on. Letters: N samples, C channels (more axes may follow), T

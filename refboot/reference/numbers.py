@@ -9,8 +9,8 @@ addition is rounded by itself to float32. A plain double loop in C without fused
 this rule. In NumPy the summed axis is a Python loop, because NumPy's own sums and products state no
 order. A term that is zero may be left out: a sum that starts at +0 is never -0. Spec: NUM-11.
 
-Exponential and logarithm are polynomials (the coefficients are those of Cephes' expf and logf, S. L.
-Moshier), powers are products: the C library does not promise the same bits on every machine.
+Exponential and logarithm are polynomials (the coefficients are those of Cephes' expf and logf,
+S. L. Moshier), powers are products: the C library does not promise the same bits on every machine.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Training: the loss on the rates of the read-out, and the optimiser's steps on one parameter, which
-they change in place.
+"""Training: the loss on the rates of the read-out, and the optimiser's steps on one parameter,
+which they change in place.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def test_a_step_passes_few_functions(path):
 
 
 def test_they_lie_in_few_files(path):
-    assert len(path.files) <= 20, sorted(path.files)
+    assert len(path.files) <= 16, sorted(path.files)
 
 
 def test_they_are_not_deep(path):
