@@ -1,9 +1,9 @@
 """The definition: Bootstrap SNN training in plain NumPy, forward beside backward; each function
 names its clauses of the spec.
 
-Read in this order. Numbers: numbers, draws. A spiking layer: leaky, spike, cuba, synapse. Bootstrap:
-sampling, fit, pwl, modes, training. Then what the tutorial does not use: conv, pool, norm,
-adaptive, loihi, rate_loss.
+Read in this order. Numbers: numbers, draws. A spiking layer: leaky, spike, cuba, synapse.
+Bootstrap: sampling, fit, pwl, modes, training. Then what the tutorial does not use: conv, pool,
+norm, adaptive, loihi, rate_loss.
 Arrays are float32 (real values), int64 (values on a grid) or, in a fit, float64; time is the last
 axis. The names below are the operations that a set of operations (refboot.ops) may replace.
 """
