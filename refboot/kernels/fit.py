@@ -42,7 +42,7 @@ def _median(values: Floats) -> float:
 def _saturation(a, high, largest):
     total, count, limit = 0.0, 0, high * largest
     for i in range(a.size):
-        if a[i] > limit:
+        if np.float64(a[i]) > limit:
             total += np.float64(a[i])
             count += 1
     return total / count if count else largest
