@@ -7,7 +7,8 @@ of 1/4096. Integers on a grid are called mantissas. Spec: NUM-1.
 A sum starts at zero, takes its terms in the order of their index, and each product and each
 addition is rounded by itself to float32. A plain double loop in C without fused multiply-add is
 this rule. In NumPy the summed axis is a Python loop, because NumPy's own sums and products state no
-order. A term that is zero may be left out: a sum that starts at +0 is never -0. Spec: NUM-11.
+order. A term that is zero may be left out: a sum that starts at +0 is never -0.
+Spec: NUM-11, NUM-12.
 
 Exponential and logarithm are polynomials (the coefficients are those of Cephes' expf and logf,
 S. L. Moshier), powers are products: the C library does not promise the same bits on every machine.

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from refboot import ops
 from refboot.ann_sampler import AnnSampler
 from refboot.arrays import Floats, extra
 from refboot.errors import RangeError
@@ -40,7 +41,8 @@ def samples(sampler: AnnSampler, ax: Any = None, title: str = "") -> Any:
         knots = sampler.curve.knots
         margin = 0.35 * (knots[-1, 0] - knots[0, 0])
         line = np.linspace(knots[0, 0] - margin, knots[-1, 0] + margin, 1000, dtype=np.float32)
-        ax.plot(line, sampler.forward(line), color=canvas.RED, linewidth=2, label="fitted curve")
+        rates = ops.active().pwl_forward(line, *sampler.curve)
+        ax.plot(line, rates, color=canvas.RED, linewidth=2, label="fitted curve")
         ax.plot(knots[:, 0], knots[:, 1], "o", color="black", markersize=4.5, label="centres")
         ax.set_xlim(line[0] - margin, line[-1] + margin)
     return canvas.style(ax, title, "mean weighted input z", "spike rate a (per step)")

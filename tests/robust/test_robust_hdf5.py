@@ -219,8 +219,9 @@ try:
         print("read", end=" ")
 except hdf5.FormatError as error:
     print("refused", end=" ")
-for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
-    print(resource.getrusage(who).ru_maxrss // 1024, end=" ")
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(int(status["VmHWM"].split()[0]) // 1024, end=" ")  # ru_maxrss counts the parent's, too
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024, end=" ")
 """
     told, own, child = run(code, path).stdout.split()
     most = 512 + (4 * size >> 20)

@@ -74,6 +74,7 @@ def test_ctrl_c_waits_for_the_helpers():
     program = """
 import os, signal, threading, time
 from refboot import threads
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the shell ignores it
 helping, working = threading.Event(), []
 def work(i):
     if threading.current_thread() is threading.main_thread():
@@ -81,12 +82,14 @@ def work(i):
         return
     helping.set()
     working.append(i)
+    time.sleep(0.5)  # by now the caller waits
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(0.5)
     working.remove(i)
 try:
     with threads.use(2):
         threads.over(2, work)
+    print("not interrupted")
 except KeyboardInterrupt:
     print(working)
 """
