@@ -166,5 +166,5 @@ class Bytes(os.PathLike):
 
 @pytest.mark.parametrize("path", ["", "a\0b", "\ud800", b"file", Bytes(), 3, None])
 def test_what_cannot_be_a_path_is_refused(path):
-    with pytest.raises(RefbootError, match="^folder is"):
+    with pytest.raises(RefbootError, match=r"^folder is"):
         files.as_path("folder", path)
