@@ -125,12 +125,13 @@ def product(x: Floats, w: Floats) -> Floats:
     acc, term = (np.zeros((len(x), w.shape[1]), np.float32) for _ in range(2))
     few = FEW * np.count_nonzero(x) < x.size
     with np.errstate(over="ignore", invalid="ignore"):
-        for column, weights in zip(np.ascontiguousarray(x.T), w, strict=True):
+        columns = np.ascontiguousarray(x.T)[:, :, None]
+        for column, weights in zip(columns, w, strict=True):
             if few:
                 some = column.nonzero()[0]
-                acc[some] += column[some, None] * weights
+                acc[some] += column[some] * weights
             else:
-                acc += np.multiply(column[:, None], weights, out=term)
+                np.add(acc, np.multiply(column, weights, term), acc)
     return acc
 
 
